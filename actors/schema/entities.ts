@@ -1,0 +1,114 @@
+/**
+ * States of the entities, field by field in canonical order: this order is the order of the post-image.
+ * The machine's state value is kept beside the context (`value`), not in it.
+ */
+import Type, { type Static } from 'typebox';
+import { Sample } from './events.ts';
+
+const int = () => Type.Integer();
+const str = () => Type.String();
+const nullableInt = () => Type.Union([Type.Integer(), Type.Null()]);
+const nullableStr = () => Type.Union([Type.String(), Type.Null()]);
+
+/** value: `open`. id = key = the site's id. */
+export const SiteState = Type.Object({
+  name: str(), timeZone: str(), capacityW: nullableInt(), createdAt: int(),
+  /** Networks (CIDR) from which chargers of security profile 0 may connect; empty: profile 0 is not allowed. */
+  profile0Networks: Type.Array(str()),
+  /** The newest measured slot of the site as a node. */
+  slot: nullableInt(), loadW: nullableInt(), stale: Type.Boolean(),
+});
+export type SiteState = Static<typeof SiteState>;
+
+/** value: `unpriced` | `normal` | `double` | `triple` | `capped`. key = site. */
+export const StationState = Type.Object({
+  site: str(), name: str(), capacityW: int(), baseE5SekPerKwh: int(), createdAt: int(),
+  slot: nullableInt(), producedAt: nullableInt(), loadW: nullableInt(), utilisationBp: nullableInt(),
+  priceE5SekPerKwh: nullableInt(), importOpen: Type.Boolean(), stale: Type.Boolean(),
+});
+export type StationState = Static<typeof StationState>;
+
+export const ConnectorState = Type.Object({
+  /** OCPP status (1.6 names), '' until the first report. */
+  status: str(), errorCode: str(), statusAt: int(),
+  /** Open transaction, 0 = none. */
+  transaction: int(),
+  /** Power in force, since when (log time), and the W·ms gathered in `slot` before that. */
+  powerW: int(), sinceMs: int(), slot: int(), wMs: int(),
+  /** When the silence rule starts to count `silentW` instead of `powerW`; null: no open session. */
+  silentFromMs: nullableInt(), silentW: int(),
+  lastSampleAt: nullableInt(), lastEnergyWh: nullableInt(),
+});
+export type ConnectorState = Static<typeof ConnectorState>;
+
+/** value: `unregistered` (name not confirmed) | `pending` | `accepted` | `rejected`. key = site, id = registered identity. */
+export const ChargerState = Type.Object({
+  site: str(), station: str(), ratedW: int(), createdAt: int(),
+  /** OCPP security profile 0..3 required of it, and the stored verifier of its password ('' without). */
+  securityProfile: int(), passwordHash: str(),
+  vendor: str(), model: str(), serial: str(), firmware: str(), bootedAt: nullableInt(),
+  /** Dense number of connections granted so far; the newest wins. */
+  connectionSeq: int(),
+  connection: Type.Union([Type.Null(), Type.Object({ gateway: str(), connection: str(), protocol: str(), since: int() })]),
+  online: Type.Boolean(), lastHeardAt: int(),
+  connectors: Type.Array(ConnectorState),
+  /** The last decided answers by content key, oldest first, at most 32: a resent message gets the same answer. */
+  decided: Type.Array(Type.Object({ key: str(), answer: Type.Unknown() })),
+});
+export type ChargerState = Static<typeof ChargerState>;
+
+/** value: `started` | `energising` | `suspended` | `ended`. key = site, id = String(transaction). */
+export const SessionState = Type.Object({
+  site: str(), station: str(), charger: str(), connector: int(), transaction: int(),
+  tag: str(), tagStatus: str(), startKey: str(),
+  startAt: int(), startedAt: int(), meterStartWh: int(),
+  /** Register segments: energy closed by resets, first and last register of the running one. */
+  segmentsWh: int(), segmentFromWh: nullableInt(), registerWh: nullableInt(), registerAt: nullableInt(),
+  /** Integral of power, W·ms, for chargers without a register. */
+  integralWMs: int(), samples: int(),
+  lastSampleAt: nullableInt(), intervalMs: int(), maxW: int(),
+  endAt: nullableInt(), endedAt: nullableInt(), meterStopWh: nullableInt(), energyWh: nullableInt(),
+  reason: str(), stopKey: str(), flags: Type.Array(str()), version: int(),
+});
+export type SessionState = Static<typeof SessionState>;
+
+/** Tag table: one entry in every partition that holds a site. value: `listed`. id = the tag, key = `@<partition>`. */
+export const TagEntryState = Type.Object({
+  customer: nullableStr(), group: nullableStr(),
+  status: Type.Enum(['Accepted', 'Blocked', 'Expired', 'Invalid']),
+  credit: Type.Enum(['ok', 'empty']), expiresAt: nullableInt(), version: int(),
+});
+export type TagEntryState = Static<typeof TagEntryState>;
+
+/** value: `claimed` (waiting for the owner's confirmation) | `confirmed`. id = key = the name, e.g. `identity:CP-0001`. */
+export const NameState = Type.Object({
+  owner: Type.Object({ kind: str(), key: str(), id: str() }),
+  /** What a door needs before it can route: for `tag:` the tag's own record, for others null. */
+  tag: Type.Union([Type.Null(), TagEntryState]),
+  claimedAt: int(),
+});
+export type NameState = Static<typeof NameState>;
+
+/** value: `invited` (e-mail not confirmed as unique) | `active` | `disabled`. id = key = the user's id. */
+export const UserState = Type.Object({
+  email: str(), name: str(), passwordHash: str(), roles: Type.Array(str()), createdAt: int(),
+});
+export type UserState = Static<typeof UserState>;
+
+/** One per partition, key `@<p>`: which partitions hold sites and so want the tag table. value: `open`. */
+export const RosterState = Type.Object({ sitePartitions: Type.Array(int()) });
+export type RosterState = Static<typeof RosterState>;
+
+/** One per partition and gateway, key `@<p>`: its last sign of life. value: `alive` | `lost`. */
+export const GatewayState = Type.Object({ gateway: str(), lastAliveAt: int() });
+export type GatewayState = Static<typeof GatewayState>;
+
+/** Record, one per partition: dense counters. */
+export const CounterState = Type.Object({ next: int() });
+export type CounterState = Static<typeof CounterState>;
+
+/** Record, one per session and 10 min of sample time: 64-bit content keys and value hashes as hex, sorted. */
+export const SampleKeysState = Type.Object({ keys: Type.Array(str()) });
+export type SampleKeysState = Static<typeof SampleKeysState>;
+
+export { Sample };

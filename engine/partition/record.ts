@@ -1,0 +1,80 @@
+/**
+ * The bytes of a commit record: `[kind, owner, build, epoch, batch, hash, body]`.
+ * `body` holds all that is decided; `hash` chains it: SHA-256(previous hash ‖ body). Owner, epoch and batch stay outside,
+ * so re-executing the same commands gives the same hashes under another owner (G6).
+ */
+import { createHash } from 'node:crypto';
+import type { PublicEvent } from '#actors/schema/events';
+import type { Effect } from '#actors/actor';
+import { decodeCommand, encodeCommand, packr, type CommitRecord, type EncodedCommand, type ReplyResult, type SnapshotPointer } from '../wire.ts';
+
+export const genesisHash = '0'.repeat(64);
+/** JetStream's default message limit is 1 MB; the rest is headers and head. */
+export const recordBytesMax = 900 * 1024;
+
+const kinds = ['epoch', 'batch', 'snapshot'] as const;
+
+type Body = [
+  offset: number, now: number,
+  writers: Record<string, number>, relayAcked: Record<string, number>,
+  entities: [kind: string, id: string, version: number, schema: number, image: unknown[] | null][],
+  timersSet: [string, number][], timersDel: string[], timersFired: string[],
+  relays: [to: number, seq: number, command: EncodedCommand][],
+  effects: [id: string, target: string, kind: string, body: Record<string, unknown>][],
+  events: [kind: string, subject: string, payload: unknown][],
+  replies: [inbox: string, token: number, commandId: string | null, result: ReplyResult][],
+  snapshot: [gen: number, j0: number, chunks: number, hash: string] | null,
+];
+type Head = [kind: number, owner: string, build: string, epoch: number, batch: number, hash: string, body: Uint8Array];
+
+export const chainHash = (previous: string, body: Uint8Array): string =>
+  createHash('sha256').update(previous, 'latin1').update(body).digest('hex');
+
+/** Encodes a record after `previousHash`; fills in its `hash`. */
+export function encodeRecord(record: Omit<CommitRecord, 'hash'>, previousHash: string): { bytes: Uint8Array; hash: string } {
+  const body: Body = [
+    record.offset, record.now, record.writers, record.relayAcked,
+    record.entities.map((e) => [e.kind, e.id, e.version, e.schema, e.image]),
+    record.timers.set, record.timers.del, record.timers.fired,
+    record.relays.map((r) => [r.to, r.seq, encodeCommand(r.command)]),
+    record.effects.map((e) => [e.id, e.target, e.kind, e.body]),
+    record.events.map((e) => [e.kind, e.subject, e.payload]),
+    record.replies.map((r) => [r.inbox, r.token, r.commandId, r.result]),
+    record.snapshot && [record.snapshot.gen, record.snapshot.j0, record.snapshot.chunks, record.snapshot.hash],
+  ];
+  // packr reuses its buffer, so the body is copied by the outer pack before anything else is packed.
+  const packed = packr.pack(body);
+  const hash = chainHash(previousHash, packed);
+  const head: Head = [kinds.indexOf(record.kind), record.owner, record.build, record.epoch, record.batch, hash, packed];
+  return { bytes: packr.pack(head), hash };
+}
+
+const unpackHead = (bytes: Uint8Array): Head => {
+  const head = packr.unpack(bytes) as Head;
+  if (!Array.isArray(head) || head.length !== 7 || kinds[head[0]] === undefined) throw new Error('not a commit record');
+  return head;
+};
+
+/** Reads a record; throws on anything that is not one. */
+export function decodeRecord(bytes: Uint8Array): CommitRecord {
+  const [kind, owner, build, epoch, batch, hash, packed] = unpackHead(bytes);
+  const b = packr.unpack(packed) as Body;
+  const snapshot: SnapshotPointer | null = b[12] && { gen: b[12][0], j0: b[12][1], chunks: b[12][2], hash: b[12][3] };
+  return {
+    kind: kinds[kind] as CommitRecord['kind'], owner, build, epoch, batch,
+    offset: b[0], now: b[1], writers: b[2], relayAcked: b[3],
+    entities: b[4].map(([kind, id, version, schema, image]) => ({ kind, id, version, schema, image })),
+    timers: { set: b[5], del: b[6], fired: b[7] },
+    relays: b[8].map(([to, seq, command]) => ({ to, seq, command: decodeCommand(command) })),
+    effects: b[9].map(([id, target, kind, body]): Effect => ({ id, target, kind, body })),
+    events: b[10].map(([kind, subject, payload]) => ({ kind, subject, payload }) as PublicEvent),
+    replies: b[11].map(([inbox, token, commandId, result]) => ({ inbox, token, commandId, result })),
+    snapshot, hash,
+  };
+}
+
+/** Whether `bytes` carries the hash that follows `previousHash`. */
+export function verifyChain(bytes: Uint8Array, previousHash: string): boolean {
+  const [, , , , , hash, packed] = unpackHead(bytes);
+  return chainHash(previousHash, packed) === hash;
+}

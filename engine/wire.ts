@@ -1,0 +1,123 @@
+/**
+ * What lies in the streams: frames of commands in `C_<p>`, commit records in `J_<p>`, batches of replies on inboxes.
+ * msgpack arrays in fixed order; the types here are the decoded shapes.
+ */
+import { Packr } from 'msgpackr';
+import type { EntityAddress, Effect } from '#actors/actor';
+import type { RefusalCode } from '#actors/refusals';
+import type { PublicEvent } from '#actors/schema/events';
+
+/** No records, no history tricks: equal values give equal bytes. */
+export const packr = new Packr({ useRecords: false, moreTypes: false, mapsAsObjects: true, variableMapSize: true });
+
+/**
+ * One command inside a frame.
+ * `id`: a UUID or `<series>:<n>` made by the caller, null for facts that carry a content key instead.
+ */
+export interface CommandEnvelope {
+  id: string | null;
+  to: EntityAddress;
+  type: string;
+  body: Record<string, unknown>;
+  /** Subject and token for the reply; null when nobody waits. */
+  reply: { inbox: string; token: number } | null;
+  /** Log time after which it is refused `expired`; 0 = never. */
+  deadline: number;
+  /** From the door to the history row. */
+  correlation: string | null;
+}
+
+/**
+ * Frame kinds: `hello` opens a writer's sequence in a partition (first = 1, no commands), `commands` carries 1..64,
+ * `clock` (writer `clock`, no commands) gives an idle partition time.
+ * `first` is the dense per writer and partition number of the first command; it starts at 1.
+ */
+export interface Frame {
+  kind: 'hello' | 'commands' | 'clock';
+  writer: string;
+  first: number;
+  commands: CommandEnvelope[];
+}
+
+export type CommandResult =
+  /** `at` = `<partition>:<journal sequence>` of the record that holds the decision. */
+  | { ok: true; value: unknown; at: string }
+  | { ok: false; code: RefusalCode; detail?: Record<string, unknown>; at: string };
+
+/** What a reply message carries: an array of [token, result]; one message per inbox and record. */
+export type ReplyBatch = [token: number, result: CommandResult][];
+
+/** A changed entity: `image` null = removed. `version` counts its changes, `schema` is the version of its context. */
+export interface EntityImage {
+  kind: string;
+  id: string;
+  version: number;
+  schema: number;
+  /** [state value | null, …context fields in schema order] */
+  image: unknown[] | null;
+}
+
+export interface RelayOut { to: number; seq: number; command: CommandEnvelope }
+export interface ReplyOut { inbox: string; token: number; commandId: string | null; result: ReplyResult }
+/** Results inside a record do not repeat the record's own position. */
+export type ReplyResult = { ok: true; value: unknown } | { ok: false; code: RefusalCode; detail?: Record<string, unknown> };
+export interface SnapshotPointer { gen: number; j0: number; chunks: number; hash: string }
+
+export interface CommitRecord {
+  /** `epoch` opens an ownership, `batch` commits commands, `snapshot` points to a finished snapshot. */
+  kind: 'epoch' | 'batch' | 'snapshot';
+  owner: string;
+  build: string;
+  epoch: number;
+  /** Dense within an epoch, from 1. */
+  batch: number;
+  /** Sequence of the last frame of `C_<p>` that is contained. */
+  offset: number;
+  /** The log's clock after the batch. */
+  now: number;
+  writers: Record<string, number>;
+  relayAcked: Record<string, number>;
+  entities: EntityImage[];
+  timers: { set: [id: string, dueAt: number][]; del: string[]; fired: string[] };
+  relays: RelayOut[];
+  effects: Effect[];
+  /** Public events in order; the position of event i is (partition, sequence, i). */
+  events: PublicEvent[];
+  replies: ReplyOut[];
+  snapshot: SnapshotPointer | null;
+  /** SHA-256 chain, hex: over the previous record's hash and this record's body. */
+  hash: string;
+}
+
+/** A record as read from the journal. */
+export interface JournalEntry { partition: number; sequence: number; record: CommitRecord }
+
+export type EncodedCommand = [
+  id: string | null, kind: string, key: string, entity: string, type: string, body: Record<string, unknown>,
+  inbox: string | null, token: number, deadline: number, correlation: string | null,
+];
+
+export const encodeCommand = (c: CommandEnvelope): EncodedCommand => [
+  c.id, c.to.kind, c.to.key, c.to.id, c.type, c.body,
+  c.reply?.inbox ?? null, c.reply?.token ?? 0, c.deadline, c.correlation,
+];
+
+export const decodeCommand = (c: EncodedCommand): CommandEnvelope => ({
+  id: c[0], to: { kind: c[1], key: c[2], id: c[3] }, type: c[4], body: c[5],
+  reply: c[6] === null ? null : { inbox: c[6], token: c[7] }, deadline: c[8], correlation: c[9],
+});
+
+const frameKinds = ['hello', 'commands', 'clock'] as const;
+
+export const encodeFrame = (f: Frame): Uint8Array =>
+  packr.pack([frameKinds.indexOf(f.kind), f.writer, f.first, f.commands.map(encodeCommand)]);
+
+/** Throws on anything that is not a frame. */
+export function decodeFrame(bytes: Uint8Array): Frame {
+  const [kind, writer, first, commands] = packr.unpack(bytes) as [number, string, number, EncodedCommand[]];
+  const name = frameKinds[kind];
+  if (name === undefined || typeof writer !== 'string' || !Number.isSafeInteger(first) || !Array.isArray(commands)) {
+    throw new Error('not a frame');
+  }
+  return { kind: name, writer, first, commands: commands.map(decodeCommand) };
+}
