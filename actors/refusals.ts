@@ -14,6 +14,8 @@ export const refusals = {
   expired: { status: 409, text: 'The deadline passed before the command was applied' },
   id_conflict: { status: 409, text: 'The same id was used for another command' },
   too_many_recent_commands: { status: 429, text: 'Too many recent commands for this entity' },
+  series_gap: { status: 409, text: 'An earlier command of the series is missing' },
+  result_forgotten: { status: 409, text: 'The command was applied earlier; its result is only in the history' },
   record_too_large: { status: 413, text: 'The decision is too large for one journal record' },
   internal_error: { status: 500, text: 'The command failed and changed nothing' },
   overloaded: { status: 503, text: 'The partition is behind; try again shortly' },

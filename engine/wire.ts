@@ -55,10 +55,16 @@ export interface EntityImage {
   schema: number;
   /** [state value | null, …context fields in schema order] */
   image: unknown[] | null;
+  /** The partition key; absent when it equals the id. */
+  key?: string;
 }
 
 export interface RelayOut { to: number; seq: number; command: CommandEnvelope }
-export interface ReplyOut { inbox: string; token: number; commandId: string | null; result: ReplyResult }
+/** `inbox` '' = nobody waits, kept as the outcome of `commandId`; `entity` is set when there is a command id. */
+export interface ReplyOut {
+  inbox: string; token: number; commandId: string | null; result: ReplyResult;
+  entity?: [kind: string, id: string];
+}
 /** Results inside a record do not repeat the record's own position. */
 export type ReplyResult = { ok: true; value: unknown } | { ok: false; code: RefusalCode; detail?: Record<string, unknown> };
 export interface SnapshotPointer { gen: number; j0: number; chunks: number; hash: string }

@@ -82,13 +82,24 @@ export const SessionEvent = Type.Object({
 }, { $id: 'SessionEvent', additionalProperties: false });
 export type SessionEvent = Static<typeof SessionEvent>;
 
+/** What operators must be able to look up later: a command that failed, a message that could not be used. */
+export const Audit = Type.Object({
+  kind: Type.Enum(['dead_letter', 'quarantine']),
+  at: at("the log's time"),
+  entity: Type.String({ description: '<kind>/<id>' }), command: Type.String({ description: 'type of the command' }),
+  reason: Type.String(), correlation: nullable(Type.String()),
+  detail: Type.Record(Type.String(), Type.Unknown()),
+}, { $id: 'Audit', additionalProperties: false });
+export type Audit = Static<typeof Audit>;
+
 /** Kinds are stream names in lower case; each is captured by one stream. */
 export type PublicEvent =
   | { kind: 'price'; subject: string; payload: Price }
   | { kind: 'load'; subject: string; payload: Load }
   | { kind: 'meter'; subject: string; payload: Meter }
   | { kind: 'charger'; subject: string; payload: ChargerEvent }
-  | { kind: 'session'; subject: string; payload: SessionEvent };
+  | { kind: 'session'; subject: string; payload: SessionEvent }
+  | { kind: 'audit'; subject: string; payload: Audit };
 
-export const publicKinds = ['price', 'load', 'meter', 'charger', 'session'] as const satisfies PublicEvent['kind'][];
-export const publicSchemas = { price: Price, load: Load, meter: Meter, charger: ChargerEvent, session: SessionEvent };
+export const publicKinds = ['price', 'load', 'meter', 'charger', 'session', 'audit'] as const satisfies PublicEvent['kind'][];
+export const publicSchemas = { price: Price, load: Load, meter: Meter, charger: ChargerEvent, session: SessionEvent, audit: Audit };

@@ -17,12 +17,12 @@ const kinds = ['epoch', 'batch', 'snapshot'] as const;
 type Body = [
   offset: number, now: number,
   writers: Record<string, number>, relayAcked: Record<string, number>,
-  entities: [kind: string, id: string, version: number, schema: number, image: unknown[] | null][],
+  entities: [kind: string, id: string, version: number, schema: number, image: unknown[] | null, key?: string][],
   timersSet: [string, number][], timersDel: string[], timersFired: string[],
   relays: [to: number, seq: number, command: EncodedCommand][],
   effects: [id: string, target: string, kind: string, body: Record<string, unknown>][],
   events: [kind: string, subject: string, payload: unknown][],
-  replies: [inbox: string, token: number, commandId: string | null, result: ReplyResult][],
+  replies: [inbox: string, token: number, commandId: string | null, result: ReplyResult, entity?: [string, string]][],
   snapshot: [gen: number, j0: number, chunks: number, hash: string] | null,
 ];
 type Head = [kind: number, owner: string, build: string, epoch: number, batch: number, hash: string, body: Uint8Array];
@@ -34,12 +34,12 @@ export const chainHash = (previous: string, body: Uint8Array): string =>
 export function encodeRecord(record: Omit<CommitRecord, 'hash'>, previousHash: string): { bytes: Uint8Array; hash: string } {
   const body: Body = [
     record.offset, record.now, record.writers, record.relayAcked,
-    record.entities.map((e) => [e.kind, e.id, e.version, e.schema, e.image]),
+    record.entities.map((e) => e.key === undefined ? [e.kind, e.id, e.version, e.schema, e.image] : [e.kind, e.id, e.version, e.schema, e.image, e.key]),
     record.timers.set, record.timers.del, record.timers.fired,
     record.relays.map((r) => [r.to, r.seq, encodeCommand(r.command)]),
     record.effects.map((e) => [e.id, e.target, e.kind, e.body]),
     record.events.map((e) => [e.kind, e.subject, e.payload]),
-    record.replies.map((r) => [r.inbox, r.token, r.commandId, r.result]),
+    record.replies.map((r) => r.entity ? [r.inbox, r.token, r.commandId, r.result, r.entity] : [r.inbox, r.token, r.commandId, r.result]),
     record.snapshot && [record.snapshot.gen, record.snapshot.j0, record.snapshot.chunks, record.snapshot.hash],
   ];
   // packr reuses its buffer, so the body is copied by the outer pack before anything else is packed.
@@ -63,12 +63,12 @@ export function decodeRecord(bytes: Uint8Array): CommitRecord {
   return {
     kind: kinds[kind] as CommitRecord['kind'], owner, build, epoch, batch,
     offset: b[0], now: b[1], writers: b[2], relayAcked: b[3],
-    entities: b[4].map(([kind, id, version, schema, image]) => ({ kind, id, version, schema, image })),
+    entities: b[4].map(([kind, id, version, schema, image, key]) => ({ kind, id, version, schema, image, ...(key === undefined ? {} : { key }) })),
     timers: { set: b[5], del: b[6], fired: b[7] },
     relays: b[8].map(([to, seq, command]) => ({ to, seq, command: decodeCommand(command) })),
     effects: b[9].map(([id, target, kind, body]): Effect => ({ id, target, kind, body })),
     events: b[10].map(([kind, subject, payload]) => ({ kind, subject, payload }) as PublicEvent),
-    replies: b[11].map(([inbox, token, commandId, result]) => ({ inbox, token, commandId, result })),
+    replies: b[11].map(([inbox, token, commandId, result, entity]) => ({ inbox, token, commandId, result, ...(entity ? { entity } : {}) })),
     snapshot, hash,
   };
 }
