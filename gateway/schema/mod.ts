@@ -1,0 +1,8 @@
+/** All shapes of the HTTP API and the live socket. Screens import types from here, never values. */
+export * from './refusal.ts';
+export * from './sign_in.ts';
+export * from './grid.ts';
+export * from './replies.ts';
+export * from './health.ts';
+export * from './live.ts';
+export { Price, Tier } from '#actors/schema/events';
