@@ -1,13 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
+/** Soaks and long chaos runs are files of their own: `npm run test:long` runs them and nothing else. */
+const long = process.env.GRIDTICK_TEST_LONG === '1';
+
 /** Server-side tests; the dashboard has its own projects beside its sources. */
 export default defineConfig({
   resolve: { conditions: ['source'] },
   ssr: { resolve: { conditions: ['source', 'node', 'import', 'default'], externalConditions: ['source', 'node'] } },
   test: {
-    include: ['{actors,engine,gateway,deploy}/**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'dist/**'],
-    testTimeout: 30_000,
+    include: [`{actors,engine,gateway,deploy}/**/*${long ? '.long' : ''}.test.ts`],
+    exclude: ['**/node_modules/**', 'dist/**', ...(long ? [] : ['**/*.long.test.ts'])],
+    passWithNoTests: long,
+    testTimeout: long ? 3_600_000 : 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
   },

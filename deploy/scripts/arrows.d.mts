@@ -1,0 +1,1 @@
+export function arrowProblem(file: string, specifier: string, typeOnly?: boolean): string | null;

@@ -1,0 +1,122 @@
+/**
+ * `npm test`: provides what is missing, builds, runs the server's tests, the dashboard's and the browser's, one after the
+ * other, each within its limit, and ends with one line of counts. `--long` runs the *.long.test.ts files instead.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from './scripts/build.mjs';
+import { checkNode, provideDependencies, providePrograms } from './scripts/provide.mjs';
+import { entry, findProgram, Refusal, root, run, say } from './scripts/run.mjs';
+
+const minute = 60_000;
+
+/** Counts out of a JSON report of vitest or Playwright; a report that is missing is a failure of its own. */
+function counts(file, code) {
+  const none = { passed: 0, failed: 1, skipped: 0 };
+  let report;
+  try {
+    report = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return none;
+  }
+  const found = report.stats
+    ? {
+        passed: report.stats.expected,
+        // A test that passed only the second time is a failure: a flaky test is a bug.
+        failed: report.stats.unexpected + report.stats.flaky + report.errors.length,
+        skipped: report.stats.skipped,
+      }
+    : {
+        passed: report.numPassedTests,
+        // A file that cannot be loaded has no test that could fail.
+        failed:
+          report.numFailedTests +
+          report.testResults.filter((f) => f.status === 'failed' && f.assertionResults.length === 0).length,
+        skipped: report.numPendingTests + report.numTodoTests,
+      };
+  // For instance an error outside of any test.
+  if (code !== 0 && found.failed === 0) found.failed = 1;
+  return found;
+}
+
+await entry(async () => {
+  const long = process.argv.includes('--long');
+  const filters = process.argv.slice(2).filter((argument) => argument !== '--long');
+  checkNode();
+  await provideDependencies();
+  await providePrograms(['nats-server', 'redis-server', ...(long ? [] : ['chromium'])]);
+  await build();
+
+  const reports = mkdtempSync(join(tmpdir(), 'gridtick-reports-'));
+  mkdirSync(reports, { recursive: true });
+  const vitest = (config) => (report) => [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--config',
+    config,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...filters,
+  ];
+  const steps = [
+    {
+      name: 'server',
+      config: 'vitest.config.ts',
+      args: vitest('vitest.config.ts'),
+      env: long ? { GRIDTICK_TEST_LONG: '1' } : {},
+      limitMs: (long ? 120 : 8) * minute,
+    },
+    ...(long
+      ? []
+      : [
+          {
+            name: 'dashboard',
+            config: 'dashboard/vitest.config.ts',
+            args: vitest('dashboard/vitest.config.ts'),
+            limitMs: 3 * minute,
+          },
+          {
+            name: 'browser',
+            config: 'dashboard/playwright.config.ts',
+            args: () => [
+              'node_modules/@playwright/test/cli.js',
+              'test',
+              '--config',
+              'dashboard/playwright.config.ts',
+              '--reporter=list,json',
+              ...filters,
+            ],
+            limitMs: 5 * minute,
+          },
+        ]),
+  ];
+
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  try {
+    for (const { name, config, args, env = {}, limitMs } of steps) {
+      if (!existsSync(join(root, config))) continue;
+      say(`\n── ${name} ──`);
+      const report = join(reports, `${name}.json`);
+      const { code } = await run(process.execPath, args(report), {
+        allowFailure: true,
+        limitMs,
+        env: {
+          PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD: '1',
+          PLAYWRIGHT_JSON_OUTPUT_FILE: report,
+          PLAYWRIGHT_CHROMIUM: findProgram('chromium') ?? '',
+          ...env,
+        },
+      });
+      if (code === 124) say(`${name}: ended, longer than ${limitMs / minute} min`);
+      const found = counts(report, code);
+      for (const key of Object.keys(total)) total[key] += found[key];
+    }
+  } finally {
+    rmSync(reports, { recursive: true, force: true });
+  }
+  say(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  if (total.failed > 0) process.exitCode = 1;
+  else if (total.passed === 0 && !long) throw new Refusal('no test ran');
+});
