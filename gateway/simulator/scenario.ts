@@ -1,0 +1,76 @@
+/** What is simulated: the demo site with generated days, or one recorded day. Read by the fleet and by the seed. */
+import { generatedTimeline } from './arrivals.ts';
+import { readDay } from './sessions_file.ts';
+import type { Timeline } from './timeline.ts';
+
+export type ScenarioOptions =
+  | { kind: 'demo'; seed: number }
+  | { kind: 'sessions'; file: string; day: string; from: string; zone: string };
+
+export interface Scenario {
+  site: { id: string; name: string; timeZone: string };
+  station: { id: string; name: string; capacityW: number };
+  /** What the cars do; its chargers and tags are those of the site. */
+  timeline: Timeline;
+  /** What had to be passed over or changed in a recording, in words. */
+  notes: readonly string[];
+}
+
+const numbered = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, i) => `${prefix}${String(i + 1).padStart(4, '0')}`);
+
+/** 200 A × 690 V; a charger gives 3 × 16 A × 230 V: 10 cars are 80.00 %, 15 are 120.00 %. */
+export const demo = {
+  site: { id: 'demo', name: 'Demo site', timeZone: 'Europe/Stockholm' },
+  station: { id: 'nord-1', name: 'Nord 1', capacityW: 138_000 },
+  chargers: numbered('CP-', 20),
+  tags: numbered('DEMO', 40),
+  chargerW: 11_040,
+} as const;
+
+/** A recorded day: 195 kW for the site's plugs of 6.6 kW. */
+export const recorded = {
+  site: { id: 'jpl', name: 'Recorded site' },
+  station: { id: 'jpl-1', name: 'JPL 1', capacityW: 195_000 },
+  chargerW: 6_600,
+} as const;
+
+/** Above 80 % of its capacity a station's price is doubled. */
+const doubleAboveW = (capacityW: number) => Math.trunc((capacityW * 80) / 100);
+
+/** Reads the options from GRIDTICK_SESSIONS_FILE, _DAY, _FROM, _ZONE and GRIDTICK_SEED; throws naming the setting. */
+export function scenarioOptions(env: Record<string, string | undefined>): ScenarioOptions {
+  const file = env.GRIDTICK_SESSIONS_FILE ?? '';
+  if (file === '') {
+    const seed = Number(env.GRIDTICK_SEED || '1');
+    if (!Number.isSafeInteger(seed) || seed < 0) {
+      throw new Error(`GRIDTICK_SEED must be a whole number from 0: '${env.GRIDTICK_SEED}'`);
+    }
+    return { kind: 'demo', seed };
+  }
+  const day = env.GRIDTICK_SESSIONS_DAY ?? '';
+  if (day === '') throw new Error('GRIDTICK_SESSIONS_DAY is missing: name the local day to play, like 2019-05-15');
+  return {
+    kind: 'sessions', file, day,
+    from: env.GRIDTICK_SESSIONS_FROM || '07:00',
+    zone: env.GRIDTICK_SESSIONS_ZONE || 'America/Los_Angeles',
+  };
+}
+
+/** Builds the scenario; reads the sessions file if there is one. */
+export async function loadScenario(options: ScenarioOptions): Promise<Scenario> {
+  if (options.kind === 'demo') {
+    const timeline = generatedTimeline({
+      seed: options.seed, chargers: demo.chargers, tags: demo.tags,
+      powerW: demo.chargerW, doubleAboveW: doubleAboveW(demo.station.capacityW),
+    });
+    return { site: demo.site, station: demo.station, timeline, notes: [] };
+  }
+  const { timeline, bad, notes } = await readDay({ ...options, powerW: recorded.chargerW });
+  return {
+    site: { ...recorded.site, timeZone: options.zone },
+    station: recorded.station,
+    timeline,
+    notes: [...bad.map(({ line, reason }) => `line ${line} is passed over: ${reason}`), ...notes],
+  };
+}
