@@ -37,6 +37,8 @@ export const ConnectorState = Type.Object({
   powerW: int(), sinceMs: int(), slot: int(), wMs: int(),
   /** When the silence rule starts to count `silentW` instead of `powerW`; null: no open session. */
   silentFromMs: nullableInt(), silentW: int(),
+  /** The newest slot a part of which was counted with `silentW`. */
+  assumedSlot: nullableInt(),
   lastSampleAt: nullableInt(), lastEnergyWh: nullableInt(),
 });
 export type ConnectorState = Static<typeof ConnectorState>;
@@ -52,8 +54,6 @@ export const ChargerState = Type.Object({
   connection: Type.Union([Type.Null(), Type.Object({ gateway: str(), connection: str(), protocol: str(), since: int() })]),
   online: Type.Boolean(), lastHeardAt: int(),
   connectors: Type.Array(ConnectorState),
-  /** The last decided answers by content key, oldest first, at most 32: a resent message gets the same answer. */
-  decided: Type.Array(Type.Object({ key: str(), answer: Type.Unknown() })),
 });
 export type ChargerState = Static<typeof ChargerState>;
 
@@ -61,14 +61,21 @@ export type ChargerState = Static<typeof ChargerState>;
 export const SessionState = Type.Object({
   site: str(), station: str(), charger: str(), connector: int(), transaction: int(),
   tag: str(), tagStatus: str(), startKey: str(),
+  /** The answer to the start beside the tag's status, for a resend. */
+  tagExpiresAt: nullableInt(), tagGroup: nullableStr(),
   startAt: int(), startedAt: int(), meterStartWh: int(),
   /** Register segments: energy closed by resets, first and last register of the running one. */
   segmentsWh: int(), segmentFromWh: nullableInt(), registerWh: nullableInt(), registerAt: nullableInt(),
   /** Integral of power, W·ms, for chargers without a register. */
-  integralWMs: int(), samples: int(),
+  integralWMs: int(), samples: int(), powerW: nullableInt(),
   lastSampleAt: nullableInt(), intervalMs: int(), maxW: int(),
   endAt: nullableInt(), endedAt: nullableInt(), meterStopWh: nullableInt(), energyWh: nullableInt(),
-  reason: str(), stopKey: str(), flags: Type.Array(str()), version: int(),
+  reason: str(), stopKey: str(),
+  /** Hash of what the stop said, and the answer it got: a resend is told from a second, different stop. */
+  stopHash: str(), stopToken: Type.Union([Type.Null(), Type.Object({
+    status: str(), expiresAt: nullableInt(), group: nullableStr(),
+  })]),
+  flags: Type.Array(str()), version: int(),
 });
 export type SessionState = Static<typeof SessionState>;
 
@@ -96,7 +103,11 @@ export const UserState = Type.Object({
 export type UserState = Static<typeof UserState>;
 
 /** One per partition, key `@<p>`: which partitions hold sites and so want the tag table. value: `open`. */
-export const RosterState = Type.Object({ sitePartitions: Type.Array(int()) });
+export const RosterState = Type.Object({
+  sitePartitions: Type.Array(int()),
+  /** Partitions that are still being sent the tags of this one, a page at a time: all up to `after` are sent. */
+  spreading: Type.Array(Type.Object({ partition: int(), after: str() })),
+});
 export type RosterState = Static<typeof RosterState>;
 
 /** One per partition and gateway, key `@<p>`: its last sign of life. value: `alive` | `lost`. */
@@ -107,8 +118,24 @@ export type GatewayState = Static<typeof GatewayState>;
 export const CounterState = Type.Object({ next: int() });
 export type CounterState = Static<typeof CounterState>;
 
-/** Record, one per session and 10 min of sample time: 64-bit content keys and value hashes as hex, sorted. */
-export const SampleKeysState = Type.Object({ keys: Type.Array(str()) });
+/**
+ * Record, one per session and 10 min of sample time, and one per connector for samples outside sessions: content keys
+ * and value hashes of known samples in order of arrival, 18 characters each (64 and 32 bit).
+ */
+export const SampleKeysState = Type.Object({ keys: str() });
 export type SampleKeysState = Static<typeof SampleKeysState>;
+
+/**
+ * Record, one per charger: what it was answered, oldest first, at most 32, so that a resent message gets the same answer;
+ * and content keys of its last 32 status reports and messages.
+ */
+export const DecidedState = Type.Object({
+  answers: Type.Array(Type.Object({ key: str(), answer: Type.Unknown() })), seen: Type.Array(str()),
+});
+export type DecidedState = Static<typeof DecidedState>;
+
+/** Record, one per connector: the first register seen of a transaction nobody started here. */
+export const StrayState = Type.Object({ transaction: int(), at: int(), registerWh: int() });
+export type StrayState = Static<typeof StrayState>;
 
 export { Sample };

@@ -1,0 +1,32 @@
+/** Where the entities live: the key decides the partition, so doors and actors build addresses here only. */
+import type { EntityAddress } from './actor.ts';
+
+export type NameKind = 'identity' | 'tag' | 'email';
+
+/** Names are unique whatever their case: OCPP identifiers and e-mail addresses are compared without it. */
+export const foldName = (name: string): string => name.toLowerCase();
+
+export const nameId = (kind: NameKind, name: string): string => `${kind}:${foldName(name)}`;
+
+/** The directory entry of a charger identity, a tag or an e-mail address. */
+export function nameAddress(kind: NameKind, name: string): EntityAddress {
+  const id = nameId(kind, name);
+  return { kind: 'name', key: id, id };
+}
+
+export const siteAddress = (site: string): EntityAddress => ({ kind: 'site', key: site, id: site });
+export const stationAddress = (site: string, station: string): EntityAddress => ({ kind: 'station', key: site, id: station });
+export const chargerAddress = (site: string, charger: string): EntityAddress => ({ kind: 'charger', key: site, id: charger });
+export const sessionAddress = (site: string, transaction: number): EntityAddress =>
+  ({ kind: 'session', key: site, id: String(transaction) });
+export const userAddress = (user: string): EntityAddress => ({ kind: 'user', key: user, id: user });
+
+/** Key of what every partition holds one of. */
+export const partitionKey = (partition: number): string => `@${partition}`;
+export const rosterAddress = (partition: number): EntityAddress =>
+  ({ kind: 'roster', key: partitionKey(partition), id: partitionKey(partition) });
+export const gatewayAddress = (partition: number, gateway: string): EntityAddress =>
+  ({ kind: 'gateway', key: partitionKey(partition), id: gateway });
+/** One entry of a partition's tag table; found by the folded tag. */
+export const tagAddress = (partition: number, tag: string): EntityAddress =>
+  ({ kind: 'tag', key: partitionKey(partition), id: foldName(tag) });
