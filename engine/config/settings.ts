@@ -1,0 +1,134 @@
+/**
+ * Every setting of an installation: one schema gives types, checks and the table in deploy/docs/settings.md.
+ * A setting `httpPort` is the environment variable GRIDTICK_HTTP_PORT.
+ */
+import Type, { type Static } from 'typebox';
+
+/** `unit` and `why` end up in the docs table; `secret` values never reach a log, a screen or a child's arguments. */
+interface About<T> {
+  default: T;
+  unit: string;
+  why: string;
+  secret?: true;
+}
+
+const port = (about: About<number>) => Type.Integer({ minimum: 0, maximum: 65_535, ...about });
+const text = (about: About<string>) => Type.String({ maxLength: 4_096, ...about });
+const secret = (why: string) => text({ default: '', unit: 'text', why, secret: true });
+
+export const Settings = Type.Object(
+  {
+    dataDir: text({
+      default: '.data',
+      unit: 'path',
+      why: 'Everything that outlives a stop: log, sign-ins, history, secrets, logs. One installation, one scenario.',
+    }),
+    bind: text({
+      default: '127.0.0.1',
+      unit: 'IP address',
+      why: 'Where the doors listen. Loopback unless somebody decides otherwise; demo logins refuse to start on anything else.',
+    }),
+    httpPort: port({ default: 8080, unit: 'TCP port', why: 'Dashboard and HTTP API. 0 takes any free one.' }),
+    ocppPort: port({ default: 9220, unit: 'TCP port', why: 'WebSocket door of the chargers. 0 takes any free one.' }),
+    natsPort: port({ default: 4222, unit: 'TCP port', why: 'Embedded NATS, for integrators. 0 takes any free one.' }),
+    redisPort: port({ default: 6379, unit: 'TCP port', why: 'Embedded Redis. 0 takes any free one.' }),
+    clickhousePort: port({
+      default: 8123,
+      unit: 'TCP port',
+      why: 'HTTP interface of the embedded ClickHouse, for analysts. 0 takes any free one.',
+    }),
+    natsUrl: secret(
+      'NATS of your own, user and password inside (nats://user:password@host:4222). Empty starts the embedded one.',
+    ),
+    redisUrl: secret(
+      'Redis of your own, password inside (redis://:password@host:6379). Empty starts the embedded one.',
+    ),
+    clickhouseUrl: text({
+      default: '',
+      unit: 'URL',
+      why: 'ClickHouse of your own (http://host:8123), without credentials. Empty starts the embedded one.',
+    }),
+    clickhouseUser: text({ default: 'gridtick', unit: 'text', why: 'The user that writes and reads the history.' }),
+    clickhousePassword: secret('Its password. The embedded server gets a generated one.'),
+    analystPassword: secret('Password of the read-only user `analyst` of the embedded server; generated when empty.'),
+    partitions: Type.Integer({
+      minimum: 1,
+      maximum: 256,
+      default: 16,
+      unit: 'count',
+      why: 'How many independent orders of events there are; fixed when a data directory is created. 64 for production.',
+    }),
+    logScale: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 16,
+      default: 1,
+      unit: 'factor',
+      why: 'Multiplies the room of every stream (128 MiB commands, 4 GiB journal, 512 MiB snapshots per partition); below 1 for small disks.',
+    }),
+    stopMs: Type.Integer({
+      minimum: 500,
+      maximum: 60_000,
+      default: 8_000,
+      unit: 'ms',
+      why: 'What all processes together get to end by themselves before they are killed; 8 s keeps a stop within 10 s.',
+    }),
+    logLevel: Type.Enum(['trace', 'debug', 'info', 'warn', 'error'], {
+      default: 'info',
+      unit: 'pino level',
+      why: 'What roles write into <data>/logs; warnings always come to the screen too.',
+    }),
+    demo: Type.Boolean({
+      default: true,
+      unit: 'true or false',
+      why: 'Seeds the demo site with its logins. false starts an empty installation.',
+    }),
+    simulator: Type.Boolean({
+      default: true,
+      unit: 'true or false',
+      why: 'Starts the simulated chargers of the demo site (also: --no-simulator).',
+    }),
+    sessions: text({
+      default: '',
+      unit: 'path of a CSV, plain or gzip',
+      why: 'Plays the real sessions of one day instead of the generated one (also: --sessions FILE).',
+    }),
+    day: Type.String({
+      pattern: '^(\\d{4}-\\d{2}-\\d{2})?$',
+      default: '',
+      unit: 'date',
+      why: 'The day to play, in the zone (also: --day 2019-05-15).',
+    }),
+    from: Type.String({
+      pattern: '^(([01]\\d|2[0-3]):[0-5]\\d)?$',
+      default: '',
+      unit: 'time of day',
+      why: 'The moment of that day which is now when the scenario starts; empty = 00:00 (also: --from 07:00).',
+    }),
+    zone: text({
+      default: 'America/Los_Angeles',
+      unit: 'IANA time zone',
+      why: 'Zone of day and from (also: --zone); the default is where the sessions with this header were recorded.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+/** Checked settings as the roles read them. */
+export type Settings = Static<typeof Settings>;
+export type SettingName = keyof Settings;
+
+interface Described extends About<string | number | boolean> {
+  type?: 'string' | 'integer' | 'number' | 'boolean';
+  minimum?: number;
+  exclusiveMinimum?: number;
+  maximum?: number;
+  enum?: string[];
+}
+
+/** What the schema says about one setting. */
+export const about = (name: SettingName) => Settings.properties[name] as unknown as Described;
+
+export const settingNames = Object.keys(Settings.properties) as SettingName[];
+
+/** httpPort → GRIDTICK_HTTP_PORT */
+export const variable = (name: SettingName) => `GRIDTICK_${name.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`;
