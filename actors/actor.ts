@@ -5,7 +5,7 @@
  * clock and does no I/O; everything it wants done is an *output*, a declared action that the engine collects, commits
  * in one journal record with the new state, and only then lets out.
  */
-import { enqueueActions, type AnyStateMachine } from 'xstate';
+import { enqueueActions, type AnyStateMachine, type MachineContext } from 'xstate';
 import type { TObject, TSchema } from 'typebox';
 import type { RefusalCode } from './refusals.ts';
 import type { PublicEvent } from './schema/events.ts';
@@ -108,11 +108,17 @@ export type Decision<Context> =
   | { context?: Context; outputs?: Exclude<Output, { type: 'refuse' }>[]; refuse?: never }
   | { refuse: RefusalCode; detail?: Record<string, unknown>; context?: never; outputs?: never };
 
+/** An XState action without its type parameters: they name what a machine may call, a rule's outputs are checked by {@link Output}. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type RuleAction = (args: any, params: any) => void;
+
 /**
  * Turns a pure rule into an XState action: assigns the context it returns and queues its outputs.
  * @example on: { 'connector.status': { actions: decide(statusReported) } }
  */
-export function decide<Context, Event extends ActorEvent>(rule: (context: Context, event: Event) => Decision<Context>) {
+export function decide<Context extends MachineContext, Event extends ActorEvent>(
+  rule: (context: Context, event: Event) => Decision<Context>,
+): RuleAction {
   return enqueueActions(({ context, event, enqueue }) => {
     const decision = rule(context as Context, event as unknown as Event);
     if (decision.refuse !== undefined) {
@@ -122,5 +128,5 @@ export function decide<Context, Event extends ActorEvent>(rule: (context: Contex
     }
     if (decision.context !== undefined) enqueue.assign(decision.context as never);
     for (const output of decision.outputs ?? []) enqueue(output as never);
-  });
+  }) as unknown as RuleAction;
 }

@@ -1,0 +1,387 @@
+/**
+ * Decides commands on the partition's state, in memory and speculatively, and collects what the next commit record holds.
+ *
+ * A *unit* is one command (or timer, or entity of a slot) with all it sends inside the partition; it is never split over
+ * records. `offset` moves with whole frames; a cut inside a frame is safe, because the writer's watermark tells where.
+ * Given the same state, frames and cuts, the same record comes out, byte for byte (G6).
+ */
+import type { AnyMachineSnapshot } from 'xstate';
+import type { ActorEvent, Command, EntityAddress, Effect, Output, Stored } from '#actors/actor';
+import { partitionOf } from '#actors/partition_key';
+import type { RefusalCode } from '#actors/refusals';
+import { subject } from '#actors/schema/subjects';
+import type { PublicEvent } from '#actors/schema/events';
+import type { CommandEnvelope, CommitRecord, EntityImage, Frame, RelayOut, ReplyOut, ReplyResult } from '../wire.ts';
+import type { Catalogue } from './catalogue.ts';
+import { Outcomes } from './outcomes.ts';
+import { isRelay, type Entity, type PartitionState } from './state.ts';
+import { parseTimerId, slotTimerId, timerId } from './timers.ts';
+
+/** What a record says beyond who wrote it. */
+export type Decided = Omit<CommitRecord, 'kind' | 'owner' | 'build' | 'epoch' | 'batch' | 'hash'>;
+
+export const unitsPerRecordMax = 1_024;
+export const recordBytesTarget = 256 * 1024;
+/** One command may cause this many others in its own partition; more is a loop. */
+const sendsPerUnitMax = 10_000;
+
+const misunderstood: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['bad_request', 'unknown_command']);
+
+export interface DeciderOptions {
+  /** Called when the record is full; takes it by {@link Decider.take}. */
+  onFull(): void;
+  /** Units that must be refused because they could not be committed, by unit name. */
+  poison: ReadonlyMap<string, RefusalCode>;
+  unitsMax?: number;
+}
+
+export class Decider {
+  /** Name of the last unit decided; with one unit per record it names what cannot be committed. */
+  lastUnit = '';
+  units = 0;
+  #state: PartitionState;
+  #catalogue: Catalogue;
+  #options: DeciderOptions;
+  #bytes = 0;
+  #touched = false;
+  #dirty = new Map<string, Entity | { kind: string; id: string; key: string; version: number; stored: null }>();
+  #timersTouched = new Set<string>();
+  #fired: string[] = [];
+  #writers = new Map<string, number>();
+  #relayAcked = new Map<number, number>();
+  #relays: RelayOut[] = [];
+  #effects: Effect[] = [];
+  #events: PublicEvent[] = [];
+  #replies: ReplyOut[] = [];
+
+  constructor(state: PartitionState, catalogue: Catalogue, options: DeciderOptions) {
+    this.#state = state;
+    this.#catalogue = catalogue;
+    this.#options = options;
+  }
+
+  /** Applies one frame of the log: time first, then its commands in order. `at` = store timestamp, ms. */
+  frame(sequence: number, at: number, frame: Frame, bytes: number) {
+    const state = this.#state;
+    this.advance(Math.max(state.now, at));
+    if (frame.kind === 'hello' && state.watermark(frame.writer) === undefined) {
+      state.writers.set(frame.writer, { seq: 0, at: state.now });
+      this.#writers.set(frame.writer, 0);
+    } else if (frame.kind === 'commands') {
+      const per = bytes / Math.max(1, frame.commands.length);
+      let seq = frame.first;
+      for (const command of frame.commands) {
+        const watermark = state.watermark(frame.writer);
+        // Invariant of writers: dense; a gap means that something before it is still to come again.
+        if (watermark === undefined || seq > watermark + 1) break;
+        if (seq === watermark + 1) {
+          this.#command(`${sequence}:${seq}`, command, isRelay(frame.writer));
+          state.writers.set(frame.writer, { seq, at: state.now });
+          this.#writers.set(frame.writer, seq);
+          this.#bytes += per;
+          this.#cut();
+        }
+        seq += 1;
+      }
+    }
+    state.offset = sequence;
+    this.#touched = true;
+  }
+
+  /** A message in the log that is no frame: passed over, and told. */
+  unreadable(sequence: number, at: number, error: Error) {
+    this.advance(Math.max(this.#state.now, at));
+    this.#deadLetter({ kind: 'log', id: String(sequence) }, 'frame', error.message, null, {});
+    this.#state.offset = sequence;
+    this.#touched = true;
+  }
+
+  /** Fires what is due up to `to`, in order. Deadlines fire each at their own time; of missed slots only the newest. */
+  advance(to: number) {
+    const state = this.#state;
+    for (let due = state.timers.peek(); due !== undefined && due.dueAt <= to; due = state.timers.peek()) {
+      const timer = parseTimerId(due.id);
+      if ('slot' in timer) this.#slot(due.id, timer.slot, due.dueAt, to);
+      else this.#timer(due.id, timer, due.dueAt);
+    }
+    state.now = Math.max(state.now, to);
+  }
+
+  relayAcknowledged(target: number, seq: number) { this.#relayAcked.set(target, seq); }
+
+  get empty() { return !this.#touched && this.units === 0; }
+
+  /** Takes the record's content and begins the next one. Throws when a state cannot be encoded. */
+  take(): Decided {
+    const state = this.#state;
+    this.#armSlots();
+    for (const [target, seq] of this.#relayAcked) state.trimOutbox(target, seq);
+    const writers = Object.fromEntries(this.#writers);
+    for (const writer of this.#writers.size > 0 ? state.forgetIdleWriters() : []) writers[writer] = -1;
+    for (const writer of this.#writers.keys()) {
+      const mark = state.writers.get(writer);
+      if (mark) mark.at = state.now;
+    }
+    const set: [string, number][] = [];
+    const del: string[] = [];
+    for (const id of this.#timersTouched) {
+      const dueAt = state.timers.dueAt(id);
+      if (dueAt === undefined) del.push(id);
+      else set.push([id, dueAt]);
+    }
+    const decided: Decided = {
+      offset: state.offset, now: state.now, writers, relayAcked: Object.fromEntries(this.#relayAcked),
+      entities: [...this.#dirty.values()].map((entity) => this.#image(entity)),
+      timers: { set, del, fired: this.#fired },
+      relays: this.#relays, effects: this.#effects, events: this.#events, replies: this.#replies, snapshot: null,
+    };
+    this.#dirty = new Map();
+    this.#timersTouched = new Set();
+    this.#fired = [];
+    this.#writers = new Map();
+    this.#relayAcked = new Map();
+    this.#relays = [];
+    this.#effects = [];
+    this.#events = [];
+    this.#replies = [];
+    this.units = 0;
+    this.#bytes = 0;
+    this.#touched = false;
+    return decided;
+  }
+
+  #image(entity: { kind: string; id: string; key: string; version: number; stored: Stored | null }): EntityImage {
+    const kind = this.#catalogue.kinds.get(entity.kind)!;
+    entity.version += 1;
+    const image: EntityImage = {
+      kind: entity.kind, id: entity.id, version: entity.version, schema: kind.schema,
+      image: entity.stored === null ? null : kind.encode(entity.stored),
+    };
+    if (entity.key !== entity.id) image.key = entity.key;
+    return image;
+  }
+
+  #cut() {
+    this.units += 1;
+    if (this.units >= (this.#options.unitsMax ?? unitsPerRecordMax) || this.#bytes >= recordBytesTarget) this.#options.onFull();
+  }
+
+  /** One command from the log: deadline, dedupe, validation, transition. */
+  #command(unit: string, command: CommandEnvelope, relayed: boolean) {
+    this.lastUnit = unit;
+    const { to, id } = command;
+    const entity = this.#state.entity(to.kind, to.id);
+    if (id !== null && entity?.outcomes) {
+      const verdict = entity.outcomes.judge(id, this.#state.now);
+      if (verdict.kind === 'known') return this.#reply(command, verdict.result, false);
+      if (verdict.kind === 'refused') return this.#reply(command, { ok: false, code: verdict.code }, false);
+    }
+    const poison = this.#options.poison.get(unit);
+    let result: ReplyResult;
+    if (poison !== undefined) {
+      result = { ok: false, code: poison };
+      this.#deadLetter(to, command.type, poison, command.correlation, {});
+    } else if (command.deadline > 0 && this.#state.now > command.deadline) {
+      result = { ok: false, code: 'expired' };
+    } else {
+      result = this.#unit(to, command.type, command.body, command.correlation);
+      // Nobody waits for a relay: one that cannot be understood must not vanish.
+      if (relayed && !result.ok && misunderstood.has(result.code)) {
+        this.#deadLetter(to, command.type, result.code, command.correlation, result.detail ?? {});
+      }
+    }
+    this.#reply(command, result, true);
+  }
+
+  #reply(command: CommandEnvelope, result: ReplyResult, fresh: boolean) {
+    const remembered = fresh && command.id !== null ? this.#state.entity(command.to.kind, command.to.id) : undefined;
+    if (remembered) (remembered.outcomes ??= new Outcomes()).remember(command.id!, result, this.#state.now);
+    if (command.reply === null && !remembered) return;
+    const reply: ReplyOut = {
+      inbox: command.reply?.inbox ?? '', token: command.reply?.token ?? 0, commandId: command.id, result,
+    };
+    if (remembered) reply.entity = [command.to.kind, command.to.id];
+    this.#replies.push(reply);
+  }
+
+  #timer(id: string, timer: { kind: string; id: string; name: string }, dueAt: number) {
+    const state = this.#state;
+    state.timers.delete(id);
+    this.#timersTouched.add(id);
+    this.#fired.push(id);
+    state.now = Math.max(state.now, dueAt);
+    this.lastUnit = `t:${id}:${dueAt}`;
+    const entity = state.entity(timer.kind, timer.id);
+    const poison = this.#options.poison.get(this.lastUnit);
+    if (entity && poison === undefined) {
+      // `after:` delays carry XState's own event type; named timers arrive as timer.<name>.
+      const type = timer.name.startsWith('xstate.') ? timer.name : `timer.${timer.name}`;
+      this.#unit({ kind: timer.kind, id: timer.id, key: entity.key }, type, {}, null);
+    } else if (entity) {
+      this.#deadLetter(entity, `timer.${timer.name}`, poison!, null, {});
+    }
+    this.#cut();
+  }
+
+  #slot(id: string, name: string, dueAt: number, to: number) {
+    const state = this.#state;
+    const definition = this.#catalogue.slots.find((slot) => slot.name === name);
+    const newest = definition ? Math.floor(to / definition.everyMs) : 0;
+    if (definition && newest * definition.everyMs > dueAt) {
+      // Missed slots are skipped; re-armed at the newest, so that deadlines between keep their order.
+      state.timers.set(id, newest * definition.everyMs);
+      this.#timersTouched.add(id);
+      return;
+    }
+    state.now = Math.max(state.now, dueAt);
+    if (definition) {
+      const slot = dueAt / definition.everyMs;
+      // A record may be cut between entities; until the slot's timer has moved on, a restart runs the slot again,
+      // and an entity that has it already changes nothing.
+      for (const command of definition.run(state, slot)) {
+        this.lastUnit = `s:${name}:${slot}:${command.to.id}`;
+        const poison = this.#options.poison.get(this.lastUnit);
+        if (poison === undefined) this.#unit(command.to, command.type, command.body, null);
+        else this.#deadLetter(command.to, command.type, poison, null, {});
+        this.#bytes += 600;
+        this.#cut();
+      }
+      state.timers.set(id, dueAt + definition.everyMs);
+    } else {
+      state.timers.delete(id);
+    }
+    this.#fired.push(id);
+    this.#timersTouched.add(id);
+    this.#touched = true;
+  }
+
+  #armSlots() {
+    const { timers, now } = this.#state;
+    for (const slot of this.#catalogue.slots) {
+      const id = slotTimerId(slot.name);
+      const armed = timers.dueAt(id) !== undefined;
+      if (slot.active(this.#state) === armed) continue;
+      if (armed) timers.delete(id);
+      else timers.set(id, (Math.floor(now / slot.everyMs) + 1) * slot.everyMs);
+      this.#timersTouched.add(id);
+    }
+  }
+
+  /** Applies one command and, after it, what it sends inside the partition. The result is that of the first. */
+  #unit(to: EntityAddress, type: string, body: Record<string, unknown>, correlation: string | null): ReplyResult {
+    const queue: Command[] = [];
+    const result = this.#apply(to, type, body, correlation, queue);
+    for (let i = 0; i < queue.length; i++) {
+      const next = queue[i]!;
+      if (i >= sendsPerUnitMax) {
+        this.#deadLetter(next.to, next.type, 'too many sends from one command', correlation, {});
+        break;
+      }
+      const sent = this.#apply(next.to, next.type, next.body, correlation, queue);
+      if (!sent.ok && misunderstood.has(sent.code)) this.#deadLetter(next.to, next.type, sent.code, correlation, sent.detail ?? {});
+    }
+    return result;
+  }
+
+  #apply(to: EntityAddress, type: string, body: Record<string, unknown>, correlation: string | null, queue: Command[]): ReplyResult {
+    const state = this.#state;
+    const actor = this.#catalogue.kinds.get(to.kind)?.actor;
+    if (!actor) return { ok: false, code: 'unknown_command', detail: { kind: to.kind } };
+    const timer = type.startsWith('timer.') || type.startsWith('xstate.');
+    const validator = actor.validators.get(type);
+    if (!validator && !timer) return { ok: false, code: 'unknown_command', detail: { kind: to.kind, type } };
+    if (validator && !validator.Check(body)) {
+      const [first] = validator.Errors(body);
+      return { ok: false, code: 'bad_request', detail: { path: first?.instancePath ?? '', rule: first?.message ?? '' } };
+    }
+    const entity = state.entity(to.kind, to.id);
+    if (!entity && !actor.creates.has(type)) return { ok: false, code: 'unknown_entity', detail: { kind: to.kind, id: to.id } };
+    try {
+      const initial = entity ? null : actor.runner.initial(to, state.now);
+      const before = entity ? (entity.stored as unknown as AnyMachineSnapshot) : initial!.snapshot;
+      const facts = actor.definition.facts?.(state, to, type, body);
+      const event: ActorEvent = { type, now: state.now, self: to, body, facts };
+      const { snapshot, outputs } = actor.runner.step(before, event);
+      const refusal = outputs.find((output) => output.type === 'refuse');
+      if (refusal) {
+        const { code, detail } = (refusal as Extract<Output, { type: 'refuse' }>).params;
+        return detail ? { ok: false, code, detail } : { ok: false, code };
+      }
+      if (!entity || snapshot.context !== before.context || snapshot.value !== before.value) {
+        this.#changed(state.put(to.kind, to.id, to.key, snapshot as unknown as Stored));
+      }
+      let value: unknown = null;
+      for (const output of initial ? [...initial.outputs, ...outputs] : outputs) {
+        if (output.type === 'reply') value = output.params.value;
+        else if (output.type !== 'refuse') this.#output(to, output, queue, correlation);
+      }
+      return { ok: true, value };
+    } catch (error) {
+      this.#deadLetter(to, type, (error as Error).message, correlation, { stack: String((error as Error).stack).slice(0, 2_000), body });
+      return { ok: false, code: 'internal_error' };
+    }
+  }
+
+  #output(self: EntityAddress, output: Exclude<Output, { type: 'reply' | 'refuse' }>, queue: Command[], correlation: string | null) {
+    const state = this.#state;
+    switch (output.type) {
+      case 'emit': this.#events.push(output.params); return;
+      case 'effect': this.#effects.push(output.params); return;
+      case 'send': {
+        const target = partitionOf(output.params.to.key, state.partitions);
+        if (target === state.partition) queue.push(output.params);
+        else this.#relay(target, output.params, correlation);
+        return;
+      }
+      case 'arm': {
+        const id = timerId(self.kind, self.id, output.params.name);
+        state.timers.set(id, output.params.dueAt);
+        this.#timersTouched.add(id);
+        return;
+      }
+      case 'disarm': {
+        const id = timerId(self.kind, self.id, output.params.name);
+        if (state.timers.delete(id)) this.#timersTouched.add(id);
+        return;
+      }
+      case 'put': {
+        const { kind, id } = output.params;
+        this.#changed(state.put(kind, id, self.key, { value: null, context: output.params.state }));
+        return;
+      }
+      case 'drop': {
+        const gone = state.drop(output.params.kind, output.params.id);
+        if (gone) this.#dirty.set(`${gone.kind}|${gone.id}`, { kind: gone.kind, id: gone.id, key: gone.key, version: gone.version, stored: null });
+        return;
+      }
+      default: output satisfies never;
+    }
+  }
+
+  #changed(entity: Entity) {
+    const name = `${entity.kind}|${entity.id}`;
+    const earlier = this.#dirty.get(name);
+    // Dropped and made again inside one record: its versions go on.
+    if (earlier?.stored === null) entity.version = earlier.version;
+    this.#dirty.set(name, entity);
+  }
+
+  #relay(target: number, command: Command, correlation: string | null) {
+    const state = this.#state;
+    const seq = (state.relaySeq.get(target) ?? 0) + 1;
+    const envelope: CommandEnvelope = { id: null, ...command, reply: null, deadline: 0, correlation };
+    state.relaySeq.set(target, seq);
+    const waiting = state.outbox.get(target);
+    if (waiting) waiting.push({ seq, command: envelope });
+    else state.outbox.set(target, [{ seq, command: envelope }]);
+    this.#relays.push({ to: target, seq, command: envelope });
+  }
+
+  /** A command that can never succeed is put where an operator finds it. */
+  #deadLetter(to: { kind: string; id: string }, command: string, reason: string, correlation: string | null, detail: Record<string, unknown>) {
+    this.#events.push({
+      kind: 'audit', subject: subject.audit('dead_letter'),
+      payload: { kind: 'dead_letter', at: this.#state.now, entity: `${to.kind}/${to.id}`, command, reason, correlation, detail },
+    });
+  }
+}

@@ -1,0 +1,473 @@
+/**
+ * The owner of one partition: fences the journal, recovers, and runs the loop
+ *
+ *   frames durable in C → decided in memory → one atomic append to J → only then replies, relays, effects → C trimmed
+ *
+ * Invariants
+ * O1 The journal's expected last sequence is the fence: an append of a superseded owner fails, and it falls silent.
+ * O2 Nothing is released before its record's acknowledgement, and in journal order.
+ * O3 An uncertain append is settled by reading the journal's tail: mine → committed, older → the same bytes again, another's → over.
+ * O4 Up to four records are in flight on speculative state; when that cannot be committed, it is dropped and rebuilt.
+ */
+import { randomUUID } from 'node:crypto';
+import type { RefusalCode } from '#actors/refusals';
+import { StreamRefused } from '../log/errors.ts';
+import { decodeFrame, type CommitRecord } from '../wire.ts';
+import type { Catalogue } from './catalogue.ts';
+import { Decider, type Decided } from './decider.ts';
+import type { LogMessage, PartitionPorts } from './ports.ts';
+import { encodeRecord, genesisHash, recordBytesMax } from './record.ts';
+import { recoverState } from './recovery.ts';
+import { RelaySender } from './relay_sender.ts';
+import { writeSnapshot } from './snapshot.ts';
+import type { PartitionState } from './state.ts';
+
+const inFlightMax = 4;
+/** Frames read ahead of the loop; beyond it the reader waits. */
+const queueBytesMax = 8 * 1024 * 1024;
+const settleRetryMs = 100;
+const clockSkewMaxMs = 3_600_000;
+const snapshotEveryBytes = 64 * 1024 * 1024;
+const snapshotEveryMs = 15 * 60_000;
+
+export interface OwnerOptions {
+  partition: number;
+  partitions: number;
+  build: string;
+  catalogue: Catalogue;
+  ports: PartitionPorts;
+  /** Told once when the partition cannot go on: superseded, a broken log, a time jump. */
+  onFailed(error: Error): void;
+  onEvent?(event: OwnerEvent): void;
+  snapshotEveryBytes?: number;
+}
+
+export type OwnerEvent =
+  | { event: 'recovered'; epoch: number; offset: number; entities: number; replayed: number; ms: number }
+  | { event: 'uncertain'; reason: string }
+  | { event: 'rebuilt'; reason: string }
+  | { event: 'snapshot'; gen: number; j0: number; chunks: number; ms: number };
+
+interface InFlight { record: CommitRecord; bytes: Uint8Array; sequence: number; settled: Promise<void>; outcome: 'pending' | 'committed' | Error }
+
+/** Another owner has the journal; not an error of ours, but the end of this ownership. */
+export class Superseded extends Error {
+  override readonly name = 'Superseded';
+}
+
+/** The record cannot be encoded or is too large; the units in it are decided again one by one. */
+class CannotCommit extends Error {
+  readonly code: RefusalCode;
+  constructor(code: RefusalCode, reason: string) {
+    super(reason);
+    this.code = code;
+  }
+}
+
+export class PartitionOwner {
+  readonly owner = randomUUID();
+  #options: OwnerOptions;
+  #ports: PartitionPorts;
+  #state!: PartitionState;
+  #decider!: Decider;
+  #relays: RelaySender;
+  #queue: LogMessage[] = [];
+  #queueBytes = 0;
+  #roomWaiters: (() => void)[] = [];
+  #wake: (() => void) | null = null;
+  #inFlight: InFlight[] = [];
+  /** Sequence of the newest record made, committed or not. */
+  #lastSequence = 0;
+  #batch = 0;
+  #epoch = 0;
+  #stopped = false;
+  #failed = false;
+  #running: Promise<void> | null = null;
+  #reader: { stop(): Promise<void> } | null = null;
+  #cancelClock: (() => void) | null = null;
+  #clockAskedAt = -Infinity;
+  #epochAt = { wall: 0, monotonic: 0 };
+  #poison = new Map<string, RefusalCode>();
+  /** While positive: one unit a record, up to this log sequence, to find the unit that cannot be committed. */
+  #singleUntil = 0;
+  #kept: { gen: number; j0: number; offset: number }[] = [];
+  #snapshotting = false;
+  #bytesSinceSnapshot = 0;
+  #snapshotAt = 0;
+  /** Offset of the newest committed record, its sequence, and what is known of the log's end. */
+  committed = { offset: 0, sequence: 0 };
+  logEnd = 0;
+
+  constructor(options: OwnerOptions) {
+    this.#options = options;
+    this.#ports = options.ports;
+    this.#relays = this.#newRelaySender();
+  }
+
+  #newRelaySender() {
+    return new RelaySender(this.#options.partition, (target, bytes) => this.#ports.appendRelay(target, bytes), (target, seq) => {
+      if (!this.#failed) this.#decider.relayAcknowledged(target, seq);
+    }, (ms) => this.#ports.clock.delay(ms));
+  }
+
+  /** What is committed and not known to be stored is sent again; the receiver drops what it has. */
+  #sendOutbox() {
+    for (const [target, waiting] of this.#state.outbox) if (waiting.length > 0) this.#relays.enqueue(target, waiting);
+  }
+
+  get state(): PartitionState { return this.#state; }
+  get epoch() { return this.#epoch; }
+  get relaysPending() { return this.#relays.pending; }
+
+  /** ms that the oldest unprocessed frame has waited, by store time. */
+  get lagMs() {
+    const oldest = this.#queue[0];
+    return oldest ? Math.max(0, this.#ports.clock.wall() - oldest.at) : 0;
+  }
+
+  /** Below these sequences C and J are not needed by this partition: committed, and held by the oldest kept snapshot. */
+  get purgeable(): { commands: number; journal: number } {
+    const oldest = this.#kept[0];
+    if (this.#kept.length < 2 || !oldest) return { commands: 0, journal: 0 };
+    return { commands: Math.min(this.committed.offset, oldest.offset), journal: oldest.j0 };
+  }
+
+  /** Fences, recovers and begins to work. Rejects when the journal cannot be recovered. */
+  async start() {
+    const started = this.#ports.clock.monotonic();
+    const sequence = await this.#fence();
+    await this.#rebuild(sequence);
+    const { offset } = this.#state;
+    this.committed = { offset, sequence };
+    this.#sendOutbox();
+    this.#reader = await this.#ports.followCommands(offset + 1, (message) => this.#received(message));
+    this.#running = this.#run().catch((error: Error) => this.#fail(error));
+    this.#armClock();
+    this.#options.onEvent?.({
+      event: 'recovered', epoch: this.#epoch, offset, entities: this.#state.entityCount,
+      replayed: this.#replayed, ms: Math.round(this.#ports.clock.monotonic() - started),
+    });
+  }
+  #replayed = 0;
+
+  /** Finishes what is in flight and lets go. */
+  async stop() {
+    this.#stopped = true;
+    this.#cancelClock?.();
+    await this.#reader?.stop();
+    this.#wake?.();
+    await this.#running;
+    await Promise.all(this.#inFlight.map((f) => f.settled));
+    this.#relays.stop();
+  }
+
+  /** Appends the epoch record; from then on every older owner's append fails. */
+  async #fence(): Promise<number> {
+    for (;;) {
+      const { entry, lastSequence } = await this.#ports.lastRecord();
+      if (entry === null && lastSequence > 0) throw new Error(`partition ${this.#options.partition}: the journal's last record is gone`);
+      const last = entry?.record;
+      this.#epoch = (last?.epoch ?? 0) + 1;
+      const record: Omit<CommitRecord, 'hash'> = {
+        kind: 'epoch', owner: this.owner, build: this.#options.build, epoch: this.#epoch, batch: 0,
+        offset: last?.offset ?? 0, now: last?.now ?? 0, writers: {}, relayAcked: {}, entities: [],
+        timers: { set: [], del: [], fired: [] }, relays: [], effects: [], events: [], replies: [], snapshot: null,
+      };
+      const { bytes } = encodeRecord(record, last?.hash ?? genesisHash);
+      try {
+        const ack = await this.#ports.appendRecord(Uint8Array.from(bytes), lastSequence);
+        this.#epochAt = { wall: this.#ports.clock.wall(), monotonic: this.#ports.clock.monotonic() };
+        return ack.sequence;
+      } catch (error) {
+        if (error instanceof StreamRefused) throw error;
+        await this.#ports.clock.delay(settleRetryMs);
+        const now = await this.#ports.lastRecord();
+        if (now.entry?.record.owner === this.owner) {
+          this.#epochAt = { wall: this.#ports.clock.wall(), monotonic: this.#ports.clock.monotonic() };
+          return now.entry.sequence;
+        }
+      }
+    }
+  }
+
+  /** State from the journal up to `last`; everything speculative is gone. */
+  async #rebuild(last: number) {
+    const { catalogue, partition, partitions } = this.#options;
+    const recovered = await recoverState(this.#ports, catalogue, partition, partitions, last);
+    this.#state = recovered.state;
+    this.#replayed = recovered.replayed;
+    this.#kept = recovered.snapshot ? [recovered.snapshot] : [];
+    this.#lastSequence = last;
+    this.#newDecider();
+  }
+
+  #newDecider() {
+    this.#decider = new Decider(this.#state, this.#options.catalogue, {
+      onFull: () => this.#commit(this.#take()),
+      poison: this.#poison,
+      ...(this.#singleUntil > 0 ? { unitsMax: 1 } : {}),
+    });
+  }
+
+  #received(message: LogMessage): void | Promise<void> {
+    this.#queue.push(message);
+    this.#queueBytes += message.bytes.length;
+    this.logEnd = Math.max(this.logEnd, message.sequence + message.pending);
+    this.#wake?.();
+    if (this.#queueBytes > queueBytesMax) return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  async #run() {
+    while (!this.#stopped) {
+      if (this.#queue.length === 0) await new Promise<void>((resolve) => { this.#wake = resolve; });
+      this.#wake = null;
+      await this.#room();
+      if (this.#stopped) break;
+      try {
+        this.#decide();
+      } catch (error) {
+        if (!(error instanceof CannotCommit)) throw error;
+        await this.#narrow(error);
+      }
+      this.#armClock();
+    }
+    await this.#drained();
+  }
+
+  /** Decides what is queued, to the end of the queue or of a record. */
+  #decide() {
+    const decider = this.#decider;
+    for (let n = 0; n < 256; n++) {
+      const message = this.#queue.shift();
+      if (message === undefined) break;
+      this.#queueBytes -= message.bytes.length;
+      this.#checkTime(message.at);
+      const limit = this.#inFlight.length;
+      let frame;
+      try {
+        frame = decodeFrame(message.bytes);
+      } catch (error) {
+        decider.unreadable(message.sequence, message.at, error as Error);
+        continue;
+      }
+      decider.frame(message.sequence, message.at, frame, message.bytes.length);
+      if (this.#singleUntil > 0 && message.sequence >= this.#singleUntil) {
+        this.#singleUntil = 0;
+        if (!decider.empty) this.#commit(this.#take());
+        this.#newDecider();
+        break;
+      }
+      if (this.#inFlight.length > limit) break;
+    }
+    if (this.#queueBytes <= queueBytesMax / 2) for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    if (!this.#decider.empty) this.#commit(this.#take());
+    this.#maybeSnapshot();
+  }
+
+  /** A store time far from the log's clock would fire timers wrongly: stop before it is applied. */
+  #checkTime(at: number) {
+    const { now } = this.#state;
+    const allowed = this.#epochAt.wall + (this.#ports.clock.monotonic() - this.#epochAt.monotonic) + clockSkewMaxMs;
+    if (at < now - clockSkewMaxMs || at > allowed) {
+      throw new Error(`partition ${this.#options.partition}: store time ${at} is more than 1 h from the log's clock ${now}; set the server's clock right`);
+    }
+  }
+
+  /** The record's content; a state that cannot be written must not be committed. */
+  #take(): Decided {
+    try {
+      return this.#decider.take();
+    } catch (error) {
+      throw new CannotCommit('internal_error', (error as Error).message);
+    }
+  }
+
+  #commit(decided: Decided, kind: 'batch' | 'snapshot' = 'batch') {
+    const unsealed: Omit<CommitRecord, 'hash'> = {
+      kind, owner: this.owner, build: this.#options.build, epoch: this.#epoch, batch: this.#batch + 1, ...decided,
+    };
+    let encoded;
+    try {
+      encoded = encodeRecord(unsealed, this.#state.hash);
+    } catch (error) {
+      throw new CannotCommit('internal_error', (error as Error).message);
+    }
+    if (encoded.bytes.length > recordBytesMax) throw new CannotCommit('record_too_large', `${encoded.bytes.length} bytes`);
+    const bytes = Uint8Array.from(encoded.bytes);
+    this.#batch += 1;
+    this.#state.hash = encoded.hash;
+    const flight: InFlight = {
+      record: { ...unsealed, hash: encoded.hash }, bytes, sequence: this.#lastSequence + 1, settled: Promise.resolve(), outcome: 'pending',
+    };
+    this.#lastSequence += 1;
+    this.#bytesSinceSnapshot += bytes.length;
+    this.#inFlight.push(flight);
+    this.#append(flight);
+  }
+
+  #append(flight: InFlight) {
+    flight.outcome = 'pending';
+    flight.settled = this.#ports.appendRecord(flight.bytes, flight.sequence - 1).then(
+      () => { flight.outcome = 'committed'; this.#release(); },
+      (error: Error) => { flight.outcome = error; },
+    ).then(() => { this.#wakeRoom?.(); });
+  }
+  #wakeRoom: (() => void) | null = null;
+
+  /** Lets out the committed head of the line, in order. */
+  #release() {
+    while (this.#inFlight[0]?.outcome === 'committed') {
+      const { record, sequence } = this.#inFlight.shift()!;
+      this.committed = { offset: record.offset, sequence };
+      this.#ports.release(`${this.#options.partition}:${sequence}`, record.replies, record.effects);
+      if (record.relays.length > 0) {
+        const byTarget = new Map<number, { seq: number; command: CommitRecord['relays'][number]['command'] }[]>();
+        for (const { to, seq, command } of record.relays) {
+          const list = byTarget.get(to);
+          if (list) list.push({ seq, command });
+          else byTarget.set(to, [{ seq, command }]);
+        }
+        for (const [target, list] of byTarget) this.#relays.enqueue(target, list);
+      }
+    }
+  }
+
+  /** Waits until another record may be made; settles an append that went wrong. */
+  async #room() {
+    for (;;) {
+      if (this.#inFlight.some((flight) => flight.outcome instanceof Error)) await this.#settle();
+      if (this.#inFlight.length < inFlightMax) return;
+      await new Promise<void>((resolve) => { this.#wakeRoom = resolve; });
+      this.#wakeRoom = null;
+    }
+  }
+
+  async #drained() {
+    while (this.#inFlight.length > 0) {
+      await Promise.all(this.#inFlight.map((flight) => flight.settled));
+      if (this.#inFlight.some((flight) => flight.outcome instanceof Error)) await this.#settle();
+    }
+  }
+
+  /** O3. Ends with everything in flight committed, or throws. */
+  async #settle() {
+    await Promise.all(this.#inFlight.map((flight) => flight.settled));
+    const failed = this.#inFlight.find((flight) => flight.outcome instanceof Error);
+    if (!failed) return;
+    if (failed.outcome instanceof StreamRefused) throw failed.outcome;
+    this.#options.onEvent?.({ event: 'uncertain', reason: (failed.outcome as Error).message });
+    for (;;) {
+      const last = await this.#tail();
+      const { owner, epoch, batch } = last.record;
+      if (owner !== this.owner || epoch !== this.#epoch) throw new Superseded(`partition ${this.#options.partition}: epoch ${epoch} took over`);
+      for (const flight of this.#inFlight) {
+        if (flight.record.batch <= batch) flight.outcome = 'committed';
+      }
+      this.#release();
+      if (this.#inFlight.length === 0) return;
+      for (const flight of this.#inFlight) this.#append(flight);
+      await Promise.all(this.#inFlight.map((flight) => flight.settled));
+      this.#release();
+      if (this.#inFlight.length === 0) return;
+      await this.#ports.clock.delay(settleRetryMs);
+    }
+  }
+
+  async #tail() {
+    for (;;) {
+      try {
+        const { entry } = await this.#ports.lastRecord();
+        if (entry !== null) return entry;
+      } catch {
+        // The server is away; a reader that guesses would be wrong, so we wait for it.
+      }
+      if (this.#stopped) throw new Superseded('stopped while the journal was out of reach');
+      await this.#ports.clock.delay(settleRetryMs);
+    }
+  }
+
+  /** The record could not be made: back to what is committed, then one unit a record until the culprit is refused. */
+  async #narrow(error: CannotCommit) {
+    if (this.#singleUntil > 0) this.#poison.set(this.#decider.lastUnit, error.code);
+    await this.#drained();
+    const highest = Math.max(this.#state.offset + 1, this.#singleUntil);
+    await this.#reader?.stop();
+    await this.#rebuild(this.committed.sequence);
+    this.#queue = [];
+    this.#queueBytes = 0;
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    this.#singleUntil = highest;
+    this.#newDecider();
+    this.#relays.stop();
+    this.#relays = this.#newRelaySender();
+    this.#sendOutbox();
+    this.#options.onEvent?.({ event: 'rebuilt', reason: error.message });
+    this.#reader = await this.#ports.followCommands(this.#state.offset + 1, (message) => this.#received(message));
+  }
+
+  /** Asks for a clock frame when a timer falls due while the log is silent. */
+  #armClock() {
+    this.#cancelClock?.();
+    this.#cancelClock = null;
+    const next = this.#state.timers.peek();
+    if (!next || this.#stopped || this.#failed) return;
+    const waitMs = Math.min(Math.max(next.dueAt - this.#ports.clock.wall() + 1, 1), 2_000_000_000);
+    this.#cancelClock = this.#ports.clock.after(waitMs, () => {
+      const now = this.#ports.clock.monotonic();
+      // One clock frame at a time; asked again only when the first seems lost.
+      if (this.#queue.length === 0 && now - this.#clockAskedAt > 500) {
+        this.#clockAskedAt = now;
+        this.#ports.appendClock();
+      }
+      this.#cancelClock = this.#ports.clock.after(500, () => this.#armClock());
+    });
+  }
+
+  #maybeSnapshot() {
+    const due = this.#bytesSinceSnapshot >= (this.#options.snapshotEveryBytes ?? snapshotEveryBytes)
+      || (this.#bytesSinceSnapshot > 0 && this.#ports.clock.monotonic() - this.#snapshotAt >= snapshotEveryMs);
+    if (due && !this.#snapshotting && !this.#stopped) void this.snapshot().catch(() => {
+      // Chunks without a pointer are never read; the next attempt takes a new generation.
+    });
+  }
+
+  /** Writes a snapshot while commands go on, journals its pointer and removes generations beyond the last two. */
+  async snapshot() {
+    this.#snapshotting = true;
+    const started = this.#ports.clock.monotonic();
+    const { j0, offset, gen } = { j0: this.#lastSequence, offset: this.#state.offset, gen: Math.max(0, ...await this.#ports.snapshots.generations()) + 1 };
+    const state = this.#state;
+    try {
+      const pointer = await writeSnapshot(this.#ports.snapshots, state, this.#options.catalogue, gen, j0);
+      if (this.#stopped || this.#failed || state !== this.#state) return;
+      if (!this.#decider.empty) this.#commit(this.#take());
+      this.#commit({ ...this.#take(), snapshot: pointer }, 'snapshot');
+      const sequence = this.#lastSequence;
+      while (this.committed.sequence < sequence && !this.#failed) {
+        const flight = this.#inFlight.find((f) => f.sequence === sequence);
+        await (flight?.settled ?? Promise.resolve());
+        if (flight?.outcome instanceof Error) { this.#wake?.(); await this.#ports.clock.delay(settleRetryMs); }
+      }
+      if (this.#failed) return;
+      this.#bytesSinceSnapshot = 0;
+      this.#snapshotAt = this.#ports.clock.monotonic();
+      this.#kept.push({ gen, j0, offset });
+      while (this.#kept.length > 2) this.#kept.shift();
+      const keep = new Set(this.#kept.map((kept) => kept.gen));
+      for (const old of await this.#ports.snapshots.generations()) if (!keep.has(old)) await this.#ports.snapshots.remove(old);
+      this.#options.onEvent?.({ event: 'snapshot', gen, j0, chunks: pointer.chunks, ms: Math.round(this.#ports.clock.monotonic() - started) });
+    } finally {
+      this.#snapshotting = false;
+    }
+  }
+
+  #fail(error: Error) {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#stopped = true;
+    this.#cancelClock?.();
+    this.#relays.stop();
+    void this.#reader?.stop();
+    this.#options.onFailed(error);
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What a partition's owner needs of the world. The real one is JetStream (`../roles/jetstream_ports.ts`); the simulation
+ * brings a faulty one. Errors are those of `../log/errors.ts`.
+ */
+import type { Effect } from '#actors/actor';
+import type { JournalEntry, ReplyOut } from '../wire.ts';
+
+export interface LogMessage { sequence: number; at: number; bytes: Uint8Array; /** Messages that wait behind it. */ pending: number }
+
+export interface PartitionPorts {
+  /** Appends to the journal under the expectation; rejects WrongLastSequence, AppendUncertain or StreamRefused. */
+  appendRecord(bytes: Uint8Array, expectedLastSequence: number): Promise<{ sequence: number }>;
+  /** The newest record as the stream's leader has it, null when there is none, with the stream's last sequence. */
+  lastRecord(): Promise<{ entry: JournalEntry | null; lastSequence: number }>;
+  /** Sequences held: [first, last]. */
+  journalBounds(): Promise<{ first: number; last: number }>;
+  /** Delivers the records from..to in order. */
+  readJournal(from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void): Promise<void>;
+  /** Follows the command log from a sequence on; a pending promise holds the reader back. */
+  followCommands(from: number, onMessage: (message: LogMessage) => void | Promise<void>): Promise<{ stop(): Promise<void> }>;
+  /** Gives an idle partition time. */
+  appendClock(): void;
+  /** Lets out what is committed. */
+  release(at: string, replies: ReplyOut[], effects: Effect[]): void;
+  /** Publishes a frame to another partition's log; resolves when it is stored. */
+  appendRelay(target: number, bytes: Uint8Array): Promise<void>;
+  snapshots: SnapshotStore;
+  clock: OwnerClock;
+}
+
+/** The owner's own time: when to ask for a clock frame or try again, and how far the store's time may be from it. */
+export interface OwnerClock {
+  /** Unix ms. */
+  wall(): number;
+  /** ms that never jump. */
+  monotonic(): number;
+  delay(ms: number): Promise<void>;
+  /** Runs `task` once after `ms`; the returned function cancels it. */
+  after(ms: number, task: () => void): () => void;
+}
+
+export const systemClock: OwnerClock = {
+  wall: () => Date.now(),
+  monotonic: () => performance.now(),
+  delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  after: (ms, task) => {
+    const timer = setTimeout(task, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+export interface SnapshotStore {
+  put(gen: number, chunk: number, bytes: Uint8Array): Promise<void>;
+  /** Generations that have at least a first chunk, newest first. */
+  generations(): Promise<number[]>;
+  /** The chunk, or null. */
+  get(gen: number, chunk: number): Promise<Uint8Array | null>;
+  remove(gen: number): Promise<void>;
+}

@@ -1,0 +1,131 @@
+/**
+ * The log as a faulty server behaves: appends are stored or not, their acks come late, twice or never; readers are cut off.
+ * Only what JetStream promises is promised: what was acknowledged stays, sequences are dense, CAS is exact.
+ */
+import { AppendUncertain, WrongLastSequence } from '../log/errors.ts';
+import { decodeRecord } from '../partition/record.ts';
+import type { LogMessage, PartitionPorts, SnapshotStore } from '../partition/ports.ts';
+import { encodeFrame, type JournalEntry, type ReplyOut } from '../wire.ts';
+import type { World } from './world.ts';
+
+interface Stored { bytes: Uint8Array; at: number }
+
+export interface Faults { ackLostPercent: number; appendLostPercent: number; latencyMsMax: number }
+
+export class MemoryStream {
+  readonly messages: Stored[] = [];
+  readonly #world: World;
+  readonly #listeners = new Set<() => void>();
+  constructor(world: World) { this.#world = world; }
+
+  store(bytes: Uint8Array): number {
+    this.messages.push({ bytes, at: this.#world.now });
+    for (const listener of this.#listeners) listener();
+    return this.messages.length;
+  }
+
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+/** All streams of an installation of `partitions`. */
+export class MemoryLog {
+  readonly commands: MemoryStream[];
+  readonly journals: MemoryStream[];
+  readonly snapshots: Map<string, Uint8Array>[];
+  readonly world: World;
+  faults: Faults = { ackLostPercent: 0, appendLostPercent: 0, latencyMsMax: 5 };
+
+  constructor(world: World, partitions: number) {
+    this.world = world;
+    this.commands = Array.from({ length: partitions }, () => new MemoryStream(world));
+    this.journals = Array.from({ length: partitions }, () => new MemoryStream(world));
+    this.snapshots = Array.from({ length: partitions }, () => new Map());
+  }
+
+  #latency() { return 1 + this.world.chance.below(this.faults.latencyMsMax); }
+
+  /** An append as a client sees it. */
+  append(stream: MemoryStream, bytes: Uint8Array, expected: number | null): Promise<{ sequence: number }> {
+    return new Promise((resolve, reject) => {
+      this.world.plan(this.#latency(), () => {
+        if (this.world.chance.of(this.faults.appendLostPercent)) {
+          this.world.plan(200, () => reject(new AppendUncertain('s', 'timeout')));
+          return;
+        }
+        if (expected !== null && stream.messages.length !== expected) {
+          this.world.plan(this.#latency(), () => reject(new WrongLastSequence('s', expected, `${stream.messages.length}`)));
+          return;
+        }
+        const sequence = stream.store(bytes);
+        const lost = this.world.chance.of(this.faults.ackLostPercent);
+        this.world.plan(lost ? 200 : this.#latency(), () => { if (lost) reject(new AppendUncertain('s', 'timeout')); else resolve({ sequence }); });
+      });
+    });
+  }
+
+  /** Ports of one process; `alive` turns false when it is killed, and then nothing of it happens any more. */
+  ports(partition: number, alive: () => boolean, onReplies: (at: string, replies: ReplyOut[]) => void): PartitionPorts {
+    const commands = this.commands[partition]!;
+    const journal = this.journals[partition]!;
+    const never = new Promise<never>(() => {});
+    const guard = <T>(promise: Promise<T>): Promise<T> => promise.then(
+      (value) => (alive() ? value : never), (error) => (alive() ? Promise.reject(error) : never));
+    const entry = (sequence: number): JournalEntry => ({ partition, sequence, record: decodeRecord(journal.messages[sequence - 1]!.bytes) });
+    const wait = () => guard(this.world.clock.delay(this.#latency()));
+    return {
+      appendRecord: (bytes, expected) => guard(alive() ? this.append(journal, bytes, expected) : never),
+      lastRecord: async () => {
+        await wait();
+        const last = journal.messages.length;
+        return { entry: last === 0 ? null : entry(last), lastSequence: last };
+      },
+      journalBounds: async () => { await wait(); return { first: 1, last: journal.messages.length }; },
+      readJournal: async (from, to, onEntry) => {
+        await wait();
+        for (let s = from; s <= to; s++) onEntry(entry(s), journal.messages[s - 1]!.bytes.length);
+      },
+      followCommands: async (from, onMessage) => {
+        let next = from;
+        let stopped = false;
+        let busy = false;
+        const deliver = async () => {
+          if (busy) return;
+          busy = true;
+          while (!stopped && alive() && next <= commands.messages.length) {
+            const { bytes, at } = commands.messages[next - 1]!;
+            const message: LogMessage = { sequence: next, at, bytes, pending: commands.messages.length - next };
+            next += 1;
+            await onMessage(message);
+          }
+          busy = false;
+        };
+        const off = commands.listen(() => { this.world.plan(this.#latency(), () => { void deliver(); }); });
+        this.world.plan(1, () => { void deliver(); });
+        return { stop: async () => { stopped = true; off(); } };
+      },
+      appendClock: () => { if (alive()) void this.append(commands, Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] })), null).catch(() => {}); },
+      release: (at, replies) => { if (alive()) onReplies(at, replies); },
+      appendRelay: async (target, bytes) => { await guard(alive() ? this.append(this.commands[target]!, bytes, null) : never); },
+      snapshots: this.#snapshotStore(partition, alive),
+      clock: {
+        ...this.world.clock,
+        delay: (ms) => guard(this.world.clock.delay(ms)),
+        after: (ms, task) => this.world.clock.after(ms, () => { if (alive()) task(); }),
+      },
+    };
+  }
+
+  #snapshotStore(partition: number, alive: () => boolean): SnapshotStore {
+    const stored = this.snapshots[partition]!;
+    const never = new Promise<never>(() => {});
+    return {
+      put: async (gen, chunk, bytes) => { await this.world.clock.delay(this.#latency()); if (!alive()) return never; stored.set(`${gen}.${chunk}`, bytes); },
+      generations: async () => [...new Set([...stored.keys()].map((key) => Number(key.split('.')[0])))].sort((a, b) => b - a),
+      get: async (gen, chunk) => stored.get(`${gen}.${chunk}`) ?? null,
+      remove: async (gen) => { for (const key of [...stored.keys()]) if (key.startsWith(`${gen}.`)) stored.delete(key); },
+    };
+  }
+}
