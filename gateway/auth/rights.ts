@@ -1,0 +1,33 @@
+/** Who may do what: the one table. Logic, the reason given, and `actions` on entities read it. */
+import type { Actions } from '../schema/refusal.ts';
+import { roles, type Role } from '../schema/sign_in.ts';
+
+export const rights = {
+  view_site: ['operator', 'admin'],
+  view_station: ['operator', 'admin'],
+  view_charger: ['operator', 'admin'],
+  view_prices: ['operator', 'admin'],
+} as const satisfies Record<string, readonly Role[]>;
+export type Right = keyof typeof rights;
+
+export const may = (held: readonly Role[], right: Right): boolean =>
+  (rights[right] as readonly Role[]).some((role) => held.includes(role));
+
+export const rightsOf = (held: readonly Role[]): Right[] =>
+  (Object.keys(rights) as Right[]).filter((right) => may(held, right));
+
+/** Roles as stored with a user; unknown words give no right. */
+export const knownRoles = (stored: readonly string[]): Role[] => roles.filter((role) => stored.includes(role));
+
+/** Which right each action of an entity needs. */
+const needs = {
+  site: { live: 'view_site' },
+  station: { live: 'view_station', prices: 'view_prices' },
+  charger: { live: 'view_charger' },
+} as const satisfies Record<string, Record<string, Right>>;
+
+export function actionsFor(kind: keyof typeof needs, held: readonly Role[]): Actions {
+  const actions: Actions = {};
+  for (const [action, right] of Object.entries(needs[kind])) actions[action] = may(held, right as Right) || 'role_missing';
+  return actions;
+}

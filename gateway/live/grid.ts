@@ -1,0 +1,192 @@
+/**
+ * The load tree over the live entities: which chargers belong to which station and site, and which keys of which topics
+ * a change touches. Values are computed from the entities when they are asked for, never stored twice.
+ */
+import type { ChargerState, SessionState, SiteState, StationState } from '#actors/schema/entities';
+import type { PublicEvent, Price } from '#actors/schema/events';
+import { partitionOf } from '#actors/partition_key';
+import { Children } from './children.ts';
+import { PriceTail } from './price_tail.ts';
+
+/** Kinds of entities the screens live from. */
+export const gridKinds = ['site', 'station', 'charger', 'session'] as const;
+
+export interface GridEntity<C> { kind: string; id: string; value: string | null; context: C; partition: number; sequence: number }
+export interface JournalPosition { partition: number; sequence: number }
+export interface GridChange {
+  kind: string; id: string;
+  before: GridEntity<unknown> | undefined; after: GridEntity<unknown> | undefined;
+  at: JournalPosition;
+}
+
+/** What the screens need of the replica of live state. */
+export interface GridReplica {
+  readonly ready: boolean;
+  get<C>(kind: string, id: string): GridEntity<C> | undefined;
+  all<C>(kind: string): Iterable<GridEntity<C>>;
+  /** In journal order. */
+  onChange(listener: (change: GridChange) => void): () => void;
+  onEvents(listener: (events: PublicEvent[], at: JournalPosition) => void): () => void;
+  /** Sequence of the last record applied. */
+  position(partition: number): number;
+}
+
+export type TopicKind = 'tree' | 'station' | 'charger';
+/** `keys` of the topic have new values, or are gone. */
+export interface Touch { topic: TopicKind; id: string; keys: string[] }
+export interface GridListener {
+  touched(touches: Touch[]): void;
+  price(price: Price, at: JournalPosition): void;
+}
+
+const connectorKeys = (charger: string, count: number) => Array.from({ length: count }, (_, i) => `${charger}/${i + 1}`);
+
+export class Grid {
+  readonly replica: GridReplica;
+  readonly partitions: number;
+  readonly prices = new PriceTail();
+  readonly #chargersOfStation = new Children();
+  readonly #stationsOfSite = new Children();
+  /** By partition: older cursors cannot be resumed, because deletions and events before it are not known. */
+  readonly #floor: number[];
+  /** By `<topic>:<id>`: when something left it last. */
+  readonly #removedAt = new Map<string, number>();
+  readonly #listeners = new Set<GridListener>();
+  readonly #stops: (() => void)[];
+
+  constructor(replica: GridReplica, partitions: number) {
+    this.replica = replica;
+    this.partitions = partitions;
+    this.#floor = Array.from({ length: partitions }, (_, p) => replica.position(p));
+    for (const station of replica.all<StationState>('station')) this.#stationsOfSite.add(station.context.site, station.id);
+    for (const charger of replica.all<ChargerState>('charger')) {
+      this.#chargersOfStation.add(charger.context.station, charger.id);
+    }
+    this.#stops = [
+      replica.onChange((change) => this.#changed(change)),
+      replica.onEvents((events, at) => this.#events(events, at)),
+    ];
+  }
+
+  close(): void {
+    for (const stop of this.#stops) stop();
+  }
+
+  listen(listener: GridListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  site = (id: string) => this.replica.get<SiteState>('site', id);
+  station = (id: string) => this.replica.get<StationState>('station', id);
+  charger = (id: string) => this.replica.get<ChargerState>('charger', id);
+  session = (transaction: number) => this.replica.get<SessionState>('session', String(transaction));
+
+  sites(): GridEntity<SiteState>[] {
+    return [...this.replica.all<SiteState>('site')].sort(byId);
+  }
+  stationsOf(site: string): GridEntity<StationState>[] {
+    return present(this.#stationsOfSite.of(site), this.station);
+  }
+  chargersOf(station: string): GridEntity<ChargerState>[] {
+    return present(this.#chargersOfStation.of(station), this.charger);
+  }
+
+  /** The site that a topic belongs to, which decides its partition; undefined: there is no such thing. */
+  siteOf(topic: TopicKind, id: string): string | undefined {
+    switch (topic) {
+      case 'tree': return this.site(id)?.id;
+      case 'station': return this.station(id)?.context.site;
+      case 'charger': return this.charger(id)?.context.site;
+      default: return topic satisfies never;
+    }
+  }
+
+  positionOf(site: string): JournalPosition {
+    const partition = partitionOf(site, this.partitions);
+    return { partition, sequence: this.replica.position(partition) };
+  }
+
+  /** Whether all that changed in the topic after `sequence` is known. */
+  canResume(topic: TopicKind, id: string, { partition, sequence }: JournalPosition): boolean {
+    return sequence >= (this.#floor[partition] ?? Infinity) && sequence <= this.replica.position(partition)
+      && sequence >= (this.#removedAt.get(`${topic}:${id}`) ?? 0);
+  }
+
+  #changed({ kind, id, before, after, at }: GridChange): void {
+    const touches: Touch[] = [];
+    switch (kind) {
+      case 'site':
+        touches.push({ topic: 'tree', id, keys: [`site:${id}`] });
+        break;
+      case 'station':
+        this.#stationChanged(id, before?.context as StationState | undefined, after?.context as StationState | undefined, at, touches);
+        break;
+      case 'charger':
+        this.#chargerChanged(id, before?.context as ChargerState | undefined, after?.context as ChargerState | undefined, at, touches);
+        break;
+      case 'session': {
+        const { station, charger, connector } = (after ?? before)?.context as SessionState;
+        touches.push({ topic: 'station', id: station, keys: [`${charger}/${connector}`] });
+        touches.push({ topic: 'charger', id: charger, keys: ['charger'] });
+        break;
+      }
+      default: return;
+    }
+    for (const listener of this.#listeners) listener.touched(touches);
+  }
+
+  #stationChanged(
+    id: string, before: StationState | undefined, after: StationState | undefined, at: JournalPosition, touches: Touch[],
+  ): void {
+    if (before !== undefined && before.site !== after?.site) {
+      this.#stationsOfSite.remove(before.site, id);
+      this.#removedAt.set(`tree:${before.site}`, at.sequence);
+      touches.push({ topic: 'tree', id: before.site, keys: [`station:${id}`, `site:${before.site}`] });
+    }
+    if (after === undefined) return;
+    this.#stationsOfSite.add(after.site, id);
+    // A silent meter's assumed power comes into force by the clock, not by a change: the slot's change shows it.
+    const silent = this.chargersOf(id).flatMap((c) =>
+      c.context.connectors.flatMap((k, i) => (k.silentFromMs !== null ? [`${c.id}/${i + 1}`] : [])));
+    touches.push({ topic: 'station', id, keys: ['station', ...silent] });
+    touches.push({ topic: 'tree', id: after.site, keys: [`station:${id}`, `site:${after.site}`] });
+  }
+
+  #chargerChanged(
+    id: string, before: ChargerState | undefined, after: ChargerState | undefined, at: JournalPosition, touches: Touch[],
+  ): void {
+    const above = (c: ChargerState) => [`charger:${id}`, `station:${c.station}`, `site:${c.site}`];
+    if (before !== undefined && (before.station !== after?.station || before.connectors.length > after.connectors.length)) {
+      if (before.station !== after?.station) this.#chargersOfStation.remove(before.station, id);
+      this.#removedAt.set(`station:${before.station}`, at.sequence);
+      this.#removedAt.set(`tree:${before.site}`, at.sequence);
+      touches.push({ topic: 'station', id: before.station, keys: ['station', ...connectorKeys(id, before.connectors.length)] });
+      touches.push({ topic: 'tree', id: before.site, keys: above(before) });
+    }
+    touches.push({ topic: 'charger', id, keys: ['charger'] });
+    if (after === undefined) return;
+    this.#chargersOfStation.add(after.station, id);
+    touches.push({ topic: 'station', id: after.station, keys: ['station', ...connectorKeys(id, after.connectors.length)] });
+    touches.push({ topic: 'tree', id: after.site, keys: above(after) });
+  }
+
+  #events(events: PublicEvent[], at: JournalPosition): void {
+    for (const event of events) {
+      if (event.kind !== 'price') continue;
+      this.prices.push(event.payload, at.sequence);
+      for (const listener of this.#listeners) listener.price(event.payload, at);
+    }
+  }
+}
+
+const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+
+function present<C>(ids: readonly string[], get: (id: string) => GridEntity<C> | undefined): GridEntity<C>[] {
+  const found: GridEntity<C>[] = [];
+  for (const id of ids) {
+    const entity = get(id);
+    if (entity !== undefined) found.push(entity);
+  }
+  return found;
+}
