@@ -1,0 +1,171 @@
+/**
+ * Journal → ClickHouse. Rows of all partitions are gathered into one batch, inserted, and only then the positions are
+ * written. A crash in between inserts the same rows again: they have the same (partition, sequence, index), so the
+ * views, which read the ReplacingMergeTree tables with FINAL, show each once.
+ *
+ * Memory: one batch under way and one gathering; the journal's readers wait while both are full.
+ */
+import type { JournalEntry } from '../wire.ts';
+import { JournalTails, nextSequence, partitionList, type JournalReader } from './journal.ts';
+
+export type Row = Record<string, unknown>;
+
+/** What the sink needs of the history; inserts may be repeated. */
+export interface SinkStore {
+  insert(table: string, rows: Row[]): Promise<unknown>;
+  readPositions(): Promise<ReadonlyMap<number, number>>;
+  writePositions(positions: ReadonlyMap<number, number>): Promise<unknown>;
+}
+
+export interface ClickhouseSinkOptions {
+  rowsOf(entry: JournalEntry): Iterable<{ table: string; row: Row }>;
+  onFatal(error: Error): void;
+  onTrouble?(detail: { error: string; waitMs: number; rows: number }): void;
+  /** Records below `first` were purged before the sink saw them: the history lacks them. */
+  onMissing?(detail: { partition: number; from: number; first: number }): void;
+  /** @default 10,000 */
+  rowsMax?: number;
+  /** @default 8 MiB, estimated */
+  bytesMax?: number;
+  /** Oldest row to insert, at most. @default 500 */
+  lingerMs?: number;
+  /** Positions without rows are written at the latest after this. @default 5,000 */
+  idlePositionsMs?: number;
+}
+
+export interface ClickhouseSink {
+  /** Per partition: up to where rows and position are in ClickHouse. */
+  positions(): [partition: number, sequence: number][];
+  /** Rows inserted, repeated ones included, and rows that wait. */
+  stats(): { rows: number; waiting: number };
+  /** Inserts what is gathered (bounded to one try) and stops. */
+  close(): Promise<void>;
+}
+
+const retryMsMin = 100;
+const retryMsMax = 5_000;
+
+class Batch {
+  readonly tables = new Map<string, Row[]>();
+  readonly positions = new Map<number, number>();
+  rows = 0;
+  bytes = 0;
+
+  add(table: string, row: Row): void {
+    const rows = this.tables.get(table);
+    if (rows) rows.push(row);
+    else this.tables.set(table, [row]);
+    this.rows += 1;
+    this.bytes += estimateBytes(row);
+  }
+}
+
+/** About the row's size as JSON, without making it. */
+function estimateBytes(row: Row): number {
+  let bytes = 2;
+  for (const [name, value] of Object.entries(row)) {
+    bytes += name.length + 12;
+    if (typeof value === 'string') bytes += value.length;
+    else if (typeof value === 'object' && value !== null) bytes += JSON.stringify(value).length;
+  }
+  return bytes;
+}
+
+/** Starts at the stored positions. Throws {@link ProjectionStopped} when the journal is older than they are. */
+export async function startClickhouseSink(store: SinkStore, journal: JournalReader, options: ClickhouseSinkOptions): Promise<ClickhouseSink> {
+  const { rowsMax = 10_000, bytesMax = 8 * 1024 * 1024, lingerMs = 500, idlePositionsMs = 5_000 } = options;
+  const written = new Map(await store.readPositions());
+  const tails = new JournalTails();
+  let gathering = new Batch();
+  let inserting: Promise<void> | null = null;
+  let inserted = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let timerDue = Infinity;
+  let state: 'running' | 'closing' | 'closed' = 'running';
+
+  const write = async (batch: Batch) => {
+    for (let waitMs = retryMsMin; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
+      try {
+        // Rows first: a position without its rows would lose them.
+        await Promise.all([...batch.tables].map(([table, rows]) => store.insert(table, rows)));
+        await store.writePositions(batch.positions);
+        for (const [p, sequence] of batch.positions) written.set(p, sequence);
+        inserted += batch.rows;
+        return;
+      } catch (error) {
+        options.onTrouble?.({ error: String(error), waitMs, rows: batch.rows });
+        if (state !== 'running') throw error;
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        if (state !== 'running') throw error;
+      }
+    }
+  };
+
+  /** Starts the next insert if none is under way. */
+  const flush = () => {
+    if (inserting || gathering.positions.size === 0 || state === 'closed') return;
+    clearTimeout(timer);
+    timer = undefined;
+    timerDue = Infinity;
+    const batch = gathering;
+    gathering = new Batch();
+    inserting = write(batch)
+      .catch(() => undefined)
+      .then(() => {
+        inserting = null;
+        if (gathering.rows > 0) isFull() ? flush() : schedule(lingerMs);
+        else if (gathering.positions.size > 0) schedule(idlePositionsMs);
+      });
+  };
+  const isFull = () => gathering.rows >= rowsMax || gathering.bytes >= bytesMax;
+  const schedule = (afterMs: number) => {
+    const due = Date.now() + afterMs;
+    if (due >= timerDue) return;
+    clearTimeout(timer);
+    timerDue = due;
+    timer = setTimeout(flush, afterMs);
+  };
+
+  const onEntry = async (entry: JournalEntry) => {
+    while (isFull() && state === 'running') {
+      flush();
+      await inserting;
+    }
+    if (state !== 'running') return;
+    const rows = gathering.rows;
+    for (const { table, row } of options.rowsOf(entry)) gathering.add(table, row);
+    gathering.positions.set(entry.partition, entry.sequence);
+    if (isFull()) flush();
+    else if (!inserting) schedule(gathering.rows > rows ? lingerMs : idlePositionsMs);
+  };
+
+  const from = new Map<number, number>();
+  for (const p of partitionList(journal.partitions)) {
+    const position = written.get(p) ?? null;
+    const start = nextSequence('ClickHouse', p, position, await journal.bounds(p));
+    if (start.missing) options.onMissing?.({ partition: p, from: start.next, first: start.first });
+    from.set(p, start.missing ? start.first : start.next);
+  }
+  let failed = false;
+  await tails.start(journal, from, onEntry, (error) => {
+    if (failed) return;
+    failed = true;
+    options.onFatal(error);
+  });
+
+  return {
+    positions: () => [...written],
+    stats: () => ({ rows: inserted, waiting: gathering.rows }),
+    async close() {
+      if (state !== 'running') return;
+      state = 'closing';
+      await tails.stop();
+      await inserting;
+      flush();
+      await inserting;
+      state = 'closed';
+      clearTimeout(timer);
+    },
+  };
+}
+
