@@ -1,0 +1,306 @@
+/**
+ * The way into the command log for one process: appends commands, waits for replies, refuses when a partition is behind.
+ *
+ * D1 `append` resolves only when the command is stored behind everything this door wrote to that partition before.
+ * D2 Replies are at most once: a command with an id is appended again under it after 1, 2, 4 s and gets the stored result.
+ * D3 Everything is bounded: commands without ack, requests without reply, bytes of a command and of a frame.
+ */
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { EntityAddress } from '#actors/actor';
+import { partitionOf } from '#actors/partition_key';
+import { packr, type CommandEnvelope, type CommandResult, type ReplyBatch } from '../wire.ts';
+import { DoorRefused } from './errors.ts';
+import { LagFeed, type Lag } from './lag.ts';
+import { ringPublisher } from './ring_publisher.ts';
+import { newReplyInbox } from './subjects.ts';
+import { Writer, type Outgoing } from './writer.ts';
+
+/** `id`: UUID or `<series>:<n>`, null for facts that carry a content key. `deadline`: log time, unix ms, 0 or absent = never. */
+export interface DoorCommand {
+  id: string | null;
+  to: EntityAddress;
+  type: string;
+  body: Record<string, unknown>;
+  deadline?: number;
+  correlation?: string | null;
+  /** Something that has happened (a meter value, a stop): never refused because of lag. */
+  fact?: boolean;
+}
+
+export interface DoorOptions {
+  name: string;
+  partitions: number;
+  /** Commands without publish ack at most. @default 4,096 */
+  inFlightMax?: number;
+  /** How long a command waits for room before it is refused `overloaded`. @default 2,000 */
+  roomMs?: number;
+  /** After so long without ack `append` rejects `unavailable`; the command may still be applied. @default 30,000 */
+  appendMs?: number;
+  /** Requests without reply at most. @default 65,536 */
+  requestsMax?: number;
+  /** Refuse above so many waiting frames or so many ms. @default 50,000 and 2,000 */
+  lagMax?: { commands: number; ms: number };
+  /** Grace of the lag feed after start, ms. @default 10,000 */
+  lagStartMs?: number;
+  /** Time without commands after which a writer opens a new incarnation. @default 3,600,000 */
+  idleMs?: number;
+}
+
+export interface Door {
+  readonly partitions: number;
+  /** Rejects {@link DoorRefused}: `overloaded`, `too_large`, `bad_request` (not stored) or `unavailable` (nobody knows). */
+  append(command: DoorCommand): Promise<void>;
+  /**
+   * Appends and resolves with the outcome after its commit, or with a refusal; `unavailable` after `timeoutMs` (10,000).
+   * Throws RangeError for a key `@<p>` outside the installation.
+   */
+  request(command: DoorCommand & { timeoutMs?: number }): Promise<CommandResult>;
+  lag(partition: number): Lag;
+  /** Commands without publish ack. */
+  readonly inFlight: number;
+  /** Waits up to 2 s for acks; requests without reply resolve `unavailable`. */
+  close(): Promise<void>;
+}
+
+interface Request {
+  envelope: CommandEnvelope;
+  partition: number;
+  expiresAt: number;
+  retryAt: number;
+  retryMs: number;
+  /** Whether the newest copy is stored; before that another copy would only add load. */
+  stored: boolean;
+  resolve(result: CommandResult): void;
+}
+
+const sweepMs = 100;
+const retryMsFirst = 1_000;
+const retryMsMax = 4_000;
+const closeMs = 2_000;
+const requestMs = 10_000;
+
+export const openDoor = (nc: NatsConnection, options: DoorOptions): Promise<Door> => OpenDoor.open(nc, options);
+
+class OpenDoor implements Door {
+  readonly partitions: number;
+  readonly #options: Required<Omit<DoorOptions, 'idleMs' | 'lagStartMs'>>;
+  readonly #writers: Writer[];
+  readonly #publisher;
+  readonly #lag: LagFeed;
+  readonly #inbox = newReplyInbox();
+  readonly #replies: { unsubscribe(): void };
+  readonly #requests = new Map<number, Request>();
+  readonly #outgoing = new Set<Tracked>();
+  readonly #room: Tracked[] = [];
+  readonly #sweep: NodeJS.Timeout;
+  #token = 0;
+  #closed = false;
+  #onEmpty: (() => void) | undefined;
+
+  static async open(nc: NatsConnection, options: DoorOptions): Promise<Door> {
+    const door = new OpenDoor(nc, options);
+    // The server must know the reply inbox before the first command can be answered.
+    await nc.flush();
+    return door;
+  }
+
+  constructor(nc: NatsConnection, options: DoorOptions) {
+    this.partitions = options.partitions;
+    this.#options = {
+      inFlightMax: 4_096, roomMs: 2_000, appendMs: 30_000, requestsMax: 65_536, lagMax: { commands: 50_000, ms: 2_000 }, ...options,
+    };
+    this.#publisher = ringPublisher(nc);
+    this.#lag = new LagFeed(nc, options.partitions, options.lagStartMs === undefined ? {} : { startMs: options.lagStartMs });
+    this.#writers = Array.from({ length: options.partitions }, (_, partition) =>
+      new Writer(this.#publisher, {
+        name: options.name, partition, ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
+      }));
+    this.#replies = nc.subscribe(this.#inbox, {
+      callback: (error, message) => {
+        if (!error) this.#onReplies(message.data);
+      },
+    });
+    this.#sweep = setInterval(() => this.#tick(Date.now()), sweepMs);
+    this.#sweep.unref();
+  }
+
+  get inFlight(): number {
+    return this.#outgoing.size + this.#room.length;
+  }
+
+  lag(partition: number): Lag {
+    return this.#lag.lag(partition);
+  }
+
+  append(command: DoorCommand): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const partition = this.#check(command);
+      this.#append(partition, envelope(command, null), resolve, reject);
+    });
+  }
+
+  request(command: DoorCommand & { timeoutMs?: number }): Promise<CommandResult> {
+    return new Promise((resolve) => {
+      let partition: number;
+      try {
+        partition = this.#check(command);
+        if (this.#requests.size >= this.#options.requestsMax) throw new DoorRefused('overloaded', 'too many requests wait for a reply');
+      } catch (error) {
+        resolve(refusal(error));
+        return;
+      }
+      const token = ++this.#token;
+      const now = Date.now();
+      const request: Request = {
+        envelope: envelope(command, { inbox: this.#inbox, token }),
+        partition,
+        expiresAt: now + (command.timeoutMs ?? requestMs),
+        retryAt: now + retryMsFirst,
+        retryMs: retryMsFirst,
+        stored: false,
+        resolve,
+      };
+      this.#requests.set(token, request);
+      this.#appendRequest(token, request);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.inFlight > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      await Promise.race([
+        new Promise<void>((resolve) => (this.#onEmpty = resolve)),
+        new Promise<void>((resolve) => (timer = setTimeout(resolve, closeMs))),
+      ]);
+      clearTimeout(timer);
+    }
+    clearInterval(this.#sweep);
+    for (const command of [...this.#room.splice(0), ...this.#outgoing]) this.#giveUp(command, 'the door closed');
+    for (const token of [...this.#requests.keys()]) this.#finish(token, refusal(new DoorRefused('unavailable', 'the door closed')));
+    for (const writer of this.#writers) writer.close();
+    this.#publisher.close();
+    this.#replies.unsubscribe();
+    this.#lag.close();
+  }
+
+  /** The command's partition; throws when the door would not take it now. */
+  #check(command: DoorCommand): number {
+    if (this.#closed) throw new DoorRefused('unavailable', 'the door is closed');
+    const partition = partitionOf(command.to.key, this.partitions);
+    if (command.fact) return partition;
+    const { commands, ms } = this.#lag.lag(partition);
+    const max = this.#options.lagMax;
+    if (commands >= max.commands || ms >= max.ms) {
+      throw new DoorRefused('overloaded', `partition ${partition} is ${commands} frames and ${ms} ms behind`);
+    }
+    return partition;
+  }
+
+  #append(partition: number, envelope: CommandEnvelope, resolve: () => void, reject: (error: DoorRefused) => void): void {
+    const command: Tracked = {
+      envelope,
+      partition,
+      at: Date.now(),
+      abandoned: false,
+      stored: (sequence) => {
+        this.#lag.stored(partition, sequence);
+        this.#outgoing.delete(command);
+        this.#freed();
+        resolve();
+      },
+      refused: (error) => {
+        this.#outgoing.delete(command);
+        this.#freed();
+        reject(error);
+      },
+      unknown: reject,
+    };
+    if (this.#outgoing.size < this.#options.inFlightMax && this.#room.length === 0) this.#admit(command);
+    else if (this.#room.length < this.#options.inFlightMax) this.#room.push(command);
+    else reject(new DoorRefused('overloaded', 'too many commands wait at the door'));
+  }
+
+  #admit(command: Tracked): void {
+    this.#outgoing.add(command);
+    this.#writers[command.partition]?.add(command);
+  }
+
+  #freed(): void {
+    while (this.#outgoing.size < this.#options.inFlightMax) {
+      const next = this.#room.shift();
+      if (!next) break;
+      next.at = Date.now();
+      this.#admit(next);
+    }
+    if (this.inFlight === 0) this.#onEmpty?.();
+  }
+
+  #appendRequest(token: number, request: Request, again = false): void {
+    const stored = () => (request.stored = true);
+    request.stored = false;
+    // A copy that finds no room changes nothing for the one that is already there.
+    this.#append(request.partition, request.envelope, stored, again ? stored : (error) => this.#finish(token, refusal(error)));
+  }
+
+  #onReplies(bytes: Uint8Array): void {
+    let batch: ReplyBatch;
+    try {
+      batch = packr.unpack(bytes) as ReplyBatch;
+    } catch {
+      return; // not from an engine; whoever waits asks again
+    }
+    for (const [token, result] of batch) this.#finish(token, result);
+  }
+
+  #finish(token: number, result: CommandResult): void {
+    const request = this.#requests.get(token);
+    if (!request) return; // answered before, or given up
+    this.#requests.delete(token);
+    request.resolve(result);
+  }
+
+  #tick(now: number): void {
+    for (let first = this.#room[0]; first && now - first.at > this.#options.roomMs; first = this.#room[0]) {
+      this.#room.shift();
+      first.unknown(new DoorRefused('overloaded', `no room at the door for ${this.#options.roomMs} ms`));
+    }
+    for (const command of this.#outgoing) {
+      if (now - command.at <= this.#options.appendMs) break;
+      if (!command.abandoned) this.#giveUp(command, `no acknowledgement for ${this.#options.appendMs} ms`);
+    }
+    for (const [token, request] of this.#requests) {
+      if (now >= request.expiresAt) {
+        this.#finish(token, refusal(new DoorRefused('unavailable', 'no reply in time')));
+      } else if (request.envelope.id !== null && request.stored && now >= request.retryAt) {
+        request.retryMs = Math.min(retryMsMax, request.retryMs * 2);
+        request.retryAt = now + request.retryMs;
+        this.#appendRequest(token, request, true);
+      }
+    }
+  }
+
+  /** The caller is told that nobody knows; the command stays counted until the log has it, for it may be there already. */
+  #giveUp(command: Tracked, why: string): void {
+    command.abandoned = true;
+    const cause = this.#writers[command.partition]?.lastError?.message;
+    command.unknown(new DoorRefused('unavailable', cause === undefined ? why : `${why}: ${cause}`));
+  }
+}
+
+/** An outgoing command and how to reject its caller while it stays under way. */
+interface Tracked extends Outgoing {
+  partition: number;
+  unknown(error: DoorRefused): void;
+}
+
+const envelope = (c: DoorCommand, reply: CommandEnvelope['reply']): CommandEnvelope => ({
+  id: c.id, to: c.to, type: c.type, body: c.body, reply, deadline: c.deadline ?? 0, correlation: c.correlation ?? null,
+});
+
+/** A refusal by the door itself has no position. */
+function refusal(error: unknown): CommandResult {
+  if (!(error instanceof DoorRefused)) throw error;
+  return { ok: false, code: error.code, detail: { reason: error.message }, at: '' };
+}

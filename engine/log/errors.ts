@@ -1,0 +1,107 @@
+/** What the log can answer besides yes. A caller tells them apart by class; everything else is a bug. */
+
+/** The stream's last sequence is not the expected one: somebody else appended, or our own append was stored before. */
+export class WrongLastSequence extends Error {
+  override readonly name = 'WrongLastSequence';
+  readonly expected: number;
+
+  constructor(subject: string, expected: number, detail: string) {
+    super(`append to ${subject} expected last sequence ${expected}: ${detail}`);
+    this.expected = expected;
+  }
+}
+
+/** Nobody knows whether the message was stored (timeout, disconnect, no responders): read back, or resend the same bytes. */
+export class AppendUncertain extends Error {
+  override readonly name = 'AppendUncertain';
+  readonly reason: 'timeout' | 'disconnected' | 'no responders' | 'unreadable answer' | 'closed';
+
+  constructor(subject: string, reason: 'timeout' | 'disconnected' | 'no responders' | 'unreadable answer' | 'closed') {
+    super(`append to ${subject} is uncertain: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+/** The server refused the append (stream full, store error …); it was not stored. */
+export class StreamRefused extends Error {
+  override readonly name = 'StreamRefused';
+  readonly code: number;
+  readonly description: string;
+
+  constructor(subject: string, code: number, description: string) {
+    super(`append to ${subject} refused: ${description} (${code})`);
+    this.code = code;
+    this.description = description;
+  }
+}
+
+/** A JetStream API request was answered with an error. `code` is JetStream's err_code. */
+export class LogApiError extends Error {
+  override readonly name = 'LogApiError';
+  readonly code: number;
+  readonly description: string;
+
+  constructor(request: string, code: number, description: string) {
+    super(`${request}: ${description} (${code})`);
+    this.code = code;
+    this.description = description;
+  }
+}
+
+/** What a reader wanted has been purged: the stream now begins at `first`. */
+export class SequenceGone extends Error {
+  override readonly name = 'SequenceGone';
+  readonly stream: string;
+  readonly wanted: number;
+  readonly first: number;
+
+  constructor(stream: string, wanted: number, first: number) {
+    super(`${stream} was purged below ${first}; ${wanted} is gone`);
+    this.stream = stream;
+    this.wanted = wanted;
+    this.first = first;
+  }
+}
+
+/** The stream ends before what was already seen of it (power cut, restored disk). */
+export class LogWentBack extends Error {
+  override readonly name = 'LogWentBack';
+  readonly stream: string;
+  readonly wanted: number;
+  readonly found: number;
+
+  constructor(stream: string, wanted: number, found: number) {
+    super(`${stream} went back in time: ${wanted} was next, found ${found}`);
+    this.stream = stream;
+    this.wanted = wanted;
+    this.found = found;
+  }
+}
+
+/** An existing stream or consumer is not as the table says. */
+export class ProvisionDifference extends Error {
+  override readonly name = 'ProvisionDifference';
+  readonly subjectOf: string;
+  readonly field: string;
+  readonly wanted: unknown;
+  readonly found: unknown;
+
+  constructor(subjectOf: string, field: string, wanted: unknown, found: unknown, hint = '') {
+    super(`${subjectOf}: ${field} should be ${JSON.stringify(wanted)} but is ${JSON.stringify(found)}${hint && `; ${hint}`}`);
+    this.subjectOf = subjectOf;
+    this.field = field;
+    this.wanted = wanted;
+    this.found = found;
+  }
+}
+
+/** A door would not take the command, or does not know what became of it (`unavailable`). */
+export class DoorRefused extends Error {
+  override readonly name = 'DoorRefused';
+  readonly code: 'overloaded' | 'too_large' | 'unavailable' | 'bad_request';
+
+  constructor(code: 'overloaded' | 'too_large' | 'unavailable' | 'bad_request', detail: string) {
+    super(`${code}: ${detail}`);
+    this.code = code;
+  }
+}

@@ -1,0 +1,40 @@
+/** Internal subjects, stream names and inbox prefixes, built in one place. Public subjects are in `actors/schema`. */
+import { randomUUID } from 'node:crypto';
+import { token } from '#actors/schema/subjects';
+
+export const stream = {
+  commands: (partition: number) => `C_${partition}`,
+  journal: (partition: number) => `J_${partition}`,
+  snapshots: (partition: number) => `S_${partition}`,
+  /** The public stream of a kind: `price` → `PRICE`. */
+  public: (kind: string) => kind.toUpperCase(),
+};
+
+export const internal = {
+  commands: (partition: number) => `c.${partition}`,
+  journal: (partition: number) => `j.${partition}`,
+  snapshot: (partition: number, gen: number, chunk: number | '*') => `s.${partition}.${gen}.${chunk}`,
+  /** What the one publisher writes; the stream republishes it without `pub.`. */
+  publicInput: (subject: string) => `pub.${subject}`,
+  /** The publisher's vector of positions for one public stream. */
+  publicPosition: (streamName: string) => `pos.${streamName}`,
+  /** Commit positions of an engine, every 250 ms. */
+  commits: (engine: string) => `engine.${token(engine)}.commits`,
+  /** Positions of a sink or the publisher, every 5 s. */
+  positions: (sink: string) => `engine.${token(sink)}.positions`,
+  /** Answers while that engine lives; "no responders" means it is gone. */
+  ping: (engine: string) => `engine.${token(engine)}.ping`,
+  effects: (gateway: string) => `effect.${token(gateway)}`,
+};
+
+export const anyCommits = 'engine.*.commits';
+export const anyPositions = 'engine.*.positions';
+
+/** Prefix of reply inboxes. nats-server keeps it for itself as a *reply* address, so no client can redirect a reply here. */
+export const replyPrefix = '_R_.';
+export const newReplyInbox = () => `${replyPrefix}${randomUUID()}`;
+/** Inboxes of requests to JetStream (acks, pulls). */
+export const newInbox = () => `_INBOX.${randomUUID()}`;
+
+/** Prefix under which an integrator's account sees its two JetStream requests per stream; clients set it as API prefix. */
+export const integratorApiPrefix = 'gridtick.js';

@@ -1,0 +1,108 @@
+/** A real nats-server for tests: free loopback port, JetStream in a temporary directory, killable. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface TestNatsOptions {
+  /** Keeps the store of an earlier server; it is then not removed by `stop`. @default a temporary directory */
+  storeDir?: string;
+  /** @default a free one */
+  port?: number;
+  /** Renders the whole server configuration instead of the plain one. */
+  config?: (place: { port: number; storeDir: string }) => string;
+  /** Bytes of file storage the server may hand out. @default 1 TiB, only reserved and never used */
+  maxFileBytes?: number;
+}
+
+export interface TestNats {
+  readonly url: string;
+  readonly port: number;
+  readonly storeDir: string;
+  /** Starts it again on the same port and store; after `kill9`, or instead of a running one. */
+  restart(): Promise<void>;
+  /** SIGKILL, resolves when the process is gone. */
+  kill9(): Promise<void>;
+  /** SIGSTOP and SIGCONT. */
+  pause(): void;
+  resume(): void;
+  /** Ends it and removes its store. */
+  stop(): Promise<void>;
+}
+
+/** Starts nats-server and resolves when it accepts clients. */
+export async function startTestNats(options: TestNatsOptions = {}): Promise<TestNats> {
+  const own = options.storeDir === undefined;
+  const home = await mkdtemp(join(tmpdir(), 'gridtick-nats-'));
+  const storeDir = options.storeDir ?? join(home, 'store');
+  const port = options.port ?? (await freePort());
+  const configFile = join(home, 'nats.conf');
+  const text = options.config?.({ port, storeDir }) ?? plainConfig(port, storeDir, options.maxFileBytes ?? 2 ** 40);
+  await writeFile(configFile, text, { mode: 0o600 });
+
+  let child = await launch(configFile);
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGCONT');
+    child.kill(signal);
+    await gone;
+  };
+  const onExit = () => child.kill('SIGKILL');
+  process.on('exit', onExit);
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    port,
+    storeDir,
+    async restart() {
+      await end('SIGTERM');
+      child = await launch(configFile);
+    },
+    kill9: () => end('SIGKILL'),
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+    async stop() {
+      process.off('exit', onExit);
+      await end('SIGKILL');
+      await rm(home, { recursive: true, force: true });
+      if (own) await rm(storeDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A port of the loopback interface that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+const plainConfig = (port: number, storeDir: string, maxFileBytes: number) =>
+  [
+    `listen: "127.0.0.1:${port}"`,
+    'max_payload: 1048576',
+    `jetstream { store_dir: ${JSON.stringify(storeDir)}, max_file_store: ${maxFileBytes}, max_memory_store: 268435456 }`,
+  ].join('\n');
+
+async function launch(configFile: string): Promise<ChildProcess> {
+  const child = spawn('nats-server', ['-c', configFile], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let log = '';
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`nats-server ended with ${code}: ${log}`)));
+    child.stderr.on('data', (chunk: Buffer) => {
+      log = (log + chunk.toString()).slice(-4_000);
+      if (log.includes('Server is ready')) resolve();
+    });
+  });
+  child.removeAllListeners('exit');
+  child.removeAllListeners('error');
+  child.on('error', () => undefined);
+  return child;
+}

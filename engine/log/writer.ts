@@ -1,0 +1,169 @@
+/**
+ * One writer of one partition's command log: numbers commands densely, gathers them into frames, keeps frames until stored.
+ *
+ * Framing adapts: with nothing in flight a frame leaves at once, else commands gather until the flight ends, 64 are there
+ * or 1 ms has passed. The first frame of an incarnation is a hello; after an hour without commands the next one opens a
+ * new incarnation, so that the partition may forget the old watermark.
+ */
+import { randomUUID } from 'node:crypto';
+import { encodeCommand, encodeFrame, packr, type CommandEnvelope } from '../wire.ts';
+import { DoorRefused } from './errors.ts';
+import { OrderedSender } from './ordered_sender.ts';
+import type { RingPublisher } from './ring_publisher.ts';
+import { internal } from './subjects.ts';
+
+export const frameCommandsMax = 64;
+export const frameBytesMax = 512 * 1024;
+export const commandBytesMax = 256 * 1024;
+const gatherMs = 1;
+const framesInFlightMax = 64;
+
+/** A command on its way, and whom to tell. */
+export interface Outgoing {
+  envelope: CommandEnvelope;
+  /** Wall time of the hand-over, unix ms. */
+  at: number;
+  /** The caller has given up: refused if not yet framed. */
+  abandoned: boolean;
+  /** `sequence` = the frame's in the command log. */
+  stored(sequence: number): void;
+  /** Refused before it got a number: it is in no frame. */
+  refused(error: DoorRefused): void;
+}
+
+export interface WriterOptions {
+  name: string;
+  partition: number;
+  /** Time without commands after which a new incarnation begins. @default 3,600,000 */
+  idleMs?: number;
+}
+
+export class Writer {
+  readonly partition: number;
+  readonly #name: string;
+  readonly #idleMs: number;
+  readonly #sender: OrderedSender;
+  #id = '';
+  #next = 1;
+  #usedAt = 0;
+  #gathering: Outgoing[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #microtask = false;
+
+  constructor(publisher: RingPublisher, options: WriterOptions) {
+    this.partition = options.partition;
+    this.#name = options.name;
+    this.#idleMs = options.idleMs ?? 3_600_000;
+    this.#sender = new OrderedSender(publisher, internal.commands(options.partition));
+  }
+
+  /** `<name>#<uuid>` of the present incarnation; '' before the first command. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Why commands are not being stored at the moment, if they are not. */
+  get lastError(): Error | undefined {
+    return this.#sender.lastError;
+  }
+
+  add(command: Outgoing): void {
+    this.#gathering.push(command);
+    this.#schedule();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#sender.close();
+    this.#gathering = [];
+  }
+
+  #schedule(): void {
+    if (this.#gathering.length === 0 || this.#sender.unstored >= framesInFlightMax) return;
+    if (this.#gathering.length >= frameCommandsMax) this.#flush();
+    else if (this.#sender.unstored === 0) {
+      if (this.#microtask) return;
+      this.#microtask = true;
+      // Commands of one turn of the event loop share a frame.
+      queueMicrotask(() => {
+        this.#microtask = false;
+        this.#flush();
+      });
+    } else this.#timer ??= setTimeout(() => this.#flush(), gatherMs);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    while (this.#gathering.length > 0 && this.#sender.unstored < framesInFlightMax) {
+      const batch = this.#gathering.splice(0, frameCommandsMax).filter((c) => {
+        if (c.abandoned) c.refused(new DoorRefused('unavailable', 'given up before it was sent'));
+        return !c.abandoned;
+      });
+      if (batch.length > 0) this.#frame(batch);
+      if (this.#gathering.length < frameCommandsMax && this.#sender.unstored > 0) break;
+    }
+    this.#schedule();
+  }
+
+  #frame(batch: Outgoing[]): void {
+    this.#open();
+    const bytes = this.#encode(batch);
+    if (bytes && bytes.length <= commandBytesMax) {
+      this.#send(batch, bytes);
+      return;
+    }
+    // Rare: something in it is large or cannot be encoded. Decide one by one, before numbers are given out.
+    const good = batch.filter((c) => {
+      const refusal = refuse(c.envelope);
+      if (refusal) c.refused(refusal);
+      return !refusal;
+    });
+    if (good.length === 0) return;
+    const together = this.#encode(good);
+    if (together && together.length <= frameBytesMax) this.#send(good, together);
+    else {
+      const half = Math.ceil(good.length / 2);
+      this.#frame(good.slice(0, half));
+      this.#frame(good.slice(half));
+    }
+  }
+
+  #encode(batch: Outgoing[]): Uint8Array | undefined {
+    try {
+      return encodeFrame({ kind: 'commands', writer: this.#id, first: this.#next, commands: batch.map((c) => c.envelope) });
+    } catch {
+      return undefined;
+    }
+  }
+
+  #send(batch: Outgoing[], bytes: Uint8Array): void {
+    this.#next += batch.length;
+    this.#sender.send(bytes, (sequence) => {
+      for (const command of batch) command.stored(sequence);
+      this.#schedule();
+    });
+  }
+
+  /** Opens an incarnation if there is none or the present one has been idle for too long. */
+  #open(): void {
+    const now = Date.now();
+    const idle = now - this.#usedAt > this.#idleMs && this.#sender.unstored === 0;
+    this.#usedAt = now;
+    if (this.#id !== '' && !idle) return;
+    this.#id = `${this.#name}#${randomUUID()}`;
+    this.#next = 1;
+    this.#sender.send(encodeFrame({ kind: 'hello', writer: this.#id, first: 1, commands: [] }), () => this.#schedule());
+  }
+}
+
+function refuse(envelope: CommandEnvelope): DoorRefused | undefined {
+  try {
+    const size = packr.pack(encodeCommand(envelope)).length;
+    return size > commandBytesMax
+      ? new DoorRefused('too_large', `a command of ${size} bytes; ${commandBytesMax} are allowed`)
+      : undefined;
+  } catch (error) {
+    return new DoorRefused('bad_request', `the command cannot be encoded: ${(error as Error).message}`);
+  }
+}
