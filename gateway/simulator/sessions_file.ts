@@ -103,7 +103,7 @@ export async function* readSessions(path: string, onBadLine: (bad: BadLine) => v
   // An error of the file must end the reader of the unpacked text too.
   source.on('error', (error: Error) => text.destroy(error));
   let failure: Error | undefined;
-  text.on('error', (error) => (failure = error));
+  text.on('error', (error: Error) => (failure = error));
   const lines = createInterface({ input: text, crlfDelay: Infinity });
   let at = 0;
   let header: string[] | undefined;

@@ -1,0 +1,77 @@
+/**
+ * The role "simulator": a fleet of virtual chargers that come in through the OCPP door.
+ * Settings: GRIDTICK_OCPP_URL, GRIDTICK_DATA_DIR and the scenario's (see scenario.ts).
+ * Lines on stdin: {"quiet":true} brings it to rest, answered by {"quiet":true,"answeredSamples":n}; {"quiet":false}
+ * lets it go on. SIGUSR2 is {"quiet":true} too. It ends on SIGTERM, SIGINT, or when stdin closes.
+ */
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pino } from 'pino';
+import { Fleet } from './fleet.ts';
+import { loadScenario, scenarioOptions } from './scenario.ts';
+
+const log = pino({ name: 'simulator', level: process.env.GRIDTICK_LOG_LEVEL || 'info' }, pino.destination({ dest: 2, sync: true }));
+const say = (line: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+function setting(name: string, example: string): string {
+  const value = process.env[name] ?? '';
+  if (value === '') throw new Error(`${name} is missing, for example ${example}`);
+  return value;
+}
+
+/** Milliseconds from the environment; for tests that cannot wait 10 s for a sample. */
+function msFrom(name: string): number | undefined {
+  const text = process.env[name] ?? '';
+  if (text === '') return undefined;
+  const ms = Number(text);
+  if (!Number.isSafeInteger(ms) || ms < 50) throw new Error(`${name} must be whole ms from 50: '${text}'`);
+  return ms;
+}
+
+async function main(): Promise<void> {
+  const url = setting('GRIDTICK_OCPP_URL', 'ws://127.0.0.1:8180/ocpp');
+  const directory = join(setting('GRIDTICK_DATA_DIR', '.data'), 'simulator');
+  const scenario = await loadScenario(scenarioOptions(process.env));
+  for (const note of scenario.notes) log.warn({ note }, 'sessions file');
+  const sampleEveryMs = msFrom('GRIDTICK_SAMPLE_EVERY_MS');
+  const retryMost = msFrom('GRIDTICK_RETRY_MOST_MS');
+
+  const fleet = await Fleet.open({
+    url, directory, timeline: scenario.timeline, log,
+    ...(sampleEveryMs !== undefined && { sampleEveryMs }),
+    ...(retryMost !== undefined && { retryMs: { first: Math.min(500, retryMost), most: retryMost } }),
+    onFailure: (error) => {
+      log.fatal({ error: error.message }, 'memory cannot be written');
+      process.exit(1);
+    },
+  });
+
+  let ending = false;
+  const end = async (why: string) => {
+    if (ending) return;
+    ending = true;
+    log.info({ why }, 'ending');
+    await fleet.close();
+    process.exit(0);
+  };
+  const quiet = async () => {
+    const { answeredSamples } = await fleet.quiet();
+    say({ quiet: true, answeredSamples });
+  };
+  process.on('SIGTERM', () => void end('SIGTERM'));
+  process.on('SIGINT', () => void end('SIGINT'));
+  process.on('SIGUSR2', () => void quiet());
+  const lines = createInterface({ input: process.stdin });
+  lines.on('line', (line) => {
+    if (/^\s*\{\s*"quiet"\s*:\s*true\s*\}\s*$/.test(line)) void quiet();
+    else if (/^\s*\{\s*"quiet"\s*:\s*false\s*\}\s*$/.test(line)) fleet.resume();
+    else log.warn({ line: line.slice(0, 200) }, 'unknown line on stdin');
+  });
+  lines.on('close', () => void end('stdin closed'));
+  say({ ready: true, site: scenario.site.id, chargers: fleet.size, anchorAt: fleet.anchorAt });
+}
+
+main().catch((error: unknown) => {
+  log.fatal({ error: (error as Error).message }, 'cannot start');
+  process.exit(1);
+});
