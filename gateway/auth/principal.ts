@@ -3,7 +3,7 @@ import type { UserState } from '#actors/schema/entities';
 import type { RefusalCode } from '#actors/refusals';
 import type { Role } from '../schema/sign_in.ts';
 import { knownRoles } from './rights.ts';
-import type { SignIn, SignIns } from './sign_ins.ts';
+import { cookieName, type SignIn, type SignIns } from './sign_ins.ts';
 
 /** The projected entities a door looks up. */
 export interface Directory {
@@ -41,4 +41,13 @@ export class Principals {
     const { name, email, roles } = user.context;
     return { signIn, user: signIn.user, name, email, roles: knownRoles(roles) };
   }
+}
+
+/** The sign-in id in a Cookie header, the same for requests and for upgrades. */
+export function signInCookie(header: string | undefined): string | undefined {
+  for (const part of header?.split(';') ?? []) {
+    const [name, value] = part.trim().split('=', 2);
+    if (name === cookieName) return value;
+  }
+  return undefined;
 }

@@ -48,7 +48,7 @@ export class Grid {
   readonly #chargersOfStation = new Children();
   readonly #stationsOfSite = new Children();
   /** By partition: older cursors cannot be resumed, because deletions and events before it are not known. */
-  readonly #floor: number[];
+  #floor: number[] | null = null;
   /** By `<topic>:<id>`: when something left it last. */
   readonly #removedAt = new Map<string, number>();
   readonly #listeners = new Set<GridListener>();
@@ -57,15 +57,23 @@ export class Grid {
   constructor(replica: GridReplica, partitions: number) {
     this.replica = replica;
     this.partitions = partitions;
-    this.#floor = Array.from({ length: partitions }, (_, p) => replica.position(p));
-    for (const station of replica.all<StationState>('station')) this.#stationsOfSite.add(station.context.site, station.id);
-    for (const charger of replica.all<ChargerState>('charger')) {
-      this.#chargersOfStation.add(charger.context.station, charger.id);
-    }
     this.#stops = [
       replica.onChange((change) => this.#changed(change)),
       replica.onEvents((events, at) => this.#events(events, at)),
     ];
+  }
+
+  /** Whether the replica holds everything; nothing else here may be asked before. */
+  get ready(): boolean {
+    if (this.#floor === null && this.replica.ready) this.#build();
+    return this.replica.ready;
+  }
+
+  /** What the replica loaded came without changes, so the tree is gathered once when it is complete. */
+  #build(): void {
+    this.#floor = Array.from({ length: this.partitions }, (_, p) => this.replica.position(p));
+    for (const station of this.replica.all<StationState>('station')) this.#stationsOfSite.add(station.context.site, station.id);
+    for (const charger of this.replica.all<ChargerState>('charger')) this.#chargersOfStation.add(charger.context.station, charger.id);
   }
 
   close(): void {
@@ -109,11 +117,12 @@ export class Grid {
 
   /** Whether all that changed in the topic after `sequence` is known. */
   canResume(topic: TopicKind, id: string, { partition, sequence }: JournalPosition): boolean {
-    return sequence >= (this.#floor[partition] ?? Infinity) && sequence <= this.replica.position(partition)
+    return sequence >= (this.#floor?.[partition] ?? Infinity) && sequence <= this.replica.position(partition)
       && sequence >= (this.#removedAt.get(`${topic}:${id}`) ?? 0);
   }
 
   #changed({ kind, id, before, after, at }: GridChange): void {
+    if (this.#floor === null) return;
     const touches: Touch[] = [];
     switch (kind) {
       case 'site':

@@ -8,13 +8,11 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import fastifyCookie from '@fastify/cookie';
 import type { Logger } from 'pino';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { Price } from '#actors/schema/events';
-import type { Principal, Principals } from '../auth/principal.ts';
+import { signInCookie, type Principal, type Principals } from '../auth/principal.ts';
 import { originAllowed } from '../auth/origin.ts';
-import { cookieName } from '../auth/sign_ins.ts';
 import { liveLimits } from '../schema/live.ts';
 import type { Grid, JournalPosition, Touch } from './grid.ts';
 import { LiveSocket, type SocketHost, type SocketLimits } from './socket.ts';
@@ -96,12 +94,11 @@ export class LiveHub implements SocketHost {
     };
     if (pathOf(request.url) !== '/live') return refuse('not_found');
     if (!originAllowed(request.headers.origin, request.headers.host, this.#allowedOrigins)) return refuse('bad_origin');
-    if (this.#closing || !this.grid.replica.ready) return refuse('starting');
+    if (this.#closing || !this.grid.ready) return refuse('starting');
     if (this.#sockets.size >= this.limits.socketsMax) return refuse('overloaded', { socketsMax: this.limits.socketsMax });
     let principal: Principal;
     try {
-      const cookie = fastifyCookie.parse(request.headers.cookie ?? '')[cookieName];
-      const found = await this.#principals.byCookie(cookie);
+      const found = await this.#principals.byCookie(signInCookie(request.headers.cookie));
       if (typeof found === 'string') return refuse(found);
       principal = found;
     } catch (error) {

@@ -19,6 +19,6 @@ export type Refusal = Static<typeof Refusal>;
  */
 export const Actions = Type.Unsafe<Record<string, true | RefusalCode>>({
   $id: 'Actions', type: 'object', description: 'action → true, or the refusal code a try would get',
-  additionalProperties: { anyOf: [{ type: 'boolean', const: true }, { type: 'string' }] },
+  additionalProperties: { type: ['boolean', 'string'] },
 });
 export type Actions = Static<typeof Actions>;

@@ -1,0 +1,80 @@
+/** The HTTP application: plugins, guards and routes. Opens no port. */
+import fastifyCookie from '@fastify/cookie';
+import fastifyHelmet from '@fastify/helmet';
+import fastifyRateLimit from '@fastify/rate-limit';
+import fastifyUnderPressure from '@fastify/under-pressure';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { randomUUID } from 'node:crypto';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
+import type { Redis } from 'ioredis';
+import type { Lockout } from '../auth/lockout.ts';
+import type { Directory, Principals } from '../auth/principal.ts';
+import type { Grid } from '../live/grid.ts';
+import { guard } from './access.ts';
+import { serveDashboard } from './dashboard.ts';
+import { answerBrokenHttp, answerError } from './errors.ts';
+import { describeApi } from './openapi.ts';
+import { Refused } from './refused.ts';
+import { gridRoutes } from './routes/grid.ts';
+import { healthRoutes, type Probes } from './routes/health.ts';
+import { priceRoutes, type PriceHistory } from './routes/prices.ts';
+import { signInRoutes } from './routes/sign_in.ts';
+import type { ApiScope } from './scope.ts';
+import { helmetOptions } from './security.ts';
+import { validatorCompiler } from './validation.ts';
+
+export interface ApiDeps {
+  /** For rate limits; null counts in memory. */
+  redis: Redis | null;
+  grid: Grid;
+  directory: Directory;
+  principals: Principals;
+  lockout: Lockout;
+  history: PriceHistory;
+  probes: Probes;
+  log: FastifyBaseLogger;
+  /** Besides the host that was asked. */
+  allowedOrigins: readonly string[];
+  /** The built dashboard; null: none. */
+  dashboardDir: string | null;
+  /** API requests per minute and address. @default 1,200 */
+  requestsPerMinute?: number;
+}
+
+const bodyBytesMax = 16 * 1024;
+
+export async function buildApi(deps: ApiDeps) {
+  const app = Fastify({
+    loggerInstance: deps.log, bodyLimit: bodyBytesMax, genReqId: () => randomUUID(), requestIdHeader: false,
+    forceCloseConnections: true, disableRequestLogging: true,
+    routerOptions: { maxParamLength: 384 },
+    frameworkErrors: answerError, clientErrorHandler: answerBrokenHttp,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setErrorHandler(answerError);
+  app.addHook('onRequest', async (request, reply) => { reply.header('x-correlation-id', request.id); });
+
+  await app.register(fastifyHelmet, helmetOptions(deps.dashboardDir));
+  await app.register(fastifyCookie);
+  await app.register(fastifyUnderPressure, {
+    maxEventLoopDelay: 1_000,
+    pressureHandler: (request) => { if (request.url !== '/health/live') throw new Refused('overloaded', { retryAfterMs: 2_000 }); },
+  });
+  await describeApi(app);
+  healthRoutes(app, deps.probes);
+  await app.register(async (scope: ApiScope) => {
+    await scope.register(fastifyRateLimit, {
+      max: deps.requestsPerMinute ?? 1_200, timeWindow: 60_000, nameSpace: 'rate:',
+      // Limits protect the house; when Redis is away, its own error says more than a limit would.
+      ...(deps.redis === null ? {} : { redis: deps.redis, skipOnError: true }),
+      errorResponseBuilder: (_request, { ttl }) => new Refused('rate_limited', { retryAfterMs: ttl }),
+    });
+    guard(scope, deps);
+    scope.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'no-store'); });
+    signInRoutes(scope, { signIns: deps.principals.signIns, directory: deps.directory, lockout: deps.lockout });
+    gridRoutes(scope, deps.grid);
+    priceRoutes(scope, deps.grid, deps.history);
+  });
+  await serveDashboard(app, deps.dashboardDir);
+  return app;
+}

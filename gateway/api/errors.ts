@@ -1,0 +1,59 @@
+/** Every failure leaves as `{ ok: false, code, detail?, correlation }` with the status of its code. */
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { HashingOverloaded } from '../auth/password.ts';
+import type { Refusal } from '../schema/refusal.ts';
+import { Refused } from './refused.ts';
+
+/** Which refusal an error of Fastify, a plugin or a driver is. */
+function asRefused(error: FastifyError | Refused | Error): Refused {
+  if (error instanceof Refused) return error;
+  if (error instanceof HashingOverloaded) return new Refused('overloaded');
+  const { code, statusCode, validation, validationContext } = error as Partial<FastifyError>;
+  if (validation !== undefined) {
+    const [first] = validation;
+    return new Refused('bad_request', {
+      in: validationContext ?? 'request', field: first?.instancePath ?? '', reason: first?.message ?? 'invalid', ...first?.params,
+    });
+  }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Refused('too_large');
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Refused('bad_request', { in: 'headers', reason: 'send application/json' });
+  if (error.name === 'MaxRetriesPerRequestError' || error.message === 'Connection is closed.') return new Refused('unavailable');
+  if (statusCode === 404) return new Refused('not_found');
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new Refused('bad_request', { reason: error.message });
+  return new Refused('internal_error');
+}
+
+export function refuse(reply: FastifyReply, request: FastifyRequest, refused: Refused): FastifyReply {
+  const { code, detail, statusCode } = refused;
+  const body: Refusal = { ok: false, code, ...(detail === undefined ? {} : { detail }), correlation: request.id };
+  const waitMs = detail?.['retryAfterMs'];
+  if (typeof waitMs === 'number') reply.header('retry-after', Math.ceil(waitMs / 1_000));
+  // Serialised here, not by the route's schema: a failure in a serialiser must still get its answer.
+  return reply.code(statusCode).header('cache-control', 'no-store').type('application/json; charset=utf-8').send(JSON.stringify(body));
+}
+
+export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const refused = asRefused(error);
+  if (refused.statusCode >= 500) request.log.error({ event: 'request_failed', code: refused.code, err: error }, 'request failed');
+  else request.log.info({ event: 'request_refused', code: refused.code, detail: refused.detail }, 'request refused');
+  return refuse(reply, request, refused);
+}
+
+/** Bytes that are no HTTP request at all; there is no request object yet. */
+export function answerBrokenHttp(this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const refused = error.code === 'HPE_HEADER_OVERFLOW' ? new Refused('too_large') : new Refused('bad_request', { reason: 'not HTTP' });
+  const body = JSON.stringify({
+    ok: false, code: refused.code, ...(refused.detail ? { detail: refused.detail } : {}), correlation: randomUUID(),
+  } satisfies Refusal);
+  const status = refused.statusCode === 413 ? '413 Payload Too Large' : '400 Bad Request';
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,80 @@
+/** The API door: HTTP and the live socket on one port. */
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { lookup, projectionReady } from '#engine/projections/mod';
+import { Lockout } from '../auth/lockout.ts';
+import { Principals, type Directory } from '../auth/principal.ts';
+import { SignIns } from '../auth/sign_ins.ts';
+import { Grid, LiveHub, type GridReplica } from '../live/mod.ts';
+import { buildApi } from './app.ts';
+import { builtDashboard } from './dashboard.ts';
+import { EngineWatch } from './engine_watch.ts';
+import type { PriceHistory } from './routes/prices.ts';
+
+export { buildApi, type ApiDeps } from './app.ts';
+export { gridKinds } from '../live/mod.ts';
+
+export interface StartApiDeps {
+  config: {
+    bind: string;
+    /** 0 takes a free one. */
+    httpPort: number;
+    /** Origins besides the own host, e.g. of a proxy in front. @default none */
+    allowedOrigins?: readonly string[];
+  };
+  redis: Redis;
+  /** Of the kinds {@link gridKinds}; may still be loading. */
+  replica: GridReplica;
+  history: PriceHistory & {
+    /** Rejects or resolves false when the store does not answer. */
+    ping(): Promise<unknown>;
+  };
+  door: { readonly partitions: number };
+  nats: NatsConnection;
+  log: Logger;
+}
+
+/** Serves until `close`, which ends sockets and requests. Rejects when the port cannot be had. */
+export async function startApi(deps: StartApiDeps): Promise<{ port: number; close(): Promise<void> }> {
+  const { config, redis, replica, history, nats, log } = deps;
+  const { partitions } = deps.door;
+  const { allowedOrigins = [] } = config;
+  const directory: Directory = {
+    lookup: (kind, id) => lookup(redis, kind, id),
+    complete: () => projectionReady(redis, partitions),
+  };
+  const principals = new Principals(new SignIns(redis), directory);
+  const grid = new Grid(replica, partitions);
+  const engine = new EngineWatch(nats, partitions);
+  const app = await buildApi({
+    redis, grid, directory, principals, lockout: new Lockout(redis), history, log, allowedOrigins,
+    dashboardDir: builtDashboard(),
+    probes: {
+      nats: async () => { await nats.rtt(); },
+      redis: async () => { await redis.ping(); },
+      projection: async () => {
+        if (!(await directory.complete())) throw new Error('Redis does not hold every partition yet');
+        if (!grid.ready) throw new Error('live state is still being loaded');
+      },
+      engine: () => engine.check(),
+      history: async () => { if ((await history.ping()) === false) throw new Error('it does not answer'); },
+    },
+  });
+  const hub = new LiveHub({ grid, principals, allowedOrigins, log });
+  app.server.on('upgrade', (request, socket, head) => void hub.upgrade(request, socket, head));
+  const close = async () => {
+    hub.close();
+    await app.close();
+    engine.close();
+    grid.close();
+  };
+  try {
+    await app.listen({ host: config.bind, port: config.httpPort });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const address = app.server.address();
+  return { port: typeof address === 'object' && address !== null ? address.port : config.httpPort, close };
+}
