@@ -1,6 +1,6 @@
 /** How a projection reads the journal: bounds and an ordered, gapless tail per partition. */
 import type { NatsConnection } from '@nats-io/transport-node';
-import { journalBounds, tailJournal } from '../log/journal.ts';
+import { journalBounds, tailJournal } from '../log/mod.ts';
 import type { JournalEntry } from '../wire.ts';
 
 export interface JournalReader {

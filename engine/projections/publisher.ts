@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { PublicEvent } from '#actors/schema/events';
-import { ringPublisher } from '../log/ring_publisher.ts';
+import { ringPublisher } from '../log/mod.ts';
 import { stream } from '../log/subjects.ts';
 import { JournalTails, nextSequence, partitionList, type JournalReader } from './journal.ts';
 import { laneKinds, PublicLane, type LaneOptions } from './public_lane.ts';

@@ -10,7 +10,7 @@ import Type from 'typebox';
 import { encodeImage } from '#actors/codec';
 import type { PublicEvent } from '#actors/schema/events';
 import { encodeRecord, genesisHash } from '../partition/record.ts';
-import { ringPublisher } from '../log/ring_publisher.ts';
+import { ringPublisher } from '../log/mod.ts';
 import { internal } from '../log/subjects.ts';
 import { freePort } from '../log/testing.ts';
 import type { EntityImage } from '../wire.ts';
