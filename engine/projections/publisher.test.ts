@@ -30,7 +30,7 @@ afterAll(async () => {
 async function fresh() {
   const jsm = await jetstreamManager(nc);
   for (const name of ['J_0', 'J_1', 'J_2', 'PRICE', 'METER']) await jsm.streams.delete(name).catch(() => undefined);
-  await provision(nc, { partitions, scale: 0.01 });
+  await provision(nc, { partitions, scale: 0.1 });
   const writers = Array.from({ length: partitions }, (_, p) => journalWriter(nc, p));
   const written: Record<'price' | 'meter', string[]> = { price: [], meter: [] };
   let slot = 0;
@@ -122,7 +122,7 @@ test('a publisher killed at random again and again leaves each event once and in
   let writing = true;
   const writer = (async () => {
     while (writing) {
-      await Promise.all(Array.from({ length: 4 }, () => write(Math.floor(random() * partitions), 1, 12)));
+      await Promise.all(Array.from({ length: 2 }, () => write(Math.floor(random() * partitions), 1, 12)));
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   })();
@@ -130,7 +130,7 @@ test('a publisher killed at random again and again leaves each event once and in
   for (let round = 0; round < 5; round++) {
     const child = spawnPublisher();
     await once(child.stdout as NodeJS.ReadableStream, 'data');
-    await new Promise((resolve) => setTimeout(resolve, random() * 250));
+    await new Promise((resolve) => setTimeout(resolve, 100 + random() * 300));
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     await gone;
@@ -262,7 +262,7 @@ test('a journal that is older than a public stream is refused', async () => {
   await publisher.close();
   const jsm = await jetstreamManager(nc);
   await jsm.streams.delete('J_0');
-  await provision(nc, { partitions, scale: 0.01 });
+  await provision(nc, { partitions, scale: 0.1 });
   await expect(start(nc)).rejects.toThrow(/J_0 ends at 0, but stream (PRICE|METER) has already seen 5/);
 });
 
