@@ -122,12 +122,11 @@ export class MemoryStore {
     try {
       while (this.#lines.length > 0 && !this.#failed) {
         const text = `${this.#lines.join('\n')}\n`;
-        const upTo = this.#appended;
-        this.#lines = [];
+        const written = this.#take();
         await this.#file?.appendFile(text);
         await this.#file?.datasync();
         this.#bytes += text.length;
-        this.#reached(upTo);
+        this.#reached(written);
         if (this.#bytes > this.#compactBytes) await this.#compact();
       }
     } catch (error) {
@@ -136,10 +135,16 @@ export class MemoryStore {
     }
   }
 
-  #reached(upTo: number): void {
-    this.#durable = upTo;
-    const waiting = this.#waiting;
+  /** Takes what is appended so far, with those who wait for it: who comes during the write waits for the next one. */
+  #take(): { upTo: number; waiting: Set<() => void> } {
+    const taken = { upTo: this.#appended, waiting: this.#waiting };
+    this.#lines = [];
     this.#waiting = new Set();
+    return taken;
+  }
+
+  #reached({ upTo, waiting }: { upTo: number; waiting: Set<() => void> }): void {
+    this.#durable = upTo;
     for (const whenDurable of waiting) whenDurable();
   }
 
@@ -149,8 +154,7 @@ export class MemoryStore {
     const snapshot: Snapshot = { generation: this.#generation + 1, chargers: Object.fromEntries(this.#chargers) };
     replaceFile(join(this.#directory, 'memory.json'), JSON.stringify(snapshot));
     this.#generation = snapshot.generation;
-    this.#lines = [];
-    const upTo = this.#appended;
+    const contained = this.#take();
     this.#file = await open(this.#journal(this.#generation), 'a', 0o600);
     this.#bytes = 0;
     await old?.close();
@@ -158,7 +162,7 @@ export class MemoryStore {
       const match = /^journal\.(\d+)\.ndjson$/.exec(name);
       if (match !== null && Number(match[1]) < this.#generation) rmSync(join(this.#directory, name));
     }
-    this.#reached(upTo);
+    this.#reached(contained);
   }
 
   /** Makes everything durable and lets go of the files. */
