@@ -112,7 +112,7 @@ function contradictions(s: Settings, configured: ReadonlySet<SettingName>): stri
     );
   }
   for (const [name, schemes] of [
-    ['natsUrl', ['nats:', 'tls:']],
+    ['natsUrl', ['nats:']],
     ['redisUrl', ['redis:', 'rediss:']],
     ['clickhouseUrl', ['http:', 'https:']],
   ] as const) {

@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { upConfig } from './cli.ts';
+
+test('options of up are settings, and win over the environment', () => {
+  const config = upConfig(['--sessions', 'a.csv', '--day', '2019-05-15', '--from', '07:00', '--no-simulator'], {
+    GRIDTICK_DAY: '2020-01-01',
+  });
+  expect(config).toMatchObject({
+    sessions: 'a.csv',
+    day: '2019-05-15',
+    from: '07:00',
+    zone: 'America/Los_Angeles',
+    simulator: false,
+  });
+});
+
+test('an unknown option refuses and shows the usage', () => {
+  expect(() => upConfig(['--speed', '9'], {})).toThrow(/--speed[^]*gridtick <command>/);
+});
+
+test('a refusal is words and exit code 1, no stack', () => {
+  const cli = (args: string[], env: Record<string, string>) =>
+    spawnSync(
+      process.execPath,
+      ['--import', 'tsx', '--conditions=source', join(import.meta.dirname, 'cli.ts'), ...args],
+      {
+        encoding: 'utf8',
+        env: { ...process.env, GRIDTICK_NATS_URL: '', ...env },
+      },
+    );
+  const wrong = cli(['up'], { GRIDTICK_HTTP_PORT: 'eighty' });
+  expect(wrong.status).toBe(1);
+  expect(wrong.stderr.trim()).toBe('GRIDTICK_HTTP_PORT=eighty is not a whole number from 0 to 65535 (TCP port)');
+  expect(cli(['verify'], {}).stderr).toContain('set GRIDTICK_NATS_URL');
+});

@@ -1,0 +1,139 @@
+#!/usr/bin/env node
+/** `gridtick`: one program, one word per task. */
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { pathToFileURL } from 'node:url';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { ConfigError, loadConfig, unknownVariables, type Config } from './config/config.ts';
+import { variable, type SettingName } from './config/settings.ts';
+
+const usage = `gridtick <command>
+
+  up [options]       servers, roles, demo site and simulated chargers under one supervisor
+     --sessions FILE --day YYYY-MM-DD [--from HH:MM] [--zone ZONE]
+                     plays the real sessions of that day instead of the generated one
+     --no-simulator  without simulated chargers
+  provision          creates or checks all streams of the log at GRIDTICK_NATS_URL
+  engine | history | gateway
+                     one role in this process, against GRIDTICK_NATS_URL, _REDIS_URL and _CLICKHOUSE_URL
+  verify [p]         checks hash chain, dense sequences and versions of one partition's journal, or of all
+  settings           lists all settings
+
+Settings are environment variables GRIDTICK_*; deploy/docs/settings.md lists them.`;
+
+/** Options of `up` are settings under a shorter name. */
+const upOptions = {
+  sessions: { type: 'string' },
+  day: { type: 'string' },
+  from: { type: 'string' },
+  zone: { type: 'string' },
+  'no-simulator': { type: 'boolean' },
+} as const satisfies ParseArgsConfig['options'];
+
+const roles = {
+  engine: './roles/engine.js',
+  history: './projections/main.js',
+  gateway: '../gateway/main.js',
+} as const;
+
+/** Runs one command line; the exit code is left in `process.exitCode`. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const [command = 'help', ...args] = argv;
+  try {
+    if (command === 'up') await up(args);
+    else if (command === 'provision') await provision();
+    else if (command in roles) await import(new URL(roles[command as keyof typeof roles], import.meta.url).href);
+    else if (command === 'verify') await verify(args);
+    else if (command === 'settings') await settings();
+    else if (['help', '--help', '-h'].includes(command)) process.stdout.write(`${usage}\n`);
+    else throw new ConfigError(`no command '${command}'\n\n${usage}`);
+  } catch (error) {
+    process.exitCode = 1;
+    // A refusal speaks for itself; a bug needs its stack.
+    const expected =
+      error instanceof ConfigError || (error instanceof Error && ['LockHeld', 'StartInterrupted'].includes(error.name));
+    process.stderr.write(
+      `\n${expected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
+  }
+}
+
+/** The settings of `up`: command-line options win over the environment. */
+export function upConfig(args: readonly string[], env: NodeJS.ProcessEnv): Config {
+  let values;
+  try {
+    ({ values } = parseArgs({ args: [...args], options: upOptions, strict: true, allowPositionals: false }));
+  } catch (error) {
+    throw new ConfigError(`${(error as Error).message}\n\n${usage}`);
+  }
+  const { 'no-simulator': noSimulator, ...named } = values;
+  const merged = { ...env };
+  for (const [name, value] of Object.entries(named)) merged[variable(name as SettingName)] = value;
+  if (noSimulator) merged[variable('simulator')] = 'false';
+  return loadConfig(merged);
+}
+
+async function up(args: readonly string[]): Promise<void> {
+  const { runSupervisor } = await import('./supervisor/run.ts');
+  const say = (line: string) => void process.stdout.write(`${line}\n`);
+  for (const name of unknownVariables(process.env))
+    say(`${name} is no setting of Gridtick: deploy/docs/settings.md lists them`);
+  await runSupervisor(upConfig(args, process.env), say);
+}
+
+async function provision(): Promise<void> {
+  const config = loadConfig(process.env);
+  requireUrl(config);
+  const { connectLog, provision: provisionStreams } = await import('./log/mod.ts');
+  const nc = await connectLog(config.natsUrl, 'provision');
+  try {
+    await provisionStreams(nc, { partitions: config.partitions, scale: config.logScale });
+    process.stdout.write(`all streams of ${config.partitions} partitions are there\n`);
+  } finally {
+    await nc.close();
+  }
+}
+
+/** What a verification of journals tells: problems are sentences that name partition and sequence. */
+type VerifyPartitions = (
+  nc: NatsConnection,
+  partitions: number[],
+  onProgress: (line: string) => void,
+) => Promise<{ problems: string[] }>;
+
+async function verify(args: readonly string[]): Promise<void> {
+  const config = loadConfig(process.env);
+  requireUrl(config);
+  const [only] = args;
+  if (
+    only !== undefined &&
+    !(Number.isInteger(Number(only)) && Number(only) >= 0 && Number(only) < config.partitions)
+  ) {
+    throw new ConfigError(`'${only}' is no partition: 0 to ${config.partitions - 1}, or none for all`);
+  }
+  const partitions = only === undefined ? Array.from({ length: config.partitions }, (_, p) => p) : [Number(only)];
+  const { connectLog } = await import('./log/mod.ts');
+  const module = (await import(new URL('./partition/verify.js', import.meta.url).href)) as {
+    verifyPartitions: VerifyPartitions;
+  };
+  const nc = await connectLog(config.natsUrl, 'verify', { waitForFirst: false });
+  try {
+    const { problems } = await module.verifyPartitions(nc, partitions, (line) => process.stdout.write(`${line}\n`));
+    for (const problem of problems) process.stdout.write(`✗ ${problem}\n`);
+    process.stdout.write(problems.length === 0 ? 'clean\n' : `${problems.length} problems\n`);
+    if (problems.length > 0) process.exitCode = 1;
+  } finally {
+    await nc.close();
+  }
+}
+
+async function settings(): Promise<void> {
+  const { settingsTable } = await import('./config/settings_table.ts');
+  process.stdout.write(settingsTable());
+}
+
+const requireUrl = (config: Config) => {
+  if (config.natsUrl === '') throw new ConfigError(`set ${variable('natsUrl')} to the NATS whose log is meant`);
+};
+
+const isProgram = process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href;
+if (isProgram) await main(process.argv.slice(2));

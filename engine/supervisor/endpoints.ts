@@ -1,0 +1,71 @@
+/** Where everything is and how to get in: `<data>/endpoints.json` for programs, one screen for people. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { reachable, type Config } from '../config/config.ts';
+import { writeJson } from './files.ts';
+import type { Ports } from './ports.ts';
+import type { Secrets } from './secrets.ts';
+
+export interface Endpoints {
+  dashboard: string;
+  api: string;
+  /** `ws://host:port/ocpp`; the charger's identity is appended as `/<identity>`. */
+  ocpp: string;
+  nats: string;
+  /** With its password: Redis knows no user here. */
+  redis: string;
+  clickhouse: string;
+  logins: { role: string; email: string; password: string }[];
+  analyst: { user: string; password: string };
+  integrator: { user: string; password: string };
+}
+
+/** Who the demo site's seed signs up. */
+export const demoEmails = { operator: 'operator@demo.local', admin: 'admin@demo.local' } as const;
+export const integratorUser = 'integrator';
+
+export function endpointsOf(config: Config, ports: Ports, secrets: Secrets): Endpoints {
+  const host = reachable(config.bind);
+  const nats = config.natsUrl === '' ? null : new URL(config.natsUrl);
+  return {
+    dashboard: `http://${host}:${ports.httpPort}/`,
+    api: `http://${host}:${ports.httpPort}/api`,
+    ocpp: `ws://${host}:${ports.ocppPort}/ocpp`,
+    nats: nats ? `${nats.protocol}//${nats.host}` : `nats://${host}:${ports.natsPort}`,
+    redis: config.redisUrl || `redis://:${secrets.redis}@${host}:${ports.redisPort}`,
+    clickhouse: config.clickhouseUrl || `http://${host}:${ports.clickhousePort}`,
+    logins: config.demo
+      ? (['operator', 'admin'] as const).map((role) => ({ role, email: demoEmails[role], password: secrets[role] }))
+      : [],
+    analyst: { user: 'analyst', password: config.analystPassword || secrets.analyst },
+    integrator: { user: integratorUser, password: secrets.integrator },
+  };
+}
+
+const file = (dataDir: string) => join(dataDir, 'endpoints.json');
+
+export const writeEndpoints = (dataDir: string, endpoints: Endpoints) => writeJson(file(dataDir), endpoints);
+export const removeEndpoints = (dataDir: string) => rmSync(file(dataDir), { force: true });
+
+/** The one screen a start ends with. */
+export function screen(endpoints: Endpoints, dataDir: string): string {
+  const { analyst, integrator } = endpoints;
+  const rows: [string, string][] = [
+    ['dashboard', endpoints.dashboard],
+    ...endpoints.logins.map(({ role, email, password }): [string, string] => [`  ${role}`, `${email}  ${password}`]),
+    ['chargers', `${endpoints.ocpp}/<identity>   (OCPP 1.6)`],
+    ['HTTP API', `${endpoints.api}   (health: ${new URL('/health/ready', endpoints.dashboard).href})`],
+    ['NATS', `${endpoints.nats}   user ${integrator.user}, password ${integrator.password}`],
+    ['SQL', `${endpoints.clickhouse}   user ${analyst.user}, password ${analyst.password}`],
+    ['data', dataDir],
+  ];
+  const line = '─'.repeat(78);
+  return [
+    '',
+    line,
+    ...rows.map(([name, value]) => `  ${name.padEnd(12)} ${value}`),
+    line,
+    '  Ctrl-C stops everything.',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,143 @@
+/** What a real installation consists of, in the order of its start. */
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { reachable, type Config } from '../config/config.ts';
+import { settingNames, variable, type SettingName } from '../config/settings.ts';
+import { natsServer } from '../embedded/nats.ts';
+import { redisServer } from '../embedded/redis.ts';
+import { connectLog, provision, provisionIntegrator } from '../log/mod.ts';
+import type { ChildSpec } from './child.ts';
+import { integratorUser } from './endpoints.ts';
+import type { Ports } from './ports.ts';
+import { roleSpec } from './role.ts';
+import type { Secrets } from './secrets.ts';
+
+/** Everything a part needs to know about where it runs. */
+export interface Place {
+  config: Config;
+  ports: Ports;
+  secrets: Secrets;
+  env: NodeJS.ProcessEnv;
+}
+
+export interface Parts {
+  servers(place: Place): ChildSpec[];
+  /** Streams and integrators; before any role. */
+  provision(place: Place): Promise<void>;
+  roles(place: Place): ChildSpec[];
+  /** One after the other, each until it is done. */
+  seed(place: Place): ChildSpec[];
+  fleet(place: Place): ChildSpec[];
+}
+
+/** Core user of the embedded NATS. */
+export const coreUser = 'core';
+
+export const natsUrl = ({ config, ports, secrets }: Place) =>
+  config.natsUrl || `nats://${coreUser}:${secrets.nats}@${natsHost(config)}:${ports.natsPort}`;
+export const redisUrl = ({ config, ports, secrets }: Place) =>
+  config.redisUrl || `redis://:${secrets.redis}@${reachable(config.bind)}:${ports.redisPort}`;
+export const clickhouseUrl = ({ config, ports }: Place) =>
+  config.clickhouseUrl || `http://${reachable(config.bind)}:${ports.clickhousePort}`;
+
+const natsHost = (config: Config) => reachable(config.bind);
+
+/** The settings as a role reads them: addresses filled in, ports of servers left out, since their URL replaces them. */
+export function roleEnvironment(place: Place): Record<string, string | undefined> {
+  const { config, ports, secrets, env } = place;
+  const values: Partial<Record<SettingName, string | number>> = {
+    dataDir: config.dataDir,
+    bind: config.bind,
+    httpPort: ports.httpPort,
+    ocppPort: ports.ocppPort,
+    natsUrl: natsUrl(place),
+    redisUrl: redisUrl(place),
+    clickhouseUrl: clickhouseUrl(place),
+    clickhouseUser: config.clickhouseUser,
+    clickhousePassword: config.clickhousePassword || secrets.clickhouse,
+    analystPassword: config.analystPassword || secrets.analyst,
+    partitions: config.partitions,
+    logScale: config.logScale,
+    stopMs: config.stopMs,
+    logLevel: config.logLevel,
+    demo: String(config.demo),
+    simulator: String(config.simulator),
+    ...(config.sessions === ''
+      ? {}
+      : { sessions: resolve(config.sessions), day: config.day, from: config.from, zone: config.zone }),
+  };
+  const settings = settingNames.map((name) => [
+    variable(name),
+    values[name] === undefined ? undefined : String(values[name]),
+  ]);
+  // Options of the supervisor's own node (a debugger, a loader) are not for its children.
+  return { NODE_ENV: 'production', ...env, NODE_OPTIONS: undefined, ...Object.fromEntries(settings) };
+}
+
+/** The same for the server behind the URL: it gets the port. */
+const clickhouseEnvironment = (place: Place) => ({
+  ...roleEnvironment(place),
+  [variable('clickhouseUrl')]: undefined,
+  [variable('clickhousePort')]: String(place.ports.clickhousePort),
+});
+
+export const realParts: Parts = {
+  servers: (place) => {
+    const { config, ports, secrets } = place;
+    const at = { dataDir: config.dataDir, bind: config.bind };
+    return [
+      ...(config.natsUrl === ''
+        ? [
+            natsServer({
+              ...at,
+              port: ports.natsPort,
+              core: { user: coreUser, password: secrets.nats },
+              integrators: [{ user: integratorUser, password: secrets.integrator }],
+              size: { partitions: config.partitions, scale: config.logScale },
+            }),
+          ]
+        : []),
+      ...(config.redisUrl === '' ? [redisServer({ ...at, port: ports.redisPort, password: secrets.redis })] : []),
+      ...(config.clickhouseUrl === ''
+        ? [roleSpec('clickhouse', distDir(), 'engine/embedded/clickhouse/main.js', clickhouseEnvironment(place))]
+        : []),
+    ];
+  },
+  provision: provisionLog,
+  roles: (place) => {
+    const env = roleEnvironment(place);
+    return [
+      roleSpec('engine', distDir(), 'engine/roles/engine.js', env),
+      roleSpec('history', distDir(), 'engine/projections/main.js', env),
+      roleSpec('gateway', distDir(), 'gateway/main.js', env),
+    ];
+  },
+  seed: (place) => {
+    if (!place.config.demo) return [];
+    const { operator, admin } = place.secrets;
+    const env = { ...roleEnvironment(place), GRIDTICK_OPERATOR_PASSWORD: operator, GRIDTICK_ADMIN_PASSWORD: admin };
+    return [roleSpec('seed', distDir(), 'gateway/seed/main.js', env)];
+  },
+  fleet: (place) =>
+    place.config.demo && place.config.simulator
+      ? [roleSpec('simulator', distDir(), 'gateway/simulator/main.js', roleEnvironment(place))]
+      : [],
+};
+
+/** Creates or checks all streams, and the integrator's consumers when the accounts are ours. */
+export async function provisionLog(place: Place): Promise<void> {
+  const nc = await connectLog(natsUrl(place), 'provision');
+  try {
+    await provision(nc, { partitions: place.config.partitions, scale: place.config.logScale });
+    if (place.config.natsUrl === '') await provisionIntegrator(nc, { user: integratorUser });
+  } finally {
+    await nc.close();
+  }
+}
+
+/** The built files, whether this file is one of them or runs from source. */
+function distDir(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return join(folder, 'dist');
+}

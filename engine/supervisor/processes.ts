@@ -1,0 +1,48 @@
+/** What the kernel knows about processes: who is alive, and whether a number still means the same process. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * Start time of a living process, or null: boot id and clock ticks since boot. A pid alone is used again sooner or later;
+ * pid and start time together are not, not even after a reboot.
+ */
+export function startTime(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name in parentheses may hold anything, so count from its end (proc(5): state is field 3, starttime 22).
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z' || fields[0] === 'X') return null;
+    return `${bootId()}:${fields[19]}`;
+  } catch {
+    return null;
+  }
+}
+
+let cachedBootId = '';
+const bootId = () => (cachedBootId ||= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+
+/** Sends a signal to a process group; false when nobody is left in it. */
+export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(-pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Ends a process group: asks, waits up to `askMs`, kills. Resolves when the process is gone. */
+export async function endGroup(pid: number, askMs: number): Promise<void> {
+  const started = startTime(pid);
+  if (started === null) return;
+  signalGroup(pid, 'SIGCONT');
+  signalGroup(pid, 'SIGTERM');
+  // A process that is not our child ends without telling us: there is nothing to wait on but its entry in /proc.
+  const waitUntil = async (deadline: number) => {
+    while (startTime(pid) === started && Date.now() < deadline) await sleep(20);
+    return startTime(pid) !== started;
+  };
+  if (await waitUntil(Date.now() + askMs)) return;
+  signalGroup(pid, 'SIGKILL');
+  if (!(await waitUntil(Date.now() + 5_000))) throw new Error(`process ${pid} does not end, not even by SIGKILL`);
+}

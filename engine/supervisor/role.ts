@@ -1,0 +1,41 @@
+/** How a role of ours is run and understood: plain node on the built file, JSON lines of pino on stderr. */
+import { join } from 'node:path';
+import type { ChildSpec } from './child.ts';
+
+const pinoWarn = 40;
+
+/** A role prints one line `{"ready":true,…}` when it serves. */
+export function roleSpec(
+  role: string,
+  distDir: string,
+  file: string,
+  env: ChildSpec['env'],
+  args: readonly string[] = [],
+): ChildSpec {
+  return {
+    role,
+    command: process.execPath,
+    args: [join(distDir, file), ...args],
+    env,
+    isReady: (line) => parse(line)?.ready === true,
+    warning: (line) => roleWarning(line),
+  };
+}
+
+/** Warnings and errors of the log; a line that is no JSON is a crash speaking. */
+export function roleWarning(line: string): string | null {
+  const entry = parse(line);
+  if (!entry) return /^\s+at |^Node\.js v|^\s*\^|^$/.test(line) ? null : line;
+  if (typeof entry.level !== 'number' || entry.level < pinoWarn) return null;
+  const error = entry.err as { message?: unknown } | undefined;
+  return [entry.msg, error?.message].filter((part) => typeof part === 'string' && part !== '').join(': ') || line;
+}
+
+function parse(line: string): Record<string, unknown> | null {
+  if (!line.startsWith('{')) return null;
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return null;
+  }
+}

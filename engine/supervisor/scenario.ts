@@ -1,0 +1,48 @@
+/**
+ * `<data>/installation.json`: what a data directory was created for. Prices and registers of two scenarios in one history
+ * would contradict each other, and keys live in their partition for ever, so a start that asks for something else refuses.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { ConfigError, type Config } from '../config/config.ts';
+import { variable } from '../config/settings.ts';
+import { writeJson } from './files.ts';
+
+/** `demo`, `empty`, or `sessions:<hash of the file>/<day>/<from>/<zone>`. */
+export async function scenarioOf(config: Config): Promise<string> {
+  if (!config.demo) return 'empty';
+  if (config.sessions === '') return 'demo';
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(config.sessions), hash);
+  } catch (error) {
+    throw new ConfigError(`--sessions ${config.sessions} cannot be read: ${(error as Error).message}`);
+  }
+  return `sessions:${hash.digest('hex').slice(0, 16)}/${config.day}/${config.from || '00:00'}/${config.zone}`;
+}
+
+interface Kept {
+  scenario: string;
+  partitions: number;
+}
+
+/** @throws {ConfigError} when the directory belongs to another scenario or has other partitions */
+export async function keepScenario(config: Config): Promise<void> {
+  const path = join(config.dataDir, 'installation.json');
+  const wanted: Kept = { scenario: await scenarioOf(config), partitions: config.partitions };
+  if (!existsSync(path)) return writeJson(path, { ...wanted, createdAt: new Date().toISOString() });
+  const kept = JSON.parse(readFileSync(path, 'utf8')) as Kept;
+  const elsewhere = `or set ${variable('dataDir')} to another directory`;
+  if (kept.scenario !== wanted.scenario) {
+    throw new ConfigError(
+      `${config.dataDir} holds the scenario '${kept.scenario}', this start asks for '${wanted.scenario}': start with the same options as the first time, ${elsewhere}`,
+    );
+  }
+  if (kept.partitions !== wanted.partitions) {
+    throw new ConfigError(
+      `${config.dataDir} was created with ${kept.partitions} partitions: set ${variable('partitions')}=${kept.partitions}, ${elsewhere}`,
+    );
+  }
+}
