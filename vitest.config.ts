@@ -6,7 +6,7 @@ const long = process.env.GRIDTICK_TEST_LONG === '1';
 /** Server-side tests; the dashboard has its own projects beside its sources. */
 export default defineConfig({
   resolve: { conditions: ['source'] },
-  ssr: { resolve: { conditions: ['source', 'node', 'import', 'default'], externalConditions: ['source', 'node'] } },
+  ssr: { resolve: { conditions: ['source', 'node'], externalConditions: ['source', 'node'] } },
   test: {
     include: [`{actors,engine,gateway,deploy}/**/*${long ? '.long' : ''}.test.ts`],
     exclude: ['**/node_modules/**', 'dist/**', ...(long ? [] : ['**/*.long.test.ts'])],
