@@ -1,0 +1,15 @@
+/** All migrations in order. A migration that has been released never changes; what is to change becomes a new one. */
+import { createHash } from 'node:crypto';
+import { statements as firstTables } from './001_first_tables.ts';
+
+export interface Migration {
+  number: number;
+  name: string;
+  statements: readonly string[];
+}
+
+export const migrations: readonly Migration[] = [{ number: 1, name: 'first_tables', statements: firstTables }];
+
+/** What is recorded, so that a changed migration is noticed instead of skipped. */
+export const hashOf = ({ statements }: Migration): string =>
+  createHash('sha256').update(statements.join(';\n')).digest('hex');

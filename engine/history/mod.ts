@@ -1,0 +1,170 @@
+/** The history: every price, sampled value, session and charger event, in ClickHouse (a server, or the embedded engine). */
+import { createClient, ClickHouseLogLevel, type ClickHouseClient } from '@clickhouse/client';
+import type { Price, Tier } from '#actors/schema/events';
+import { historyError } from './errors.ts';
+import { migrate } from './migrate.ts';
+import { dateTime, type HistoryRows, type HistoryTable } from './rows.ts';
+
+export { HistoryRefused, HistoryUnavailable } from './errors.ts';
+export { historyTables, rowsOf, samplesMax, toRows } from './rows.ts';
+export type { HistoryRows, HistoryTable, Place, TableRows } from './rows.ts';
+
+export interface HistoryOptions {
+  /** Without credentials, e.g. `http://127.0.0.1:8123`. */
+  url: string;
+  user: string;
+  password: string;
+  /** An answer that takes longer is `HistoryUnavailable`. @default 30,000 */
+  timeoutMs?: number;
+}
+
+/** Every method throws `HistoryUnavailable` (try again) or `HistoryRefused` (do not). */
+export interface HistoryStore {
+  /**
+   * Stores rows; resolves when ClickHouse has them. Idempotent by (partition, sequence, index): a repeated row is read
+   * once. Batches of 1,000 to 20,000 rows are best; each call writes at least one part per month it touches.
+   */
+  insert<T extends HistoryTable>(table: T, rows: readonly HistoryRows[T][]): Promise<void>;
+  /** Journal sequence per partition up to which every row is stored; a partition never written is absent. */
+  readPositions(): Promise<Map<number, number>>;
+  /** To be called after the rows are stored. A position never goes back, also when an older one is written later. */
+  writePositions(positions: Iterable<readonly [partition: number, sequence: number]>): Promise<void>;
+  /** Prices of a station with `from ≤ producedAt < to` (unix ms), newest first, at most `limit` (1 to 5,000). */
+  prices(station: string, range: PriceRange): Promise<Price[]>;
+  /** Resolves when the store answers a query. */
+  ping(): Promise<void>;
+  /** For queries of one's own, and for tests. */
+  readonly client: ClickHouseClient;
+  close(): Promise<void>;
+}
+
+export interface PriceRange {
+  from?: number;
+  to?: number;
+  limit?: number;
+}
+
+export const pricesLimitMax = 5_000;
+
+/** Connects and applies missing migrations. */
+export async function openHistory(options: HistoryOptions): Promise<HistoryStore> {
+  const client = createClient({
+    url: options.url,
+    username: options.user,
+    password: options.password,
+    application: 'gridtick',
+    request_timeout: options.timeoutMs ?? 30_000,
+    max_open_connections: 8,
+    // Errors come to the caller; the client would also print them.
+    log: { level: ClickHouseLogLevel.OFF },
+    clickhouse_settings: { async_insert: 0, date_time_input_format: 'basic' },
+  });
+  try {
+    await migrate(client);
+  } catch (error) {
+    await client.close();
+    throw historyError(error);
+  }
+  return new ClickHouseHistory(client);
+}
+
+interface StoredPrice {
+  station: string;
+  slot: number;
+  producedAt: string;
+  validUntil: string;
+  loadW: string;
+  capacityW: string;
+  utilisationBp: string;
+  tier: Tier;
+  importOpen: boolean;
+  priceE5SekPerKwh: string;
+}
+
+class ClickHouseHistory implements HistoryStore {
+  readonly client: ClickHouseClient;
+
+  constructor(client: ClickHouseClient) {
+    this.client = client;
+  }
+
+  async insert<T extends HistoryTable>(table: T, rows: readonly HistoryRows[T][]): Promise<void> {
+    const [first] = rows;
+    if (!first) return;
+    const columns = Object.keys(first) as [string, ...string[]];
+    await this.#insert(`gridtick.${table}_log`, columns, rows);
+  }
+
+  async readPositions(): Promise<Map<number, number>> {
+    const query = 'SELECT partition, max(sequence) AS sequence FROM gridtick.sink_positions GROUP BY partition';
+    const rows = await this.#select<{ partition: number; sequence: string }>(query);
+    return new Map(rows.map(({ partition, sequence }) => [partition, integer(sequence)]));
+  }
+
+  async writePositions(positions: Iterable<readonly [partition: number, sequence: number]>): Promise<void> {
+    const rows = [...positions].map(([partition, sequence]) => ({ partition, sequence }));
+    if (rows.length > 0) await this.#insert('gridtick.sink_positions', ['partition', 'sequence'], rows);
+  }
+
+  async prices(station: string, { from = 0, to, limit = pricesLimitMax }: PriceRange): Promise<Price[]> {
+    const until = to === undefined ? '' : "AND produced_at < {to:DateTime64(3, 'UTC')}";
+    const rows = await this.#select<StoredPrice>(
+      `SELECT station, slot, toUnixTimestamp64Milli(produced_at) AS producedAt,
+  toUnixTimestamp64Milli(valid_until) AS validUntil, load_w AS loadW, capacity_w AS capacityW,
+  utilisation_bp AS utilisationBp, tier, import_open AS importOpen, price_e5_sek_per_kwh AS priceE5SekPerKwh
+FROM gridtick.prices
+WHERE station = {station:String} AND produced_at >= {from:DateTime64(3, 'UTC')} ${until}
+ORDER BY slot DESC LIMIT {limit:UInt32}`,
+      {
+        station,
+        from: dateTime(from),
+        ...(to === undefined ? {} : { to: dateTime(to) }),
+        limit: Math.min(Math.max(Math.trunc(limit), 1), pricesLimitMax),
+      },
+    );
+    return rows.map((row) => ({
+      station: row.station,
+      slot: integer(row.slot),
+      producedAt: integer(row.producedAt),
+      loadW: integer(row.loadW),
+      capacityW: integer(row.capacityW),
+      utilisationBp: integer(row.utilisationBp),
+      tier: row.tier,
+      importOpen: row.importOpen,
+      priceE5SekPerKwh: integer(row.priceE5SekPerKwh),
+      validUntil: integer(row.validUntil),
+    }));
+  }
+
+  async ping(): Promise<void> {
+    const result = await this.client.ping({ select: true });
+    if (!result.success) throw historyError(result.error);
+  }
+
+  async close(): Promise<void> {
+    await this.client.close();
+  }
+
+  async #insert(table: string, columns: [string, ...string[]], values: readonly object[]): Promise<void> {
+    try {
+      await this.client.insert({ table, columns, values, format: 'JSONEachRow' });
+    } catch (error) {
+      throw historyError(error);
+    }
+  }
+
+  async #select<Row>(query: string, params: Record<string, unknown> = {}): Promise<Row[]> {
+    try {
+      return await (await this.client.query({ query, query_params: params, format: 'JSONEachRow' })).json<Row>();
+    } catch (error) {
+      throw historyError(error);
+    }
+  }
+}
+
+/** 64-bit integers come as text or as numbers, depending on the server's settings. */
+function integer(value: string | number): number {
+  const n = Number(value);
+  if (!Number.isSafeInteger(n)) throw new RangeError(`not a safe integer from the history: ${value}`);
+  return n;
+}
