@@ -1,1 +1,35 @@
+/** The domain as the engine and the doors see it. */
+import type { Domain, RecordDefinition } from './actor.ts';
+import { charger } from './charger.ts';
+import { DomainIndex } from './domain_index.ts';
+import { gateway } from './gateway.ts';
+import { name } from './name.ts';
+import { priceSlot } from './price_slot.ts';
+import { roster } from './roster.ts';
+import { CounterState, DecidedState, SampleKeysState, StrayState } from './schema/entities.ts';
+import { session } from './session.ts';
+import { site } from './site.ts';
+import { station } from './station.ts';
+import { tag } from './tag.ts';
+import { user } from './user.ts';
+
+export const records: readonly RecordDefinition[] = [
+  { kind: 'counter', version: 1, context: CounterState },
+  { kind: 'sample_keys', version: 1, context: SampleKeysState },
+  { kind: 'decided', version: 1, context: DecidedState },
+  { kind: 'stray', version: 1, context: StrayState },
+];
+
+export const domain: Domain = {
+  actors: [site, station, charger, session, tag, name, roster, user, gateway],
+  records,
+  slots: [priceSlot],
+  createIndex: () => new DomainIndex(),
+};
+
 export * from './addresses.ts';
+export { DomainIndex } from './domain_index.ts';
+export { measured, scaled, units, type Quantity } from './decimal.ts';
+export { slotMs, slotOf } from './load.ts';
+export { boundariesBp, hysteresisBp, priceOf, tierAfter, tiers, utilisationBp } from './tariff.ts';
+export { partitionOf } from './partition_key.ts';

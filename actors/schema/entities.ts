@@ -68,6 +68,8 @@ export const SessionState = Type.Object({
   segmentsWh: int(), segmentFromWh: nullableInt(), registerWh: nullableInt(), registerAt: nullableInt(),
   /** Integral of power, W·ms, for chargers without a register. */
   integralWMs: int(), samples: int(), powerW: nullableInt(),
+  /** Samples that carried a register. */
+  registers: int(),
   lastSampleAt: nullableInt(), intervalMs: int(), maxW: int(),
   endAt: nullableInt(), endedAt: nullableInt(), meterStopWh: nullableInt(), energyWh: nullableInt(),
   reason: str(), stopKey: str(),

@@ -1,0 +1,56 @@
+/**
+ * Every 12 s: what each station drew in the slot that has passed makes its price for the one that begins. Connectors need
+ * no write at the border; their loads are read from their states.
+ */
+import type { Command, PartitionView, SlotDefinition } from './actor.ts';
+import { siteAddress, stationAddress } from './addresses.ts';
+import type { DomainIndex } from './domain_index.ts';
+import { loadInSlot, slotMs, sumLoads, type SlotLoad } from './load.ts';
+import type { ChargerState, SiteState, StationState } from './schema/entities.ts';
+
+function* connectorLoads(view: PartitionView, station: string, slot: number): Generator<SlotLoad> {
+  for (const id of (view.index as DomainIndex).chargersOf(station)) {
+    for (const connector of view.get<ChargerState>('charger', id)!.context.connectors) yield loadInSlot(connector, slot);
+  }
+}
+
+/** How much of the slot something that was created at `createdAt` has seen; ≤ 0: nothing. */
+const seenMs = (createdAt: number, slot: number): number =>
+  slotMs - Math.max(0, createdAt - slot * slotMs);
+
+function run(view: PartitionView, slot: number): Command[] {
+  const index = view.index as DomainIndex;
+  const passed = slot - 1;
+  const commands: Command[] = [];
+  for (const site of [...index.sites].sort()) {
+    const loads: SlotLoad[] = [];
+    let capacityW = 0;
+    for (const id of [...index.stationsOf(site)].sort()) {
+      const station = view.get<StationState>('station', id)!.context;
+      const load = sumLoads(connectorLoads(view, id, passed));
+      loads.push(load);
+      capacityW += station.capacityW;
+      const durationMs = seenMs(station.createdAt, passed);
+      if (durationMs <= 0) continue;
+      commands.push({
+        to: stationAddress(site, id), type: 'station.tick',
+        body: { slot, durationMs, loadWMs: load.wMs, stale: load.stale },
+      });
+    }
+    const { context } = view.get<SiteState>('site', site)!;
+    const durationMs = seenMs(context.createdAt, passed);
+    if (durationMs <= 0 || (capacityW === 0 && context.capacityW === null)) continue;
+    const load = sumLoads(loads);
+    commands.push({
+      to: siteAddress(site), type: 'site.tick',
+      body: { slot, durationMs, loadWMs: load.wMs, stale: load.stale, capacityW: Math.max(capacityW, 1) },
+    });
+  }
+  return commands;
+}
+
+export const priceSlot: SlotDefinition = {
+  name: 'price', everyMs: slotMs,
+  active: (view) => (view.index as DomainIndex).sites.size > 0,
+  run,
+};
