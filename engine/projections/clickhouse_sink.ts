@@ -5,22 +5,25 @@
  *
  * Memory: one batch under way and one gathering; the journal's readers wait while both are full.
  */
+import type { PublicEvent } from '#actors/schema/events';
 import type { JournalEntry } from '../wire.ts';
 import { JournalTails, nextSequence, partitionList, type JournalReader } from './journal.ts';
 
-export type Row = Record<string, unknown>;
+export type Row = object;
 
 /** What the sink needs of the history; inserts may be repeated. */
 export interface SinkStore {
   insert(table: string, rows: Row[]): Promise<unknown>;
   readPositions(): Promise<ReadonlyMap<number, number>>;
-  writePositions(positions: ReadonlyMap<number, number>): Promise<unknown>;
+  writePositions(positions: Iterable<readonly [partition: number, sequence: number]>): Promise<unknown>;
 }
 
 export interface ClickhouseSinkOptions {
-  rowsOf(entry: JournalEntry): Iterable<{ table: string; row: Row }>;
+  rowsOf(event: PublicEvent, place: { partition: number; sequence: number; index: number }): { table: string; rows: readonly Row[] } | undefined;
   onFatal(error: Error): void;
   onTrouble?(detail: { error: string; waitMs: number; rows: number }): void;
+  /** An event that `rowsOf` throws on: it stays in the journal and out of the history, the others go on. */
+  onUnusable?(detail: { at: string; kind: string; error: string }): void;
   /** Records below `first` were purged before the sink saw them: the history lacks them. */
   onMissing?(detail: { partition: number; from: number; first: number }): void;
   /** @default 10,000 */
@@ -51,12 +54,12 @@ class Batch {
   rows = 0;
   bytes = 0;
 
-  add(table: string, row: Row): void {
-    const rows = this.tables.get(table);
-    if (rows) rows.push(row);
-    else this.tables.set(table, [row]);
-    this.rows += 1;
-    this.bytes += estimateBytes(row);
+  add(table: string, rows: readonly Row[]): void {
+    const gathered = this.tables.get(table);
+    if (gathered) gathered.push(...rows);
+    else this.tables.set(table, [...rows]);
+    this.rows += rows.length;
+    for (const row of rows) this.bytes += estimateBytes(row);
   }
 }
 
@@ -133,8 +136,16 @@ export async function startClickhouseSink(store: SinkStore, journal: JournalRead
     }
     if (state !== 'running') return;
     const rows = gathering.rows;
-    for (const { table, row } of options.rowsOf(entry)) gathering.add(table, row);
-    gathering.positions.set(entry.partition, entry.sequence);
+    const { partition, sequence, record } = entry;
+    for (const [index, event] of record.events.entries()) {
+      try {
+        const made = options.rowsOf(event, { partition, sequence, index });
+        if (made && made.rows.length > 0) gathering.add(made.table, made.rows);
+      } catch (error) {
+        options.onUnusable?.({ at: `${partition}:${sequence}:${index}`, kind: event.kind, error: String(error) });
+      }
+    }
+    gathering.positions.set(partition, sequence);
     if (isFull()) flush();
     else if (!inserting) schedule(gathering.rows > rows ? lingerMs : idlePositionsMs);
   };

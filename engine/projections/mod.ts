@@ -2,8 +2,8 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
 import { domain } from '#actors/mod';
-import type { Config } from '../config/config.ts';
 import { definitionsOf } from './entities.ts';
+import type { HistoryConfig, HistoryOptions } from './history_role.ts';
 import { natsJournal } from './journal.ts';
 import { followReplica, type Replica, type ReplicaOptions } from './replica.ts';
 
@@ -24,5 +24,5 @@ export const openReplica = (
 ): Promise<Replica> => followReplica(redis, natsJournal(nc, partitions), { ...options, definitions });
 
 /** Role "history": ClickHouse sink, Redis projection and the one publisher. Loaded on call, so that doors carry none of it. */
-export const runHistory = async (config: Config, onFatal: (error: Error) => void): Promise<{ close(): Promise<void> }> =>
-  (await import('./history_role.ts')).runHistory(config, onFatal);
+export const runHistory = async (config: HistoryConfig, options: HistoryOptions): Promise<{ close(): Promise<void> }> =>
+  (await import('./history_role.ts')).runHistory(config, options);

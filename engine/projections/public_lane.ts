@@ -33,7 +33,7 @@ export interface LaneOptions {
   publisher: string;
   onFatal(error: Error): void;
   onTrouble?(detail: { stream: string; error: string; waitMs: number }): void;
-  /** Appends in flight, and sequences burned at a takeover. @default 64 */
+  /** Appends in flight, and sequences burned at a takeover. @default 128 */
   window?: number;
   /** A mark at the latest after so many messages. @default 1000 */
   markEvery?: number;
@@ -81,7 +81,7 @@ export class PublicLane {
   private constructor(options: LaneOptions) {
     this.kind = options.kind;
     this.#stream = options.stream;
-    this.#options = { window: 64, markEvery: 1_000, markEveryMs: 10_000, ...options };
+    this.#options = { window: 128, markEvery: 1_000, markEveryMs: 10_000, ...options };
   }
 
   /** Recovers what the stream holds and takes it over. Throws when another publisher is busy on it. */

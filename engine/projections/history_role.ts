@@ -1,0 +1,111 @@
+/**
+ * The role "history": three readers of the journal in one process. Each has its own position and its own pace; one that
+ * must not go on ends the process, which is started again and goes on from what is stored.
+ */
+import { Redis } from 'ioredis';
+import pino, { type Logger } from 'pino';
+import { domain } from '#actors/mod';
+import type { Config } from '../config/config.ts';
+import { openHistory, toRows, type HistoryTable } from '../history/mod.ts';
+import { connectLog } from '../log/mod.ts';
+import { startClickhouseSink } from './clickhouse_sink.ts';
+import { definitionsOf } from './entities.ts';
+import { natsJournal, partitionList, type JournalReader } from './journal.ts';
+import { announcePositions } from './positions_feed.ts';
+import { startPublisher } from './publisher.ts';
+import { startRedisProjection, type LoadSnapshot } from './redis_projection.ts';
+
+/** Ids under which positions are announced; the journal is kept for all three. */
+export const historySinks = ['clickhouse', 'redis', 'publisher'] as const;
+export type HistorySink = (typeof historySinks)[number];
+
+export type HistoryConfig = Pick<Config, 'natsUrl' | 'redisUrl' | 'clickhouseUrl' | 'clickhouseUser' | 'clickhousePassword' | 'partitions'>;
+
+export interface HistoryOptions {
+  log?: Logger;
+  loadSnapshot?: LoadSnapshot;
+  /** Told once when a projection must not go on; the process should end with an error. */
+  onFatal(error: Error): void;
+}
+
+const lagEveryMs = 10_000;
+
+/** Starts all three; resolves when they follow. Throws when one cannot start, everything opened is closed again. */
+export async function runHistory(config: HistoryConfig, { log = pino({ level: 'silent' }), loadSnapshot, onFatal }: HistoryOptions): Promise<{ close(): Promise<void> }> {
+  const closers: (() => Promise<unknown> | void)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const nc = await connectLog(config.natsUrl, 'history');
+    closers.push(() => nc.close());
+    // Commands wait for ever: a projection has nothing better to do than to wait for Redis.
+    const redis = new Redis(config.redisUrl, { maxRetriesPerRequest: null, connectionName: 'history' });
+    redis.on('error', (error: Error) => log.warn({ error: error.message }, 'redis connection'));
+    closers.push(() => redis.disconnect());
+    const history = await openHistory({ url: config.clickhouseUrl, user: config.clickhouseUser, password: config.clickhousePassword });
+    closers.push(() => history.close());
+    const journal = natsJournal(nc, config.partitions);
+
+    const publisher = await startPublisher(nc, journal, {
+      onFatal,
+      onTrouble: (detail) => log.warn(detail, 'public stream, appending again'),
+      onMissing: (detail) => log.error(detail, 'public stream starts behind purged records'),
+    });
+    closers.push(() => publisher.close());
+    const projection = await startRedisProjection(redis, journal, {
+      definitions: definitionsOf(domain),
+      onFatal,
+      onTrouble: (detail) => log.warn(detail, 'redis projection, trying again'),
+      ...(loadSnapshot && { loadSnapshot }),
+    });
+    closers.push(() => projection.close());
+    const sink = await startClickhouseSink(
+      {
+        insert: (table, rows) => history.insert(table as HistoryTable, rows as never[]),
+        readPositions: () => history.readPositions(),
+        writePositions: (positions) => history.writePositions(positions),
+      },
+      journal,
+      {
+        rowsOf: toRows,
+        onFatal,
+        onTrouble: (detail) => log.warn(detail, 'history insert, trying again'),
+        onUnusable: (detail) => log.error(detail, 'event has no row in the history'),
+        onMissing: (detail) => log.error(detail, 'history starts behind purged records'),
+      },
+    );
+    closers.push(() => sink.close());
+
+    const positions: Record<HistorySink, () => [number, number][]> = {
+      clickhouse: () => sink.positions(),
+      redis: () => projection.positions(),
+      publisher: () => publisher.positions(),
+    };
+    for (const id of historySinks) {
+      const feed = announcePositions(nc, id, positions[id]);
+      closers.push(() => feed.stop());
+    }
+    const watch = setInterval(() => void logLag(journal, positions, log), lagEveryMs);
+    closers.push(() => clearInterval(watch));
+    return { close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Journal records that each sink has yet to write durably; above 1,000 it is a warning. */
+async function logLag(journal: JournalReader, positions: Record<HistorySink, () => [number, number][]>, log: Logger): Promise<void> {
+  try {
+    const lasts = await Promise.all(partitionList(journal.partitions).map(async (p) => (await journal.bounds(p)).last));
+    const behind = historySinks.map((id) => {
+      const at = new Map(positions[id]());
+      return [id, lasts.reduce((sum, last, p) => sum + Math.max(0, last - (at.get(p) ?? 0)), 0)] as const;
+    });
+    const level = behind.some(([, records]) => records > 1_000) ? 'warn' : 'info';
+    log[level](Object.fromEntries(behind), 'records behind');
+  } catch (error) {
+    log.warn({ error: String(error) }, 'journal bounds unknown');
+  }
+}
