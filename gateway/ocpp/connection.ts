@@ -1,0 +1,358 @@
+/**
+ * One charger's socket, from the grant of its connection to its end.
+ *
+ * Invariants:
+ * C1 Nothing is read before the charger's actor has granted the connection; every fact carries the granted number.
+ * C2 CALLs are handled in arrival order, one in work. Whoever waits too long in line stops being read, not heard.
+ * C3 Every CALL gets exactly one answer while the socket lives, except when the log is down: then none, and the socket
+ *    is closed, because a charger that is offline keeps its messages.
+ * C4 A fact is answered only after the log holds it, a decision only after it is committed.
+ */
+import { randomUUID } from 'node:crypto';
+import type { EntityAddress } from '#actors/actor';
+import type { ConnectedReply } from '#actors/schema/commands';
+import type { CommandResult } from '#engine/wire';
+import { Bucket } from './bucket.ts';
+import type { Counters } from './counters.ts';
+import type { Door, Log } from './door.ts';
+import type { CallError } from './errors.ts';
+import { isDeeperThan, type Call } from './frame.ts';
+import type { Limits } from './limits.ts';
+import { MessageMemory } from './message_memory.ts';
+import { Notes, type Payload } from './repairs/notes.ts';
+import type { CallReceiver, IncomingCall, OcppSocket } from './transport.ts';
+import { actions, unsupported, type Action } from './v16/actions.ts';
+
+/** What a connection needs of its gateway. */
+export interface Host {
+  readonly gatewayId: string;
+  readonly door: Door;
+  readonly clock: { now(): number };
+  readonly log: Log;
+  readonly limits: Limits;
+  readonly counters: Counters;
+  /** No publish acknowledgement for a while. */
+  readonly logDown: boolean;
+  /** The gateway takes more in than it gets rid of. */
+  congested(): boolean;
+  acknowledged(): void;
+  granted(connection: Connection): void;
+  closed(connection: Connection, code: number): void;
+}
+
+/** The registered charger behind a socket. */
+export interface Served {
+  charger: string;
+  site: string;
+  protocol: string;
+  remote: string;
+}
+
+interface Work {
+  call: Call;
+  action: Action;
+  deadlineAt: number;
+}
+
+/** Why a socket is not read; bits, because several reasons may hold at once. */
+const hold = { grant: 1, line: 2, rate: 4, congestion: 8, stopping: 16 } as const;
+/** How long a closing handshake may take. */
+const closingMs = 2_000;
+
+export class Connection implements CallReceiver {
+  readonly id = randomUUID();
+  readonly served: Served;
+  /** Granted by the charger's actor, dense from 1; 0 before. */
+  connectionSeq = 0;
+  readonly #host: Host;
+  readonly #socket: OcppSocket;
+  readonly #to: EntityAddress;
+  readonly #openedAt = performance.now();
+  readonly #bucket: Bucket;
+  readonly #memory: MessageMemory;
+  readonly #pingEveryMs: number;
+  #held: number = hold.grant;
+  #waiting: IncomingCall[] = [];
+  #work: Work | null = null;
+  #model = 'unknown';
+  #aliveAt = -Infinity;
+  #pingedAt = 0;
+  #slowSince = 0;
+  #closingAt = 0;
+  #closed = false;
+
+  constructor(host: Host, served: Served, socket: OcppSocket) {
+    const { limits } = host;
+    this.#host = host;
+    this.#socket = socket;
+    this.served = served;
+    this.#to = { kind: 'charger', key: served.site, id: served.charger };
+    this.#bucket = new Bucket(limits.callBurst, this.#openedAt);
+    this.#memory = new MessageMemory(limits.rememberedAnswers);
+    this.#pingEveryMs = limits.pingMs * (1 + limits.pingJitter * (2 * Math.random() - 1));
+    void this.#askForGrant();
+  }
+
+  /** A CALL is in work. */
+  get busy(): boolean {
+    return this.#work !== null;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closingAt > 0 || this.#closed) return;
+    this.#closingAt = performance.now();
+    this.#waiting = [];
+    this.#socket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  /** Reads nothing more and starts nothing more; the CALL in work is finished. */
+  stop(): void {
+    this.#hold('stopping');
+  }
+
+  onCall(call: IncomingCall): void {
+    if (this.#work !== null || this.#waiting.length > 0) this.#host.counters.pipelined += 1;
+    this.#waiting.push(call);
+    // One read may bring more than the line holds; what is read already waits, what is not stays in the network.
+    if (this.#waiting.length > this.#host.limits.waitingCalls && !(this.#held & hold.line)) this.#hold('line');
+    this.#next();
+  }
+
+  onOddFrame(kind: 'ignored' | 'unreadable' | 'unmatched'): void {
+    this.#host.counters.oddFrames[kind] += 1;
+  }
+
+  onClosed(code: number): void {
+    this.#closed = true;
+    this.#waiting = [];
+    this.#work = null;
+    this.#host.closed(this, code);
+    const body = { gateway: this.#host.gatewayId, connection: this.id, code };
+    this.#tell('charger.disconnected', body);
+  }
+
+  /** Deadlines, rates, pings, slow readers: called by the gateway's one timer with monotonic ms. */
+  sweep(now: number): void {
+    const { limits, logDown } = this.#host;
+    if (this.#closed) return;
+    if (this.#closingAt > 0) {
+      if (now - this.#closingAt > closingMs) this.#socket.terminate();
+      return;
+    }
+    if (this.connectionSeq === 0) {
+      if (now - this.#openedAt >= limits.grantMs) this.close(1013, 'try again later');
+      return;
+    }
+    if (this.#work !== null && now >= this.#work.deadlineAt && !logDown) {
+      this.#refuse(this.#work.call, { code: 'InternalError', description: 'no durable answer in time' });
+    }
+    if (this.#held & hold.congestion && !this.#host.congested()) this.#release('congestion');
+    if (this.#held & hold.rate && this.#bucket.level(now, limits.callsPerSecond) >= 1) this.#release('rate');
+    this.#next();
+    this.#watch(now);
+  }
+
+  async #askForGrant(): Promise<void> {
+    const { door, gatewayId, limits, log } = this.#host;
+    const { charger, protocol, remote } = this.served;
+    let result: CommandResult;
+    try {
+      result = await door.request({
+        id: this.id,
+        to: this.#to,
+        type: 'charger.connected',
+        timeoutMs: limits.grantMs,
+        correlation: this.id,
+        body: { gateway: gatewayId, connection: this.id, protocol, remote },
+      });
+    } catch (error) {
+      result = { ok: false, code: 'unavailable', at: '' };
+      log.error({ charger, error }, 'grant failed');
+    }
+    if (this.#closed || this.#closingAt > 0) return;
+    if (!result.ok) {
+      log.warn({ charger, code: result.code }, 'connection not granted');
+      this.close(1013, 'try again later');
+      return;
+    }
+    this.#host.acknowledged();
+    this.connectionSeq = (result.value as ConnectedReply).connectionSeq;
+    this.#host.granted(this);
+    this.#release('grant');
+  }
+
+  /** Takes CALLs from the line while none is in work and nothing holds it back. */
+  #next(): void {
+    const { limits, counters } = this.#host;
+    const barrier = hold.grant | hold.stopping;
+    while (this.#work === null && this.#waiting.length > 0 && !(this.#held & barrier) && this.#closingAt === 0) {
+      if (this.#host.congested()) return this.#hold('congestion');
+      if (!this.#bucket.take(performance.now(), limits.callsPerSecond)) return this.#hold('rate');
+      const call = this.#waiting.shift() as IncomingCall;
+      if (call.kind === 'malformed') {
+        counters.count('errors', call.error.code);
+        this.#socket.refuse(call.idText, call.error);
+      } else this.#handle(call);
+      if (this.#held & hold.line && this.#waiting.length <= limits.resumeAt) this.#release('line');
+    }
+  }
+
+  #handle(call: Call): void {
+    const { counters, limits, clock } = this.#host;
+    const action = actions.get(call.action);
+    if (!action) return this.#refuse(call, unknownAction(call.action));
+    counters.count('messages', call.action);
+    const stored = action.replays ? this.#memory.find(call.idText, call.frameHash) : undefined;
+    if (stored !== undefined) {
+      counters.replayed += 1;
+      return this.#socket.answer(call.idText, stored);
+    }
+    const notes = new Notes(clock.now(), call.repairs);
+    const payload = action.repair(call.payload, notes);
+    const invalid = action.check(payload);
+    // A payload that satisfies its schema cannot be deep, so only the others are measured.
+    if (invalid) return this.#refuse(call, isDeeperThan(call.payload, limits.jsonDepth) ? tooDeep : invalid);
+    if (notes.rules.length > 0) counters.repaired(this.#model, notes.rules);
+
+    if (action.answered === 'here') {
+      this.#socket.answer(call.idText, action.answer(null, notes.now));
+      return this.#heartbeat();
+    }
+    const body = action.body(payload as Payload, notes, {
+      charger: this.served.charger,
+      connectionSeq: this.connectionSeq,
+      idText: call.idText,
+      frameHash: call.frameHash,
+    });
+    if (action.type === 'charger.booted') this.#model = modelOf(body);
+    this.#submit(
+      { call, action, deadlineAt: performance.now() + (action.short ? limits.shortAnswerMs : limits.answerMs) },
+      body,
+    );
+  }
+
+  #submit(work: Work, body: Record<string, unknown>): void {
+    const { door, limits } = this.#host;
+    const { action } = work;
+    this.#work = work;
+    const command = { id: null, to: this.#to, type: action.type, body, correlation: this.id, fact: true };
+    // A door that fails is not a refusal: the deadline decides between an error and silence (C3).
+    const failed = (error: unknown) =>
+      this.#host.log.error({ charger: this.served.charger, type: action.type, error }, 'door failed');
+    try {
+      if (action.answered === 'appended') {
+        door.append(command).then(() => {
+          this.#host.acknowledged();
+          this.#answer(work, null);
+        }, failed);
+      } else {
+        const timeoutMs = action.short ? limits.shortAnswerMs : limits.answerMs;
+        door.request({ ...command, timeoutMs }).then((result) => this.#decided(work, result), failed);
+      }
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #decided(work: Work, result: CommandResult): void {
+    if (!result.ok && result.code === 'unavailable') return;
+    this.#host.acknowledged();
+    if (result.ok) return this.#answer(work, result.value);
+    const { charger } = this.served;
+    this.#host.log.warn({ charger, type: work.action.type, code: result.code }, 'fact refused');
+    if (this.#work !== work) return;
+    this.#refuse(work.call, { code: 'InternalError', description: result.code });
+    this.#next();
+  }
+
+  #answer(work: Work, value: unknown): void {
+    if (this.#work !== work) {
+      this.#host.counters.late += 1;
+      return;
+    }
+    this.#work = null;
+    const { idText, frameHash } = work.call;
+    try {
+      const answer = work.action.answer(value, this.#host.clock.now());
+      this.#memory.remember(idText, frameHash, answer);
+      this.#socket.answer(idText, answer);
+    } catch (error) {
+      this.#host.log.error({ charger: this.served.charger, type: work.action.type, error }, 'unusable decision');
+      this.#refuse(work.call, { code: 'InternalError', description: 'unusable decision' });
+    }
+    this.#next();
+  }
+
+  #refuse(call: Call, error: CallError): void {
+    this.#work = null;
+    this.#host.counters.count('errors', error.code);
+    this.#socket.refuse(call.idText, error);
+  }
+
+  #heartbeat(): void {
+    const now = performance.now();
+    if (now - this.#aliveAt < this.#host.limits.aliveMs) return;
+    this.#aliveAt = now;
+    this.#tell('charger.alive', { connectionSeq: this.connectionSeq });
+  }
+
+  /** A fact that no charger waits for. */
+  #tell(type: string, body: Record<string, unknown>): void {
+    this.#host.door.append({ id: null, to: this.#to, type, body, correlation: this.id, fact: true }).then(
+      () => this.#host.acknowledged(),
+      (error: unknown) => this.#host.log.warn({ charger: this.served.charger, type, error }, 'fact not appended'),
+    );
+  }
+
+  /** Liveness and slow readers. A socket that we do not read cannot be heard, so it is not judged. */
+  #watch(now: number): void {
+    const { limits } = this.#host;
+    if (this.#socket.bufferedBytes > limits.bufferedBytes) {
+      this.#slowSince ||= now;
+      if (now - this.#slowSince >= limits.slowReaderMs) this.close(4002, 'reads too slowly');
+    } else this.#slowSince = 0;
+    if (this.#held !== 0) return;
+    if (this.#pingedAt > 0) {
+      if (this.#socket.heardAt >= this.#pingedAt) this.#pingedAt = 0;
+      else if (now - this.#pingedAt >= this.#pingEveryMs) this.#socket.terminate();
+    } else if (now - this.#socket.heardAt >= this.#pingEveryMs) {
+      this.#pingedAt = now;
+      this.#socket.ping();
+    }
+  }
+
+  #hold(reason: keyof typeof hold): void {
+    if (this.#held & hold[reason]) return;
+    if (reason !== 'grant' && reason !== 'stopping') this.#host.counters.pauses[reason] += 1;
+    if (this.#held === 0) this.#socket.pause();
+    this.#held |= hold[reason];
+  }
+
+  #release(reason: keyof typeof hold): void {
+    if (!(this.#held & hold[reason])) return;
+    this.#held &= ~hold[reason];
+    if (this.#held === 0 && this.#closingAt === 0) this.#socket.resume();
+  }
+}
+
+const tooDeep: CallError = {
+  code: 'FormationViolation',
+  description: 'the payload nests too deeply',
+  details: { path: '', rule: 'depth' },
+};
+
+const unknownAction = (action: string): CallError =>
+  unsupported.has(action)
+    ? { code: 'NotSupported', description: 'this action is switched off' }
+    : { code: 'NotImplemented', description: 'no such action in OCPP 1.6' };
+
+const modelOf = (boot: Record<string, unknown>): string =>
+  ['vendor', 'model', 'firmware'].map((field) => String(boot[field]).slice(0, 50)).join('/');

@@ -1,0 +1,7 @@
+/** The OCPP edge of a gateway. */
+export { startOcpp, type OcppDoor, type OcppOptions, type OcppStats } from './server.ts';
+export type { Resolve, Resolved } from './upgrades.ts';
+export type { Door, Log } from './door.ts';
+export { foldIdentity, identityFromUrl } from './identity.ts';
+export { hmacVerifier, scryptVerifier, verifyPassword } from './password.ts';
+export { defaultLimits, type Limits } from './limits.ts';

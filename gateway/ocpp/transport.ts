@@ -1,0 +1,212 @@
+/**
+ * The wire: WebSockets with ocpp-rpc on top, behind an interface small enough to be replaced.
+ *
+ * The library keeps the session, sends our calls one at a time, matches their answers and brings the schemas. Its parser
+ * of incoming messages is replaced by {@link readFrame}, because it refuses numeric ids, answers in the wrong spelling,
+ * echoes payloads in errors, runs any number of handlers at once and never stops reading.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocket, WebSocketServer } from 'ws';
+import { callErrorText, type CallError } from './errors.ts';
+import { readFrame, type Call, type Frame } from './frame.ts';
+import type { Limits } from './limits.ts';
+import { RpcServerClient } from './ocpp_rpc.ts';
+import { deflate } from './subprotocol.ts';
+import { validator } from './v16/validation.ts';
+
+export interface Upgrade {
+  request: IncomingMessage;
+  socket: Duplex;
+  head: Buffer;
+}
+
+/** A CALL in arrival order: to be handled, or to be refused when its turn comes. */
+export type IncomingCall = Call | Extract<Frame, { kind: 'malformed' }>;
+
+/** Whoever serves a socket. */
+export interface CallReceiver {
+  onCall(call: IncomingCall): void;
+  /** A frame without consequence: unknown message type, unreadable, or an answer nobody waits for. */
+  onOddFrame(kind: 'ignored' | 'unreadable' | 'unmatched'): void;
+  /** Once, whatever closed it; 1006 without a closing handshake. */
+  onClosed(code: number): void;
+}
+
+/** One charger's open socket. It starts paused: nothing is read before `resume`. */
+export interface OcppSocket {
+  /** When anything was last heard of the charger, pongs included; monotonic ms. */
+  readonly heardAt: number;
+  /** Bytes written but not taken by the network yet. */
+  readonly bufferedBytes: number;
+  /** Sends a CALLRESULT; ids and payload are JSON texts. Without effect once the socket closes. */
+  answer(idText: string, payload: string): void;
+  /** Sends a CALLERROR. */
+  refuse(idText: string, error: CallError): void;
+  /** Calls the charger; one call at a time is on its way. Rejects with the charger's error, on timeout, or on close. */
+  call(action: string, payload: object, timeoutMs: number): Promise<unknown>;
+  pause(): void;
+  resume(): void;
+  ping(): void;
+  /** Starts the closing handshake; pending calls are rejected, nothing is waited for. */
+  close(code: number, reason: string): void;
+  terminate(): void;
+}
+
+export interface OcppTransport {
+  /** Finishes the handshake with the charger's own spelling of the version. Throws nothing; a dead socket never arrives. */
+  accept(upgrade: Upgrade, identity: string, spelling: string, serve: (socket: OcppSocket) => CallReceiver): void;
+  /** Finishes the handshake without a subprotocol and closes at once, as OCPP-J asks for where no version fits. */
+  decline(upgrade: Upgrade): void;
+}
+
+const declineMs = 2_000;
+
+/** `ws` as a server without a port, and one RPC session per socket. */
+export function rpcTransport(limits: Limits): OcppTransport {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: limits.messageBytes,
+    perMessageDeflate: deflate,
+  });
+  return {
+    accept({ request, socket, head }, identity, spelling, serve) {
+      request.headers['sec-websocket-protocol'] = spelling;
+      sockets.handleUpgrade(request, socket, head, (ws) => new RpcSocket(ws, identity, spelling, limits, serve));
+    },
+    decline({ request, socket, head }) {
+      delete request.headers['sec-websocket-protocol'];
+      sockets.handleUpgrade(request, socket, head, (ws) => {
+        ws.on('error', () => ws.terminate());
+        ws.close(1002, 'no common OCPP version');
+        setTimeout(() => ws.terminate(), declineMs).unref();
+      });
+    },
+  };
+}
+
+class RpcSocket implements OcppSocket {
+  heardAt = performance.now();
+  readonly #ws: WebSocket;
+  readonly #client: RpcServerClient;
+  readonly #receiver: CallReceiver;
+  readonly #unreadableMax: number;
+  #unreadable = 0;
+
+  constructor(
+    ws: WebSocket,
+    identity: string,
+    spelling: string,
+    limits: Limits,
+    serve: (socket: OcppSocket) => CallReceiver,
+  ) {
+    this.#ws = ws;
+    this.#unreadableMax = limits.unreadableFrames;
+    // Before anything else: the library listens from the next tick on, and frames may already lie in the socket.
+    ws.pause();
+    this.#client = new RpcServerClient(
+      {
+        identity,
+        reconnect: false,
+        callTimeoutMs: 30_000,
+        callConcurrency: 1,
+        // One sweep of the gateway pings all sockets; a timer per charger would cost more than the charger.
+        pingIntervalMs: 0,
+        deferPingsOnActivity: false,
+        respondWithDetailedErrors: false,
+        maxBadMessages: Infinity,
+        protocols: [spelling],
+        strictMode: [spelling],
+        strictModeValidators: [validatorSpelled(spelling)],
+      },
+      { ws, handshake: {}, session: {} },
+    );
+    this.#client._onMessage = (message) => this.#read(message);
+    const heard = () => (this.heardAt = performance.now());
+    ws.on('ping', heard);
+    ws.on('pong', heard);
+    this.#receiver = serve(this);
+    this.#client.once('close', ({ code }: { code: number }) => this.#receiver.onClosed(code));
+  }
+
+  get bufferedBytes(): number {
+    return this.#ws.bufferedAmount;
+  }
+
+  answer(idText: string, payload: string): void {
+    if (this.#client.state === WebSocket.OPEN) this.#client.sendRaw(`[3,${idText},${payload}]`);
+  }
+
+  refuse(idText: string, error: CallError): void {
+    if (this.#client.state === WebSocket.OPEN) this.#client.sendRaw(callErrorText(idText, error));
+  }
+
+  call(action: string, payload: object, timeoutMs: number): Promise<unknown> {
+    return this.#client.call(action, payload, { callTimeoutMs: timeoutMs });
+  }
+
+  pause(): void {
+    this.#ws.pause();
+  }
+
+  resume(): void {
+    // What came while nobody read was not silence.
+    this.heardAt = performance.now();
+    this.#ws.resume();
+  }
+
+  ping(): void {
+    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.ping();
+  }
+
+  close(code: number, reason: string): void {
+    // A paused socket would never see the charger's closing frame.
+    this.#ws.resume();
+    this.#client.close({ code, reason }).catch(() => this.#ws.terminate());
+  }
+
+  terminate(): void {
+    this.#ws.terminate();
+  }
+
+  #read(message: Buffer): void {
+    this.heardAt = performance.now();
+    if (this.#client.state !== WebSocket.OPEN) return;
+    const frame = readFrame(message);
+    if (frame.kind === 'unreadable') {
+      this.#receiver.onOddFrame('unreadable');
+      if (++this.#unreadable >= this.#unreadableMax) this.close(1002, 'too many unreadable frames');
+      return;
+    }
+    this.#unreadable = 0;
+    if (frame.kind === 'ignored') this.#receiver.onOddFrame('ignored');
+    else if (frame.kind === 'answer') this.#settle(frame);
+    else this.#receiver.onCall(frame);
+  }
+
+  /** Answers to our calls never wait behind the charger's own calls. */
+  #settle({ type, id, parts }: Extract<Frame, { kind: 'answer' }>): void {
+    try {
+      if (type === 3) this.#client._onCallResult(id, parts[0]);
+      else this.#client._onCallError(id, parts[0], parts[1], parts[2]);
+    } catch {
+      this.#receiver.onOddFrame('unmatched');
+    }
+  }
+}
+
+const spelled = new Map([['ocpp1.6', validator]]);
+
+/** The library looks validators up by the exact subprotocol of the handshake. */
+function validatorSpelled(spelling: string): typeof validator {
+  let alias = spelled.get(spelling);
+  if (!alias) {
+    alias = Object.assign(Object.create(Object.getPrototypeOf(validator) as object) as typeof validator, {
+      _subprotocol: spelling,
+      _ajv: validator._ajv,
+    });
+    spelled.set(spelling, alias);
+  }
+  return alias;
+}
