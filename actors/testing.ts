@@ -12,6 +12,7 @@ import { domain } from './mod.ts';
 import { partitionOf } from './partition_key.ts';
 import type { RefusalCode } from './refusals.ts';
 import type { BootedReply, ConnectedReply, EndedReply, StartedReply, TokenReply } from './schema/commands.ts';
+import type { ChargerState, SessionState } from './schema/entities.ts';
 import type { PublicEvent, Sample } from './schema/events.ts';
 
 export type Result = { ok: true; value: unknown } | { ok: false; code: RefusalCode; detail?: Record<string, unknown> };
@@ -39,7 +40,7 @@ export function reducer(machine: AnyStateMachine) {
     /** The same step by XState's public functions. */
     publicStep: (snapshot: AnyMachineSnapshot | null, event: ActorEvent): Step => {
       const [after, actions] = transition(machine, (snapshot ?? initialTransition(machine)[0]) as never, event as never);
-      return { snapshot: after as AnyMachineSnapshot, outputs: actions.map(({ type, params }) => ({ type, params }) as Output) };
+      return { snapshot: after as AnyMachineSnapshot, outputs: actions.map(({ type, params }) => ({ type, params }) as unknown as Output) };
     },
   };
 }
@@ -150,7 +151,7 @@ export class TestPartition implements PartitionView {
   }
 
   #put(kind: string, id: string, key: string, stored: Stored) {
-    const before = this.get(kind, id);
+    const before: Stored | undefined = this.get(kind, id);
     const restored = decodeImage(definitionOf(kind), imageOf(kind, stored)) as Stored;
     this.#entities.set(`${kind}|${id}`, { key, stored: restored });
     this.index.changed(kind, id, before, restored);
@@ -314,9 +315,9 @@ export class TestCharger {
   }
 
   get address(): EntityAddress { return chargerAddress(this.site, this.id); }
-  get state() { return this.world.get<import('./schema/entities.ts').ChargerState>(this.address)!; }
+  get state() { return this.world.get<ChargerState>(this.address)!; }
   session(transaction: number) {
-    return this.world.get<import('./schema/entities.ts').SessionState>({ kind: 'session', key: this.site, id: String(transaction) });
+    return this.world.get<SessionState>({ kind: 'session', key: this.site, id: String(transaction) });
   }
 
   #fact(key: string) { return { key: key.slice(0, 64), connectionSeq: this.connectionSeq, frameHash: '', repairs: [] }; }
