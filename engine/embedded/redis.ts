@@ -11,6 +11,9 @@ export interface EmbeddedRedis {
   password: string;
 }
 
+/** About forks of giant stores, which this is not. */
+const ordinary = /overcommit|Transparent Huge Pages/;
+
 /** Writes the configuration (0600: it holds the password, which must not be an argument others can list). */
 export function redisServer({ dataDir, bind, port, password }: EmbeddedRedis): ChildSpec {
   const home = join(dataDir, 'redis');
@@ -39,11 +42,8 @@ export function redisServer({ dataDir, bind, port, password }: EmbeddedRedis): C
     args: [configFile],
     env: { PATH: process.env.PATH, LANG: 'C.UTF-8' },
     isReady: (line) => line.includes('Ready to accept connections'),
-    // `pid:role date # text`; the one about overcommit is about forks of giant stores, which this is not.
+    // `pid:role date # text`: `#` marks warnings, but also the ordinary words of a start and a stop.
     warning: (line) =>
-      / # /.test(line) &&
-      !/overcommit|oO0OoO0OoO0Oo|Redis version|SIGTERM|Redis is now ready to exit|User requested shutdown/.test(line)
-        ? line
-        : null,
+      / # .*(warning|error|fail|can't|bad|fatal|crash|corrupt)/i.test(line) && !ordinary.test(line) ? line : null,
   };
 }

@@ -98,7 +98,12 @@ test('a data directory keeps its scenario and its partitions', async () => {
   await keepScenario(loadConfig({ ...env, GRIDTICK_SIMULATOR: 'false' }));
   const sessions = join(dir, 'sessions.csv');
   writeFileSync(sessions, 'a,b\n1,2\n');
-  const real = { ...env, GRIDTICK_SESSIONS: sessions, GRIDTICK_DAY: '2019-05-15', GRIDTICK_FROM: '07:00' };
+  const real = {
+    ...env,
+    GRIDTICK_SESSIONS: sessions,
+    GRIDTICK_DAY: '2019-05-15',
+    GRIDTICK_FROM: '07:00',
+  };
   await expect(keepScenario(loadConfig(real))).rejects.toThrow(/holds the scenario 'demo'[^]*GRIDTICK_DATA_DIR/);
   await expect(keepScenario(loadConfig({ ...env, GRIDTICK_PARTITIONS: '4' }))).rejects.toThrow(
     'GRIDTICK_PARTITIONS=16',

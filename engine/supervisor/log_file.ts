@@ -18,7 +18,8 @@ export class LogFile {
   write(line: string): void {
     this.#tail.push(line);
     if (this.#tail.length > 20) this.#tail.shift();
-    const text = `${new Date().toISOString()} ${line}\n`;
+    // A JSON line brings its own time.
+    const text = line.startsWith('{') ? `${line}\n` : `${new Date().toISOString()} ${line}\n`;
     const bytes = Buffer.byteLength(text);
     if (this.#bytes > 0 && this.#bytes + bytes > this.#limitBytes) this.#rotate();
     this.#bytes += bytes;

@@ -34,13 +34,11 @@ export interface Parts {
 export const coreUser = 'core';
 
 export const natsUrl = ({ config, ports, secrets }: Place) =>
-  config.natsUrl || `nats://${coreUser}:${secrets.nats}@${natsHost(config)}:${ports.natsPort}`;
+  config.natsUrl || `nats://${coreUser}:${secrets.nats}@${reachable(config.bind)}:${ports.natsPort}`;
 export const redisUrl = ({ config, ports, secrets }: Place) =>
   config.redisUrl || `redis://:${secrets.redis}@${reachable(config.bind)}:${ports.redisPort}`;
 export const clickhouseUrl = ({ config, ports }: Place) =>
   config.clickhouseUrl || `http://${reachable(config.bind)}:${ports.clickhousePort}`;
-
-const natsHost = (config: Config) => reachable(config.bind);
 
 /** The settings as a role reads them: addresses filled in, ports of servers left out, since their URL replaces them. */
 export function roleEnvironment(place: Place): Record<string, string | undefined> {
@@ -64,12 +62,17 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
     simulator: String(config.simulator),
     ...(config.sessions === ''
       ? {}
-      : { sessions: resolve(config.sessions), day: config.day, from: config.from, zone: config.zone }),
+      : {
+          sessions: resolve(config.sessions),
+          day: config.day,
+          from: config.from,
+          zone: config.zone,
+        }),
   };
-  const settings = settingNames.map((name) => [
-    variable(name),
-    values[name] === undefined ? undefined : String(values[name]),
-  ]);
+  const settings = settingNames.map((name) => {
+    const value = values[name];
+    return [variable(name), value === undefined ? undefined : String(value)] as const;
+  });
   // Options of the supervisor's own node (a debugger, a loader) are not for its children.
   return { NODE_ENV: 'production', ...env, NODE_OPTIONS: undefined, ...Object.fromEntries(settings) };
 }
