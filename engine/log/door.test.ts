@@ -7,7 +7,7 @@ import { connectLog } from './connection.ts';
 import { openDoor, type Door, type DoorCommand } from './door.ts';
 import { commandBounds, tailCommands } from './journal.ts';
 import { internal } from './subjects.ts';
-import { startTestNats, type TestNats } from './testing.ts';
+import { startTestNats, startTestProxy, type TestNats } from './testing.ts';
 
 let nats: TestNats;
 let nc: NatsConnection;
@@ -174,6 +174,61 @@ test('kills of the server lose no acknowledged command, double none and keep the
     expect(applier.applied.map((c) => c.body['n'])).toEqual(all);
     expect(acked[p]).toEqual(all);
   }
+});
+
+test('lost acks and cut connections double nothing and lose nothing', async () => {
+  await createLog();
+  const proxy = await startTestProxy(nats.port);
+  const connection = await connectLog(proxy.url, 'behind a bad network');
+  const door = await openDoor(connection, { name: 'gateway', partitions });
+  let n = 0;
+  let acked = 0;
+  let writing = true;
+  const pending: Promise<void>[] = [];
+  const load = (async () => {
+    while (writing) {
+      for (let i = 0; i < 10; i++) pending.push(door.append(command('@0', n++)).then(() => void acked++));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  })();
+  for (let failure = 0; failure < 8; failure++) {
+    const reached = acked + 100;
+    while (acked < reached) await new Promise((resolve) => setTimeout(resolve, 2));
+    if (failure % 2 === 0) {
+      const { last } = await commandBounds(nc, 0);
+      proxy.mute();
+      while ((await commandBounds(nc, 0)).last < last + 5) await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    proxy.cut();
+  }
+  writing = false;
+  await load;
+  await Promise.all(pending);
+  const frames = await framesOf(0);
+  const applier = new Applier();
+  for (const frame of frames) applier.apply(frame);
+  expect(applier.applied.map((c) => c.body['n'])).toEqual(Array.from({ length: n }, (_, i) => i));
+  // Acks were lost, so copies there must be; the watermark is what removes them.
+  expect(frames.flatMap((f) => f.commands).length).toBeGreaterThan(n);
+  await door.close();
+  await connection.close();
+  await proxy.stop();
+});
+
+test('after the log lost its end a writer opens a new incarnation instead of writing into a gap', async () => {
+  await createLog();
+  const door = await open();
+  for (let n = 0; n < 5; n++) await door.append(command('@0', n));
+  const old = (await framesOf(0))[0]?.writer;
+  await jsApi(nc, 'STREAM.DELETE.C_0');
+  await jsApi(nc, 'STREAM.CREATE.C_0', { name: 'C_0', subjects: ['c.0'], storage: 'file', retention: 'limits', discard: 'new', num_replicas: 1 });
+  await door.append(command('@0', 5));
+  await door.append(command('@0', 6));
+  await door.append(command('@0', 7));
+  const frames = await framesOf(0);
+  expect(frames.map((f) => [f.kind, f.first, f.writer === old])).toEqual([
+    ['commands', 6, true], ['hello', 1, false], ['commands', 1, false], ['commands', 2, false],
+  ]);
 });
 
 test('a frame that was lost while later ones were stored is sent again with all that followed it', async () => {

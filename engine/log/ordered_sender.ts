@@ -5,6 +5,8 @@
  *    and drop what is out of order (frames carry dense numbers), so only such a copy counts.
  * O2 After any failure everything from the first message not yet stored is sent again, byte for byte.
  * O3 A message is never dropped: once sent it may have been stored, whatever the answer was.
+ * O4 An ack that is not behind all acks known when its copy was sent means that the stream lost its end (power cut,
+ *    restored disk): counting starts anew and `wentBack` is set, for its reader may lack what was stored before.
  */
 import { AppendUncertain } from './errors.ts';
 import type { RingPublisher } from './ring_publisher.ts';
@@ -32,6 +34,8 @@ export class OrderedSender {
   #resendTimer: NodeJS.Timeout | undefined;
   #lastError: Error | undefined;
   #closed = false;
+  /** The stream lost acknowledged messages (O4); reset by whoever draws the conclusion. */
+  wentBack = false;
 
   constructor(publisher: RingPublisher, subject: string) {
     this.#publisher = publisher;
@@ -65,16 +69,24 @@ export class OrderedSender {
 
   #transmit(entry: Entry): void {
     const round = this.#round;
+    const floor = this.#storedAt;
     entry.sent++;
     this.#publisher.publish(this.#subject, entry.bytes).then(
       ({ sequence }) => {
         entry.sent--;
+        if (sequence <= floor && floor <= this.#storedAt) {
+          this.wentBack = true;
+          this.#storedAt = sequence - 1;
+          for (const other of this.#entries) if (other !== entry) other.acked = 0;
+        }
         if (sequence > entry.acked) entry.acked = sequence;
         this.#settle();
       },
       (error: Error) => {
         entry.sent--;
-        if (round === this.#round && !this.#closed) this.#failed(error);
+        if (this.#closed) return;
+        if (round === this.#round) this.#failed(error);
+        else this.#ensure();
       },
     );
   }
@@ -91,9 +103,13 @@ export class OrderedSender {
       this.#lastError = undefined;
       for (const entry of this.#entries.splice(0, stored)) entry.onStored(entry.acked);
     }
-    // Only copies in front of its predecessor are acknowledged: none of them counts, and none is under way (O1).
+    this.#ensure();
+  }
+
+  /** The oldest message always has a copy under way or a round due, also when only copies that do not count were acknowledged. */
+  #ensure(): void {
     const head = this.#entries[0];
-    if (head && head.acked > 0 && head.sent === 0 && !this.#closed) this.#failed(undefined);
+    if (head && head.sent === 0 && !this.#resendTimer && !this.#closed) this.#failed(undefined);
   }
 
   #failed(error: Error | undefined): void {

@@ -128,6 +128,7 @@ class Puller implements Reader {
     this.#windowBytes = options.windowBytes ?? 4 * 1024 * 1024;
     this.#expiresMs = options.expiresMs ?? 30_000;
     this.ended = new Promise((resolve) => (this.#end = resolve));
+    void nc.closed().then(() => this.#finish(new Error(`the connection was closed while reading ${stream}`)));
   }
 
   async start(): Promise<void> {

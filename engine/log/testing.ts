@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -68,6 +68,55 @@ export async function startTestNats(options: TestNatsOptions = {}): Promise<Test
       await end('SIGKILL');
       await rm(home, { recursive: true, force: true });
       if (own) await rm(storeDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface TestProxy {
+  readonly url: string;
+  /** Ends all connections; new ones are let through. */
+  cut(): void;
+  /** Throws away what the server says on the present connections: what is published is stored, its acks are lost. */
+  mute(): void;
+  stop(): Promise<void>;
+}
+
+/** A TCP proxy in front of a test server, for failures of the network. */
+export async function startTestProxy(targetPort: number): Promise<TestProxy> {
+  const sockets = new Set<Socket>();
+  const clients = new Map<Socket, { muted: boolean }>();
+  const server = createServer((client) => {
+    const upstream = createConnection(targetPort, '127.0.0.1');
+    const state = { muted: false };
+    clients.set(client, state);
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        clients.delete(client);
+        client.destroy();
+        // What has been sent still reaches the server, as it would after a broken link.
+        upstream.end();
+      });
+    }
+    client.on('data', (chunk) => upstream.write(chunk));
+    upstream.on('data', (chunk) => void (state.muted || client.write(chunk)));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address() as AddressInfo;
+  return {
+    url: `nats://127.0.0.1:${address.port}`,
+    cut() {
+      for (const client of [...clients.keys()]) client.destroy();
+    },
+    mute() {
+      for (const state of clients.values()) state.muted = true;
+    },
+    async stop() {
+      server.close();
+      for (const socket of [...sockets]) socket.destroy();
+      await once(server, 'close');
     },
   };
 }

@@ -3,7 +3,7 @@
  *
  * Framing adapts: with nothing in flight a frame leaves at once, else commands gather until the flight ends, 64 are there
  * or 1 ms has passed. The first frame of an incarnation is a hello; after an hour without commands the next one opens a
- * new incarnation, so that the partition may forget the old watermark.
+ * new incarnation, so that the partition may forget the old watermark. So it does when the stream lost its end.
  */
 import { randomUUID } from 'node:crypto';
 import { encodeCommand, encodeFrame, packr, type CommandEnvelope } from '../wire.ts';
@@ -145,12 +145,13 @@ export class Writer {
     });
   }
 
-  /** Opens an incarnation if there is none or the present one has been idle for too long. */
+  /** Opens an incarnation if there is none, it has been idle for too long, or the partition may lack part of it. */
   #open(): void {
     const now = Date.now();
     const idle = now - this.#usedAt > this.#idleMs && this.#sender.unstored === 0;
     this.#usedAt = now;
-    if (this.#id !== '' && !idle) return;
+    if (this.#id !== '' && !idle && !this.#sender.wentBack) return;
+    this.#sender.wentBack = false;
     this.#id = `${this.#name}#${randomUUID()}`;
     this.#next = 1;
     this.#sender.send(encodeFrame({ kind: 'hello', writer: this.#id, first: 1, commands: [] }), () => this.#schedule());
