@@ -33,7 +33,7 @@ const names = `
   isNull isNotNull ifNull nullIf coalesce assumeNotNull toNullable isZeroOrNull isDistinctFrom isNotDistinctFrom
   caseWithExpression transform
 
-  CAST accurateCast accurateCastOrNull toString toInt8 toInt16 toInt32 toInt64 toInt128 toInt256 toUInt8 toUInt16
+  CAST _CAST accurateCast accurateCastOrNull toString toInt8 toInt16 toInt32 toInt64 toInt128 toInt256 toUInt8 toUInt16
   toUInt32 toUInt64 toUInt128 toUInt256 toFloat32 toFloat64 toDecimal32 toDecimal64 toDecimal128 toInt32OrNull
   toInt64OrNull toUInt32OrNull toUInt64OrNull toFloat64OrNull toFloat64OrZero toInt64OrZero toDecimal64OrNull
   toDecimalString toBool toTypeName toLowCardinality

@@ -18,8 +18,9 @@ export class HeldSessions {
   }
 
   /** @throws SESSION_IS_LOCKED while another request uses it */
-  take(id: string): EngineSession {
+  take(id: string): { session: EngineSession; fresh: boolean } {
     let held = this.#held.get(id);
+    const fresh = !held;
     if (held?.busy) throw exception('SESSION_IS_LOCKED', `Session ${id} is locked by a concurrent client`);
     if (!held) {
       if (this.#held.size >= HeldSessions.max) {
@@ -30,7 +31,7 @@ export class HeldSessions {
     }
     clearTimeout(held.timer);
     held.busy = true;
-    return held.session;
+    return { session: held.session, fresh };
   }
 
   giveBack(id: string, timeoutMs: number): void {

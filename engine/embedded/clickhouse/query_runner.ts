@@ -67,10 +67,14 @@ async function inSession(
   const mark = randomUUID();
   let session: EngineSession | undefined;
   try {
-    session = kept === undefined ? engine.session() : held.take(kept);
-    await session.query(preamble(asked, mark), 'Null');
+    const taken = kept === undefined ? { session: engine.session(), fresh: true } : held.take(kept);
+    session = taken.session;
+    await session.query(preamble(asked, mark, taken.fresh), 'Null');
     await work(session, mark);
-    if (kept !== undefined) await session.query(afterwards(asked), 'Null');
+    const settings = asked.settings.filter(([name]) => name !== 'readonly');
+    if (kept === undefined || settings.length === 0) return;
+    // Settings of the URL are the request's, not the session's.
+    await session.query(`SET ${settings.map(([name]) => `${name} = DEFAULT`).join(', ')}`, 'Null');
   } catch (error) {
     if (kept !== undefined) await session?.flush();
     throw error;
@@ -82,13 +86,16 @@ async function inSession(
 }
 
 /** `async_insert` is on in this engine by default; a sink must know that its rows are stored when it is answered. */
-function preamble(asked: Asked, mark: string): string {
+function preamble(asked: Asked, mark: string, fresh: boolean): string {
   const analyst = asked.user === 'analyst';
-  const settings: [string, string | number][] = [
+  const defaults: [string, string | number][] = [
     ['async_insert', 0],
-    ['log_comment', mark],
     ['max_result_bytes', resultMax],
     ['result_overflow_mode', 'throw'],
+  ];
+  const settings: [string, string | number][] = [
+    ['log_comment', mark],
+    ...(fresh ? defaults : []),
     ...(analyst ? Object.entries(analystLimits) : []),
     ...(analyst ? analystSettings(asked.settings) : asked.settings),
     ...asked.params,
@@ -102,12 +109,6 @@ function preamble(asked: Asked, mark: string): string {
   if (analyst) statements.push('SET readonly = 1');
   else if (asked.readOnly && !asked.settings.some(([name]) => name === 'readonly')) statements.push('SET readonly = 2');
   return statements.join('; ');
-}
-
-/** Settings of the URL are the request's, not the session's. */
-function afterwards(asked: Asked): string {
-  const names = ['max_result_bytes', ...asked.settings.map(([name]) => name)].filter((name) => name !== 'readonly');
-  return `SET ${names.map((name) => `${name} = DEFAULT`).join(', ')}`;
 }
 
 const identifier = (name: string) => `\`${name.replace(/[\\`]/g, (c) => `\\${c}`)}\``;
@@ -185,9 +186,13 @@ async function sendStream(
   lines: number,
 ): Promise<void> {
   const started = performance.now();
-  // A stream is bounded by what the client takes; only the analyst's results have a limit of their own.
-  if (asked.user !== 'analyst' && !asked.settings.some(([name]) => name === 'max_result_bytes')) {
-    await session.query('SET max_result_bytes = 0', 'Null');
+  // A stream is bounded by what the client takes; only the analyst's results have a limit of their own. A chunk is one
+  // block, so blocks are kept small. In a kept session the client's own settings stay.
+  if (asked.user !== 'analyst' && asked.sessionId === undefined) {
+    const given = new Set(asked.settings.map(([name]) => name));
+    const settings = [['max_result_bytes', 0], ['max_block_size', 16_384]].filter(([name]) => !given.has(String(name)));
+    const list = settings.map(([name, value]) => `${name} = ${value}`);
+    if (list.length > 0) await session.query(`SET ${list.join(', ')}`, 'Null');
   }
   let header: Uint8Array | undefined;
   for await (const chunk of session.stream(sql, format)) {
