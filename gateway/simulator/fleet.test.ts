@@ -24,7 +24,7 @@ afterEach(async () => {
 
 /** The role as the supervisor starts it, from source. */
 async function simulator(env: Record<string, string>) {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'main.ts')], {
+  const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', join(import.meta.dirname, 'main.ts')], {
     env: { ...process.env, GRIDTICK_OCPP_URL: system.url, GRIDTICK_DATA_DIR: data, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
@@ -50,8 +50,8 @@ function sessionsFile(plugs: number, [firstEnds, secondStarts, secondEnds]: [num
   const file = join(data, 'sessions.csv');
   writeFileSync(file, [header, ...rows.flat()].join('\n'));
   return {
-    GRIDTICK_SESSIONS_FILE: file, GRIDTICK_SESSIONS_DAY: '2019-05-15', GRIDTICK_SESSIONS_ZONE: 'UTC',
-    GRIDTICK_SAMPLE_EVERY_MS: '200', GRIDTICK_RETRY_MOST_MS: '200',
+    GRIDTICK_SESSIONS: file, GRIDTICK_DAY: '2019-05-15', GRIDTICK_FROM: '07:00', GRIDTICK_ZONE: 'UTC',
+    GRIDTICK_TEST_SAMPLE_EVERY_MS: '200', GRIDTICK_TEST_RETRY_MOST_MS: '200',
   };
 }
 
@@ -145,7 +145,7 @@ test('at rest no car moves, and it goes on when told', async () => {
   expect(await running.line()).toEqual({ quiet: true, answeredSamples: 2 * system.of('MeterValues').length });
 });
 
-test('a directory keeps its scenario, and a missing setting is named', async () => {
+test('a directory keeps its scenario, and a setting that cannot be is named', async () => {
   const first = await simulator(sessionsFile(2, [600, 700, 800]));
   await first.line();
   first.child.kill('SIGTERM');
@@ -153,8 +153,8 @@ test('a directory keeps its scenario, and a missing setting is named', async () 
   const other = await (await simulator({ GRIDTICK_SEED: '1' })).exited;
   expect(other.code).toBe(1);
   expect(other.stderr).toMatch(/holds the chargers of another scenario .* GRIDTICK_DATA_DIR/);
-  const none = await (await simulator({ GRIDTICK_OCPP_URL: '' })).exited;
-  expect(none.stderr).toMatch(/GRIDTICK_OCPP_URL is missing/);
+  const none = await (await simulator({ GRIDTICK_SESSIONS: 'f.csv' })).exited;
+  expect(none.stderr).toMatch(/needs a day to play/);
 });
 
 test('the demo fleet comes up with 20 chargers and the open sessions of 07:30', async () => {

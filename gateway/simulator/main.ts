@@ -1,23 +1,18 @@
 /**
  * The role "simulator": a fleet of virtual chargers that come in through the OCPP door.
- * Settings: GRIDTICK_OCPP_URL, GRIDTICK_DATA_DIR and the scenario's (see scenario.ts).
+ * Settings as for every role; GRIDTICK_OCPP_URL (ws://host:port/ocpp) sends it to a door elsewhere.
  * Lines on stdin: {"quiet":true} brings it to rest, answered by {"quiet":true,"answeredSamples":n}; {"quiet":false}
  * lets it go on. SIGUSR2 is {"quiet":true} too. It ends on SIGTERM, SIGINT, or when stdin closes.
  */
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
+import { loadConfig, reachable } from '#engine/config/config';
 import { Fleet } from './fleet.ts';
 import { loadScenario, scenarioOptions } from './scenario.ts';
 
 const log = pino({ name: 'simulator', level: process.env.GRIDTICK_LOG_LEVEL || 'info' }, pino.destination({ dest: 2, sync: true }));
 const say = (line: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(line)}\n`);
-
-function setting(name: string, example: string): string {
-  const value = process.env[name] ?? '';
-  if (value === '') throw new Error(`${name} is missing, for example ${example}`);
-  return value;
-}
 
 /** Milliseconds from the environment; for tests that cannot wait 10 s for a sample. */
 function msFrom(name: string): number | undefined {
@@ -29,12 +24,13 @@ function msFrom(name: string): number | undefined {
 }
 
 async function main(): Promise<void> {
-  const url = setting('GRIDTICK_OCPP_URL', 'ws://127.0.0.1:8180/ocpp');
-  const directory = join(setting('GRIDTICK_DATA_DIR', '.data'), 'simulator');
-  const scenario = await loadScenario(scenarioOptions(process.env));
+  const config = loadConfig(process.env);
+  const url = process.env.GRIDTICK_OCPP_URL || `ws://${reachable(config.bind)}:${config.ocppPort}/ocpp`;
+  const directory = join(config.dataDir, 'simulator');
+  const scenario = await loadScenario(scenarioOptions(config, process.env));
   for (const note of scenario.notes) log.warn({ note }, 'sessions file');
-  const sampleEveryMs = msFrom('GRIDTICK_SAMPLE_EVERY_MS');
-  const retryMost = msFrom('GRIDTICK_RETRY_MOST_MS');
+  const sampleEveryMs = msFrom('GRIDTICK_TEST_SAMPLE_EVERY_MS');
+  const retryMost = msFrom('GRIDTICK_TEST_RETRY_MOST_MS');
 
   const fleet = await Fleet.open({
     url, directory, timeline: scenario.timeline, log,

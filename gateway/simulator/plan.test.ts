@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { loadConfig } from '#engine/config/config';
 import { generatedTimeline, sessionsOf } from './arrivals.ts';
 import { ccCvCurve, constantCurve, energyAt, powerAt, wMsPerWh } from './car.ts';
 import { demo, loadScenario, scenarioOptions } from './scenario.ts';
@@ -91,13 +92,15 @@ test('no plug serves two cars and no tag is at two plugs at a time', () => {
   }
 });
 
-test('the scenario is read from the environment and refuses what it cannot play', async () => {
-  expect(scenarioOptions({})).toEqual({ kind: 'demo', seed: 1 });
-  expect(scenarioOptions({ GRIDTICK_SESSIONS_FILE: 'f.csv', GRIDTICK_SESSIONS_DAY: '2019-05-15' })).toEqual({
+test('the scenario follows from the settings, and a seed that is none is refused', async () => {
+  const scenario = (env: Record<string, string>) => scenarioOptions(loadConfig(env), env);
+  expect(scenario({})).toEqual({ kind: 'demo', seed: 1 });
+  expect(scenario({ GRIDTICK_SEED: '7' })).toEqual({ kind: 'demo', seed: 7 });
+  const played = { GRIDTICK_SESSIONS: 'f.csv', GRIDTICK_DAY: '2019-05-15', GRIDTICK_FROM: '07:00' };
+  expect(scenario(played)).toEqual({
     kind: 'sessions', file: 'f.csv', day: '2019-05-15', from: '07:00', zone: 'America/Los_Angeles',
   });
-  expect(() => scenarioOptions({ GRIDTICK_SEED: 'x' })).toThrow(/GRIDTICK_SEED must be a whole number/);
-  expect(() => scenarioOptions({ GRIDTICK_SESSIONS_FILE: 'f.csv' })).toThrow(/GRIDTICK_SESSIONS_DAY is missing/);
+  expect(() => scenario({ GRIDTICK_SEED: 'x' })).toThrow(/GRIDTICK_SEED must be a whole number/);
   const { timeline, station } = await loadScenario({ kind: 'demo', seed: 1 });
   expect([timeline.chargers.length, timeline.tags.length, timeline.ratedW, station.capacityW]).toEqual([20, 40, 11_040, 138_000]);
   expect([timeline.chargers[0], timeline.chargers[19], timeline.tags[39]]).toEqual(['CP-0001', 'CP-0020', 'DEMO0040']);

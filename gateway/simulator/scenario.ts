@@ -1,4 +1,5 @@
 /** What is simulated: the demo site with generated days, or one recorded day. Read by the fleet and by the seed. */
+import type { Config } from '#engine/config/config';
 import { generatedTimeline } from './arrivals.ts';
 import { readDay } from './sessions_file.ts';
 import type { Timeline } from './timeline.ts';
@@ -38,23 +39,18 @@ export const recorded = {
 /** Above 80 % of its capacity a station's price is doubled. */
 const doubleAboveW = (capacityW: number) => Math.trunc((capacityW * 80) / 100);
 
-/** Reads the options from GRIDTICK_SESSIONS_FILE, _DAY, _FROM, _ZONE and GRIDTICK_SEED; throws naming the setting. */
-export function scenarioOptions(env: Record<string, string | undefined>): ScenarioOptions {
-  const file = env.GRIDTICK_SESSIONS_FILE ?? '';
-  if (file === '') {
-    const seed = Number(env.GRIDTICK_SEED || '1');
-    if (!Number.isSafeInteger(seed) || seed < 0) {
-      throw new Error(`GRIDTICK_SEED must be a whole number from 0: '${env.GRIDTICK_SEED}'`);
-    }
-    return { kind: 'demo', seed };
+/** What the settings ask for. Generated days take their seed from GRIDTICK_SEED, 1 when absent; throws when it is none. */
+export function scenarioOptions(
+  config: Pick<Config, 'sessions' | 'day' | 'from' | 'zone'>,
+  env: Readonly<Record<string, string | undefined>>,
+): ScenarioOptions {
+  const { sessions: file, day, from, zone } = config;
+  if (file !== '') return { kind: 'sessions', file, day, from: from || '00:00', zone };
+  const seed = Number(env.GRIDTICK_SEED || '1');
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new Error(`GRIDTICK_SEED must be a whole number from 0: '${env.GRIDTICK_SEED}'`);
   }
-  const day = env.GRIDTICK_SESSIONS_DAY ?? '';
-  if (day === '') throw new Error('GRIDTICK_SESSIONS_DAY is missing: name the local day to play, like 2019-05-15');
-  return {
-    kind: 'sessions', file, day,
-    from: env.GRIDTICK_SESSIONS_FROM || '07:00',
-    zone: env.GRIDTICK_SESSIONS_ZONE || 'America/Los_Angeles',
-  };
+  return { kind: 'demo', seed };
 }
 
 /** Builds the scenario; reads the sessions file if there is one. */
