@@ -14,6 +14,7 @@ import { natsJournal, partitionList, type JournalReader } from './journal.ts';
 import { announcePositions } from './positions_feed.ts';
 import { startPublisher } from './publisher.ts';
 import { startRedisProjection, type LoadSnapshot } from './redis_projection.ts';
+import { sharedJournal } from './shared_journal.ts';
 
 /** Ids under which positions are announced; the journal is kept for all three. */
 export const historySinks = ['clickhouse', 'redis', 'publisher'] as const;
@@ -45,7 +46,7 @@ export async function runHistory(config: HistoryConfig, { log = pino({ level: 's
     closers.push(() => redis.disconnect());
     const history = await openHistory({ url: config.clickhouseUrl, user: config.clickhouseUser, password: config.clickhousePassword });
     closers.push(() => history.close());
-    const journal = natsJournal(nc, config.partitions);
+    const journal = sharedJournal(natsJournal(nc, config.partitions));
 
     const publisher = await startPublisher(nc, journal, {
       onFatal,

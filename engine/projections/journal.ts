@@ -1,7 +1,8 @@
 /** How a projection reads the journal: bounds and an ordered, gapless tail per partition. */
 import type { NatsConnection } from '@nats-io/transport-node';
 import { journalBounds, tailJournal } from '../log/mod.ts';
-import type { JournalEntry } from '../wire.ts';
+import { RecordFilter, tailWindow } from '../partition/record_filter.ts';
+import type { CommitRecord, JournalEntry } from '../wire.ts';
 
 export interface JournalReader {
   readonly partitions: number;
@@ -22,14 +23,52 @@ export interface JournalTail {
 /** Read ahead per tail; all tails of a process together stay within partitions × readers × about twice this. */
 const windowBytes = 512 * 1024;
 
-/** The journal in NATS. */
+/** The journal in NATS, strays voided. */
 export function natsJournal(nc: NatsConnection, partitions: number): JournalReader {
-  return {
+  return validRecords({
     partitions,
     bounds: (partition) => journalBounds(nc, partition),
     tail: (partition, from, onEntry) => tailJournal(nc, partition, from, onEntry, { windowBytes }),
+  });
+}
+
+/**
+ * Records that do not count (appended by a superseded owner, see {@link RecordFilter}) are delivered empty: positions pass
+ * over them and nothing of them is shown. Begins a few records early, to know which record counted last.
+ */
+export function validRecords(inner: JournalReader): JournalReader {
+  return {
+    partitions: inner.partitions,
+    bounds: (partition) => inner.bounds(partition),
+    async tail(partition, from, onEntry) {
+      const { first } = await inner.bounds(partition);
+      const start = Math.min(from, Math.max(first, from - tailWindow, 1));
+      const before: Pick<CommitRecord, 'epoch' | 'batch'>[] = [];
+      let filter: RecordFilter | undefined;
+      return inner.tail(partition, start, (entry) => {
+        if (entry.sequence < from) return void before.push({ epoch: entry.record.epoch, batch: entry.record.batch });
+        filter ??= filterBehind(before, entry);
+        return onEntry(filter.accepts(entry.record) ? entry : { ...entry, record: voided(entry.record) });
+      });
+    },
   };
 }
+
+function filterBehind(before: readonly Pick<CommitRecord, 'epoch' | 'batch'>[], { sequence, record: { epoch, batch } }: JournalEntry): RecordFilter {
+  if (before.length > 0) {
+    const filter = RecordFilter.forWindow(before);
+    for (const record of before) filter.accepts(record);
+    return filter;
+  }
+  if (sequence === 1) return new RecordFilter();
+  // Everything before it was purged, so it has been snapshotted: it counts.
+  return new RecordFilter(batch === 0 ? { epoch: epoch - 1, batch: 0 } : { epoch, batch: batch - 1 });
+}
+
+const voided = (record: CommitRecord): CommitRecord => ({
+  ...record, writers: {}, relayAcked: {}, entities: [], timers: { set: [], del: [], fired: [] },
+  relays: [], effects: [], events: [], replies: [], snapshot: null,
+});
 
 /** A projection that must not go on; its process ends with this message and is started again. */
 export class ProjectionStopped extends Error {

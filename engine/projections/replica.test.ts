@@ -193,6 +193,32 @@ test('replicas opened while writing goes on have neither hole nor double, and eq
   await projection.close();
 });
 
+test('what a superseded owner still appended is shown nowhere, wherever a reader begins', async () => {
+  const { redis, writers, project, follow } = await fresh();
+  const [writer] = writers;
+  await writer.append({ entities: [lamp('a', 1, 1)] });
+  await writer.append({ entities: [lamp('a', 2, 2)] });
+  // Epoch 2 stands where batch 2 of epoch 1 wanted to be; batch 3 finds the number that it expected.
+  await writer.append({ as: [2, 0] });
+  await writer.append({ as: [1, 3], entities: [lamp('a', 4, 666), lamp('stray', 1, 1)] });
+  await writer.append({ as: [2, 2], entities: [lamp('a', 4, 777)] });
+  const early = await project();
+  await until('projected', async () => (await redis.get('projected:0')) === '5');
+  expect((await lookup(redis, 'lamp', 'a'))?.context).toMatchObject({ watts: 2 });
+  await early.close();
+
+  const replica = await follow();
+  const late = await project();
+  await writer.append({ as: [2, 1], entities: [lamp('a', 3, 3)] });
+  await writer.append({ as: [2, 2], entities: [lamp('a', 4, 4)] });
+  await until('projected', async () => (await redis.get('projected:0')) === '7');
+  await until('followed', () => replica.position(0) === 7);
+  expect((await lookup(redis, 'lamp', 'a'))?.context).toMatchObject({ watts: 4 });
+  expect(wattsOf(replica)).toEqual({ a: 4 });
+  await replica.close();
+  await late.close();
+});
+
 test('a replica survives a killed nats-server and goes on without a hole', async () => {
   const { journal, writers, project, follow } = await fresh();
   await writers[0].append({ entities: [lamp('a', 1, 1)] });

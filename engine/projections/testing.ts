@@ -107,14 +107,14 @@ export const meterEvent = (charger: string, at: number): PublicEvent => ({
 export function journalWriter(nc: NatsConnection, partition: number) {
   const ring = ringPublisher(nc);
   let hash = genesisHash;
-  let batch = 0;
+  let [epoch, batch] = [1, -1];
   return {
-    /** Resolves with the record's journal sequence. */
-    append(what: { entities?: EntityImage[]; events?: PublicEvent[]; now?: number }): Promise<{ sequence: number }> {
-      batch += 1;
+    /** Resolves with the record's journal sequence. `as` sets its epoch and batch; the next ones follow. */
+    append(what: { entities?: EntityImage[]; events?: PublicEvent[]; now?: number; as?: [epoch: number, batch: number] }): Promise<{ sequence: number }> {
+      [epoch, batch] = what.as ?? [epoch, batch + 1];
       const encoded = encodeRecord(
         {
-          kind: batch === 1 ? 'epoch' : 'batch', owner: 'test', build: 'test', epoch: 1, batch, offset: batch, now: what.now ?? 1_700_000_000_000 + batch,
+          kind: batch === 0 ? 'epoch' : 'batch', owner: `owner-${epoch}`, build: 'test', epoch, batch, offset: batch + 1, now: what.now ?? 1_700_000_000_000 + batch,
           writers: {}, relayAcked: {}, entities: what.entities ?? [], timers: { set: [], del: [], fired: [] },
           relays: [], effects: [], events: what.events ?? [], replies: [], snapshot: null,
         },

@@ -4,6 +4,7 @@
  */
 import { connectLog } from '../log/mod.ts';
 import { natsJournal } from './journal.ts';
+import { sharedJournal } from './shared_journal.ts';
 import { startPublisher } from './publisher.ts';
 
 const [what, natsUrl = '', partitions = '1'] = process.argv.slice(2);
@@ -15,7 +16,7 @@ process.stdin.on('end', () => process.exit(0)).resume();
 
 try {
   const nc = await connectLog(natsUrl, 'test publisher');
-  const journal = natsJournal(nc, Number(partitions));
+  const journal = sharedJournal(natsJournal(nc, Number(partitions)));
   if (what !== 'publisher') throw new Error(`unknown: '${what ?? ''}'`);
   await startPublisher(nc, journal, { kinds: ['price', 'meter'], markEvery: 100, markEveryMs: 200, onFatal: fatal });
   process.stdout.write('{"ready":true}\n');
