@@ -105,7 +105,10 @@ export function run(command, args, options = {}) {
       if (interrupted && !cleanup) return reject(new Refusal('interrupted'));
       if (!overdue && (code === 0 || allowFailure)) return resolve({ code, output });
       if (overdue && allowFailure) return resolve({ code: 124, output });
-      const tail = quiet ? `\n${output.split('\n').slice(-25).join('\n')}` : '';
+      const lines = output.trim().split('\n');
+      // The cause often stands at the beginning, the place at the end.
+      const shown = lines.length > 40 ? [...lines.slice(0, 20), '…', ...lines.slice(-20)] : lines;
+      const tail = quiet ? `\n${shown.join('\n')}` : '';
       reject(new Refusal(`${overdue ? `ended after ${limitMs / 1000} s` : `failed (${code})`}: ${name}${tail}`));
     };
     child.once('error', (error) => {

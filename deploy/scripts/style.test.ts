@@ -41,6 +41,17 @@ test('no machine of ours, no package mirror and no download address is named', (
   expect(read('.npmrc')).toContain('omit-lockfile-registry-resolved=true');
 });
 
+test('the lockfile names every optional package, also those of other platforms, or `npm ci` refuses it', () => {
+  type Entry = { version?: string; optionalDependencies?: Record<string, string> };
+  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, Entry> };
+  const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).filter(
+      (name) => !packages[`node_modules/${name}`]?.version && !packages[`${path}/node_modules/${name}`]?.version,
+    ),
+  );
+  expect(missing).toEqual([]);
+});
+
 test('every test runs: none is singled out, none is switched off without a condition', () => {
   const tests = code.filter((path) => /\.(test|spec)\.ts$/.test(path) && path !== 'deploy/scripts/style.test.ts');
   expect(found(tests, /\b(test|it|describe)\.(only|todo|fails)\b|\b(test|it|describe)\.skip\(/)).toEqual([]);
