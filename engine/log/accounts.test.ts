@@ -85,11 +85,17 @@ test('an integrator hears public subjects live, with their headers', async () =>
 test('an integrator replays a public stream through its consumer with a standard client', async () => {
   await publishPrice(300);
   const { last } = await bounds(core, 'PRICE');
-  const consumer = await jetstream(reader, { apiPrefix: integratorApiPrefix }).consumers.get('PRICE', integratorConsumer('acme'));
+  const consumer = await jetstream(reader, { apiPrefix: integratorApiPrefix }).consumers.get(
+    'PRICE',
+    integratorConsumer('acme'),
+  );
   expect((await consumer.info()).num_pending).toBe(last);
   const sequences: number[] = [];
   while (sequences.length < last) {
-    for await (const message of await consumer.fetch({ max_messages: Math.min(100, last - sequences.length), expires: 5_000 })) {
+    for await (const message of await consumer.fetch({
+      max_messages: Math.min(100, last - sequences.length),
+      expires: 5_000,
+    })) {
       sequences.push(message.seq);
       expect(message.subject).toBe('pub.price.nord-1');
     }
@@ -99,10 +105,24 @@ test('an integrator replays a public stream through its consumer with a standard
 
 test('an integrator may publish nowhere: the log, the public inputs and the JetStream API do not see it', async () => {
   const seen: string[] = [];
-  const everything = core.subscribe('>', { callback: (_, m) => void (m.subject.startsWith('_INBOX') || seen.push(m.subject)) });
+  const everything = core.subscribe('>', {
+    callback: (_, m) => void (m.subject.startsWith('_INBOX') || seen.push(m.subject)),
+  });
   await core.flush();
-  for (const subject of ['c.0', 'j.0', 's.0.1.0', 'pub.price.nord-1', 'price.nord-1', 'pos.PRICE', '$JS.API.STREAM.PURGE.J_0', '$JS.API.INFO', 'engine.x.commits']) {
-    expect(await violation(reader, () => reader.publish(subject, 'x'))).toContain(`Permissions Violation for Publish to "${subject}"`);
+  for (const subject of [
+    'c.0',
+    'j.0',
+    's.0.1.0',
+    'pub.price.nord-1',
+    'price.nord-1',
+    'pos.PRICE',
+    '$JS.API.STREAM.PURGE.J_0',
+    '$JS.API.INFO',
+    'engine.x.commits',
+  ]) {
+    expect(await violation(reader, () => reader.publish(subject, 'x'))).toContain(
+      `Permissions Violation for Publish to "${subject}"`,
+    );
   }
   await core.flush();
   expect(seen).toEqual([]);
@@ -132,20 +152,30 @@ test('an integrator creates no consumer, reads no log and asks nothing of other 
       (error: Error) => error.message,
     );
   for (const name of [
-    'CONSUMER.CREATE.PRICE', 'CONSUMER.DURABLE.CREATE.PRICE.mine', 'STREAM.INFO.PRICE', 'STREAM.MSG.GET.J_0', 'STREAM.NAMES',
-    `CONSUMER.INFO.PRICE.${integratorConsumer('other')}`, `CONSUMER.MSG.NEXT.PRICE.${integratorConsumer('other')}`,
-    `CONSUMER.MSG.NEXT.C_0.${integratorConsumer('acme')}`, `CONSUMER.DELETE.PRICE.${integratorConsumer('acme')}`,
+    'CONSUMER.CREATE.PRICE',
+    'CONSUMER.DURABLE.CREATE.PRICE.mine',
+    'STREAM.INFO.PRICE',
+    'STREAM.MSG.GET.J_0',
+    'STREAM.NAMES',
+    `CONSUMER.INFO.PRICE.${integratorConsumer('other')}`,
+    `CONSUMER.MSG.NEXT.PRICE.${integratorConsumer('other')}`,
+    `CONSUMER.MSG.NEXT.C_0.${integratorConsumer('acme')}`,
+    `CONSUMER.DELETE.PRICE.${integratorConsumer('acme')}`,
   ]) {
     expect(await request(name), name).toContain('no responders');
   }
   for (const subject of ['c.0', 'j.>', 'pub.price.>', '>', '_R_.>', '$JS.>']) {
-    expect(await violation(reader, () => void reader.subscribe(subject, { callback: () => undefined }))).toContain('Permissions Violation for Subscription');
+    expect(await violation(reader, () => void reader.subscribe(subject, { callback: () => undefined }))).toContain(
+      'Permissions Violation for Subscription',
+    );
   }
 });
 
 test('an integrator of some kinds hears no others, and a wrong password or none is refused', async () => {
   const other = await connectLog(nats.url.replace('//', '//other:b@'), 'other');
-  expect(await violation(other, () => void other.subscribe('meter.>', { callback: () => undefined }))).toContain('Permissions Violation');
+  expect(await violation(other, () => void other.subscribe('meter.>', { callback: () => undefined }))).toContain(
+    'Permissions Violation',
+  );
   await other.close();
   await expect(connectLog(nats.url.replace('//', '//acme:wrong@'), 'x')).rejects.toThrow(/Authorization/i);
   await expect(connectLog(nats.url, 'x')).rejects.toThrow(/Authorization/i);
@@ -153,7 +183,13 @@ test('an integrator of some kinds hears no others, and a wrong password or none 
 
 test('names and passwords that could break the configuration are refused or quoted', () => {
   const render = (user: string, secret: string) =>
-    renderServerConfig({ port: 1, storeDir: '/x', maxFileBytes: 1, core: { user: 'core', password: 'p' }, integrators: [{ user, password: secret }] });
+    renderServerConfig({
+      port: 1,
+      storeDir: '/x',
+      maxFileBytes: 1,
+      core: { user: 'core', password: 'p' },
+      integrators: [{ user, password: secret }],
+    });
   expect(() => render('a} {', 'p')).toThrow("illegal integrator name: 'a} {'");
   expect(() => render('a', 'p\n}')).toThrow('control character');
   expect(() => render('core', 'p')).toThrow("two NATS users are named 'core'");

@@ -78,7 +78,9 @@ const requestsOf = (user: string, kind: PublicKind) => {
 function coreAccount(core: Credentials, integrators: NonNullable<ServerConfigOptions['integrators']>): string[] {
   const live = publicKinds.flatMap((kind) => {
     const readers = integrators.filter((i) => (i.kinds ?? publicKinds).includes(kind)).map((i) => accountOf(i.user));
-    return readers.length === 0 ? [] : [`      { stream: ${quote(`${kind}.>`)}, accounts: [${readers.map(quote).join(', ')}] }`];
+    return readers.length === 0
+      ? []
+      : [`      { stream: ${quote(`${kind}.>`)}, accounts: [${readers.map(quote).join(', ')}] }`];
   });
   const requests = integrators.flatMap((i) =>
     (i.kinds ?? publicKinds).flatMap((kind) =>
@@ -126,7 +128,6 @@ function name(user: string): string {
 
 /** A string of the configuration language; a control character could break out of it. */
 function quote(text: string): string {
-  // eslint-disable-next-line no-control-regex -- refusing them is the point
   if (/[\u0000-\u001f\u007f]/.test(text)) throw new Error('a control character in the NATS configuration');
   return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 }

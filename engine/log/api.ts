@@ -8,16 +8,33 @@ const requestTimeoutMs = 5_000;
 export const apiSubject = (request: string) => `$JS.API.${request}`;
 
 /** Sends one request; throws {@link LogApiError} when the server answers with an error. */
-export async function jsApi<Answer>(nc: NatsConnection, request: string, body?: unknown, timeoutMs = requestTimeoutMs): Promise<Answer> {
-  const message = await nc.request(apiSubject(request), body === undefined ? '' : JSON.stringify(body), { timeout: timeoutMs });
+export async function jsApi<Answer>(
+  nc: NatsConnection,
+  request: string,
+  body?: unknown,
+  timeoutMs = requestTimeoutMs,
+): Promise<Answer> {
+  const message = await nc.request(apiSubject(request), body === undefined ? '' : JSON.stringify(body), {
+    timeout: timeoutMs,
+  });
   const answer = message.json<{ error?: { code: number; err_code?: number; description?: string } } & Answer>();
   if (answer.error) {
-    throw new LogApiError(request, answer.error.err_code ?? answer.error.code, answer.error.description ?? 'no description');
+    throw new LogApiError(
+      request,
+      answer.error.err_code ?? answer.error.code,
+      answer.error.description ?? 'no description',
+    );
   }
   return answer;
 }
 
 /** JetStream error codes that are expected somewhere. */
-export const apiCode = { wrongLastSequence: 10071, messageNotFound: 10037, streamNotFound: 10059, consumerNotFound: 10014 } as const;
+export const apiCode = {
+  wrongLastSequence: 10071,
+  messageNotFound: 10037,
+  streamNotFound: 10059,
+  consumerNotFound: 10014,
+} as const;
 
-export const hasCode = (error: unknown, code: number): error is LogApiError => error instanceof LogApiError && error.code === code;
+export const hasCode = (error: unknown, code: number): error is LogApiError =>
+  error instanceof LogApiError && error.code === code;

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { partitionOf } from '#actors/partition_key';
 import { decodeFrame, packr, type CommandEnvelope, type CommandResult, type Frame } from '../wire.ts';
@@ -16,7 +16,15 @@ const opened: Door[] = [];
 
 const createLog = async (more: object = {}) => {
   for (let p = 0; p < partitions; p++) {
-    await jsApi(nc, `STREAM.CREATE.C_${p}`, { name: `C_${p}`, subjects: [`c.${p}`], storage: 'file', retention: 'limits', discard: 'new', num_replicas: 1, ...more });
+    await jsApi(nc, `STREAM.CREATE.C_${p}`, {
+      name: `C_${p}`,
+      subjects: [`c.${p}`],
+      storage: 'file',
+      retention: 'limits',
+      discard: 'new',
+      num_replicas: 1,
+      ...more,
+    });
   }
 };
 const open = async (options: Partial<Parameters<typeof openDoor>[1]> = {}) => {
@@ -35,7 +43,10 @@ afterEach(async () => {
 });
 
 const command = (key: string, n: number, body: Record<string, unknown> = {}): DoorCommand => ({
-  id: `test:${n}`, to: { kind: 'thing', key, id: key }, type: 'count', body: { n, ...body },
+  id: `test:${n}`,
+  to: { kind: 'thing', key, id: key },
+  type: 'count',
+  body: { n, ...body },
 });
 
 /** All frames of a partition as stored, up to its present end. */
@@ -75,15 +86,17 @@ class Applier {
 
 /** Answers every applied command of all partitions, as an engine does after its commit. */
 async function echoEngine(result: (c: CommandEnvelope) => CommandResult | undefined) {
-  const readers = await Promise.all(Array.from({ length: partitions }, (_, p) => {
-    const applier = new Applier();
-    return tailCommands(nc, p, 1, ({ bytes }) => {
-      for (const c of applier.apply(decodeFrame(bytes))) {
-        const outcome = result(c);
-        if (outcome && c.reply) nc.publish(c.reply.inbox, packr.pack([[c.reply.token, outcome]]));
-      }
-    });
-  }));
+  const readers = await Promise.all(
+    Array.from({ length: partitions }, (_, p) => {
+      const applier = new Applier();
+      return tailCommands(nc, p, 1, ({ bytes }) => {
+        for (const c of applier.apply(decodeFrame(bytes))) {
+          const outcome = result(c);
+          if (outcome && c.reply) nc.publish(c.reply.inbox, packr.pack([[c.reply.token, outcome]]));
+        }
+      });
+    }),
+  );
   return { stop: () => Promise.all(readers.map((r) => r.stop())) };
 }
 
@@ -96,7 +109,9 @@ test('a writer opens with a hello and numbers commands densely; commands of one 
   expect(frames[0]).toMatchObject({ kind: 'hello', first: 1, commands: [] });
   expect(frames[0]?.writer).toMatch(/^gateway#[0-9a-f-]{36}$/);
   expect(frames.slice(1).map((f) => [f.kind, f.first, f.commands.length])).toEqual([
-    ['commands', 1, 64], ['commands', 65, 36], ['commands', 101, 1],
+    ['commands', 1, 64],
+    ['commands', 65, 36],
+    ['commands', 101, 1],
   ]);
   expect(new Set(frames.map((f) => f.writer)).size).toBe(1);
   expect(frames.flatMap((f) => f.commands.map((c) => c.body['n']))).toEqual(Array.from({ length: 101 }, (_, i) => i));
@@ -117,8 +132,17 @@ test('a command above 256 KB is refused and its neighbours are stored in frames 
   await createLog();
   const door = await open();
   const sizes = [10, 200_000, 300_000, 200_000, 200_000, 10];
-  const outcomes = await Promise.allSettled(sizes.map((size, i) => door.append(command('@0', i, { text: 'x'.repeat(size) }))));
-  expect(outcomes.map((o) => o.status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled', 'fulfilled']);
+  const outcomes = await Promise.allSettled(
+    sizes.map((size, i) => door.append(command('@0', i, { text: 'x'.repeat(size) }))),
+  );
+  expect(outcomes.map((o) => o.status)).toEqual([
+    'fulfilled',
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+    'fulfilled',
+    'fulfilled',
+  ]);
   expect((outcomes[2] as PromiseRejectedResult).reason).toMatchObject({ name: 'DoorRefused', code: 'too_large' });
   const frames = await framesOf(0);
   expect(frames.flatMap((f) => f.commands.map((c) => c.body['n']))).toEqual([0, 1, 3, 4, 5]);
@@ -127,18 +151,28 @@ test('a command above 256 KB is refused and its neighbours are stored in frames 
     expect(f.first).toBe(next);
     next += f.commands.length;
   }
-  expect(await door.request({ ...command('@0', 9, { text: 'x'.repeat(300_000) }) })).toMatchObject({ ok: false, code: 'too_large' });
+  expect(await door.request({ ...command('@0', 9, { text: 'x'.repeat(300_000) }) })).toMatchObject({
+    ok: false,
+    code: 'too_large',
+  });
 });
 
 test('after an idle hour a writer opens a new incarnation that starts at 1', async () => {
   await createLog();
-  const door = await open({ idleMs: 30 });
+  const door = await open();
   await door.append(command('@0', 1));
   await door.append(command('@0', 2));
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_001 });
   await door.append(command('@0', 3));
+  vi.useRealTimers();
   const frames = await framesOf(0);
-  expect(frames.map((f) => [f.kind, f.first])).toEqual([['hello', 1], ['commands', 1], ['commands', 2], ['hello', 1], ['commands', 1]]);
+  expect(frames.map((f) => [f.kind, f.first])).toEqual([
+    ['hello', 1],
+    ['commands', 1],
+    ['commands', 2],
+    ['hello', 1],
+    ['commands', 1],
+  ]);
   expect(frames[3]?.writer).not.toBe(frames[0]?.writer);
 });
 
@@ -153,7 +187,9 @@ test('kills of the server lose no acknowledged command, double none and keep the
     while (writing) {
       for (let i = 0; i < 20; i++) {
         const mine = n++;
-        pending.push(door.append(command(`@${mine % partitions}`, mine)).then(() => void acked[mine % partitions]?.push(mine)));
+        pending.push(
+          door.append(command(`@${mine % partitions}`, mine)).then(() => void acked[mine % partitions]?.push(mine)),
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
@@ -221,20 +257,38 @@ test('after the log lost its end a writer opens a new incarnation instead of wri
   for (let n = 0; n < 5; n++) await door.append(command('@0', n));
   const old = (await framesOf(0))[0]?.writer;
   await jsApi(nc, 'STREAM.DELETE.C_0');
-  await jsApi(nc, 'STREAM.CREATE.C_0', { name: 'C_0', subjects: ['c.0'], storage: 'file', retention: 'limits', discard: 'new', num_replicas: 1 });
+  await jsApi(nc, 'STREAM.CREATE.C_0', {
+    name: 'C_0',
+    subjects: ['c.0'],
+    storage: 'file',
+    retention: 'limits',
+    discard: 'new',
+    num_replicas: 1,
+  });
   await door.append(command('@0', 5));
   await door.append(command('@0', 6));
   await door.append(command('@0', 7));
   const frames = await framesOf(0);
   expect(frames.map((f) => [f.kind, f.first, f.writer === old])).toEqual([
-    ['commands', 6, true], ['hello', 1, false], ['commands', 1, false], ['commands', 2, false],
+    ['commands', 6, true],
+    ['hello', 1, false],
+    ['commands', 1, false],
+    ['commands', 2, false],
   ]);
 });
 
 test('a frame that was lost while later ones were stored is sent again with all that followed it', async () => {
   await createLog();
   // The second frame is larger than the stream allows until the limit is lifted; the third would fit.
-  await jsApi(nc, 'STREAM.UPDATE.C_0', { name: 'C_0', subjects: ['c.0'], storage: 'file', retention: 'limits', discard: 'new', num_replicas: 1, max_msg_size: 10_000 });
+  await jsApi(nc, 'STREAM.UPDATE.C_0', {
+    name: 'C_0',
+    subjects: ['c.0'],
+    storage: 'file',
+    retention: 'limits',
+    discard: 'new',
+    num_replicas: 1,
+    max_msg_size: 10_000,
+  });
   const door = await open();
   await door.append(command('@0', 0));
   const large = door.append(command('@0', 1, { text: 'x'.repeat(20_000) }));
@@ -243,10 +297,19 @@ test('a frame that was lost while later ones were stored is sent again with all 
   let told = false;
   void small.then(() => (told = true));
   const deadline = Date.now() + 5_000;
-  while ((await commandBounds(nc, 0)).last < 3 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  while ((await commandBounds(nc, 0)).last < 3 && Date.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 5));
   expect((await commandBounds(nc, 0)).last).toBeGreaterThanOrEqual(3); // the small one is stored, in front of its predecessor
   expect(told).toBe(false);
-  await jsApi(nc, 'STREAM.UPDATE.C_0', { name: 'C_0', subjects: ['c.0'], storage: 'file', retention: 'limits', discard: 'new', num_replicas: 1, max_msg_size: -1 });
+  await jsApi(nc, 'STREAM.UPDATE.C_0', {
+    name: 'C_0',
+    subjects: ['c.0'],
+    storage: 'file',
+    retention: 'limits',
+    discard: 'new',
+    num_replicas: 1,
+    max_msg_size: -1,
+  });
   await Promise.all([large, small]);
   const applier = new Applier();
   for (const frame of await framesOf(0)) applier.apply(frame);
@@ -262,7 +325,10 @@ test('a request gets its reply; a lost reply is asked for again under the same i
     return copies.length === 1 ? undefined : { ok: true, value: c.body['n'], at: '0:5' };
   });
   expect(await door.request(command('@0', 41))).toEqual({ ok: true, value: 41, at: '0:5' });
-  expect(copies.map((c) => [c.id, c.reply?.token])).toEqual([['test:41', 1], ['test:41', 1]]);
+  expect(copies.map((c) => [c.id, c.reply?.token])).toEqual([
+    ['test:41', 1],
+    ['test:41', 1],
+  ]);
   await engine.stop();
 });
 
@@ -297,11 +363,24 @@ test('a door without room lets commands wait, then refuses; what was sent is sto
   await createLog({ max_bytes: 1 });
   const door = await open({ inFlightMax: 2, roomMs: 200, appendMs: 400 });
   const outcomes = await Promise.allSettled([1, 2, 3, 4].map((n) => door.append(command('@0', n))));
-  expect(outcomes.map((o) => (o as PromiseRejectedResult).reason.code)).toEqual(['unavailable', 'unavailable', 'overloaded', 'overloaded']);
+  expect(outcomes.map((o) => (o as PromiseRejectedResult).reason.code)).toEqual([
+    'unavailable',
+    'unavailable',
+    'overloaded',
+    'overloaded',
+  ]);
   expect(String((outcomes[0] as PromiseRejectedResult).reason)).toContain('maximum bytes exceeded');
   expect(door.inFlight).toBe(2);
   await expect(door.append(command('@0', 5))).rejects.toMatchObject({ code: 'overloaded' });
-  await jsApi(nc, 'STREAM.UPDATE.C_0', { name: 'C_0', subjects: ['c.0'], storage: 'file', retention: 'limits', discard: 'new', num_replicas: 1, max_bytes: -1 });
+  await jsApi(nc, 'STREAM.UPDATE.C_0', {
+    name: 'C_0',
+    subjects: ['c.0'],
+    storage: 'file',
+    retention: 'limits',
+    discard: 'new',
+    num_replicas: 1,
+    max_bytes: -1,
+  });
   const late = Date.now() + 5_000;
   while (door.inFlight > 0 && Date.now() < late) await new Promise((resolve) => setTimeout(resolve, 20));
   await door.append(command('@0', 6));

@@ -107,14 +107,28 @@ class OpenDoor implements Door {
   constructor(nc: NatsConnection, options: DoorOptions) {
     this.partitions = options.partitions;
     this.#options = {
-      inFlightMax: 4_096, roomMs: 2_000, appendMs: 30_000, requestsMax: 65_536, lagMax: { commands: 50_000, ms: 2_000 }, ...options,
+      inFlightMax: 4_096,
+      roomMs: 2_000,
+      appendMs: 30_000,
+      requestsMax: 65_536,
+      lagMax: { commands: 50_000, ms: 2_000 },
+      ...options,
     };
     this.#publisher = ringPublisher(nc);
-    this.#lag = new LagFeed(nc, options.partitions, options.lagStartMs === undefined ? {} : { startMs: options.lagStartMs });
-    this.#writers = Array.from({ length: options.partitions }, (_, partition) =>
-      new Writer(this.#publisher, {
-        name: options.name, partition, ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
-      }));
+    this.#lag = new LagFeed(
+      nc,
+      options.partitions,
+      options.lagStartMs === undefined ? {} : { startMs: options.lagStartMs },
+    );
+    this.#writers = Array.from(
+      { length: options.partitions },
+      (_, partition) =>
+        new Writer(this.#publisher, {
+          name: options.name,
+          partition,
+          ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
+        }),
+    );
     this.#replies = nc.subscribe(this.#inbox, {
       callback: (error, message) => {
         if (!error) this.#onReplies(message.data);
@@ -144,7 +158,8 @@ class OpenDoor implements Door {
       let partition: number;
       try {
         partition = this.#check(command);
-        if (this.#requests.size >= this.#options.requestsMax) throw new DoorRefused('overloaded', 'too many requests wait for a reply');
+        if (this.#requests.size >= this.#options.requestsMax)
+          throw new DoorRefused('overloaded', 'too many requests wait for a reply');
       } catch (error) {
         resolve(refusal(error));
         return;
@@ -178,7 +193,8 @@ class OpenDoor implements Door {
     }
     clearInterval(this.#sweep);
     for (const command of [...this.#room.splice(0), ...this.#outgoing]) this.#giveUp(command, 'the door closed');
-    for (const token of [...this.#requests.keys()]) this.#finish(token, refusal(new DoorRefused('unavailable', 'the door closed')));
+    for (const token of [...this.#requests.keys()])
+      this.#finish(token, refusal(new DoorRefused('unavailable', 'the door closed')));
     for (const writer of this.#writers) writer.close();
     this.#publisher.close();
     this.#replies.unsubscribe();
@@ -198,7 +214,12 @@ class OpenDoor implements Door {
     return partition;
   }
 
-  #append(partition: number, envelope: CommandEnvelope, resolve: () => void, reject: (error: DoorRefused) => void): void {
+  #append(
+    partition: number,
+    envelope: CommandEnvelope,
+    resolve: () => void,
+    reject: (error: DoorRefused) => void,
+  ): void {
     const command: Tracked = {
       envelope,
       partition,
@@ -241,7 +262,12 @@ class OpenDoor implements Door {
     const stored = () => (request.stored = true);
     request.stored = false;
     // A copy that finds no room changes nothing for the one that is already there.
-    this.#append(request.partition, request.envelope, stored, again ? stored : (error) => this.#finish(token, refusal(error)));
+    this.#append(
+      request.partition,
+      request.envelope,
+      stored,
+      again ? stored : (error) => this.#finish(token, refusal(error)),
+    );
   }
 
   #onReplies(bytes: Uint8Array): void {
@@ -296,7 +322,13 @@ interface Tracked extends Outgoing {
 }
 
 const envelope = (c: DoorCommand, reply: CommandEnvelope['reply']): CommandEnvelope => ({
-  id: c.id, to: c.to, type: c.type, body: c.body, reply, deadline: c.deadline ?? 0, correlation: c.correlation ?? null,
+  id: c.id,
+  to: c.to,
+  type: c.type,
+  body: c.body,
+  reply,
+  deadline: c.deadline ?? 0,
+  correlation: c.correlation ?? null,
 });
 
 /** A refusal by the door itself has no position. */

@@ -87,7 +87,9 @@ export class ProvisionDifference extends Error {
   readonly found: unknown;
 
   constructor(subjectOf: string, field: string, wanted: unknown, found: unknown, hint = '') {
-    super(`${subjectOf}: ${field} should be ${JSON.stringify(wanted)} but is ${JSON.stringify(found)}${hint && `; ${hint}`}`);
+    super(
+      `${subjectOf}: ${field} should be ${JSON.stringify(wanted)} but is ${JSON.stringify(found)}${hint && `; ${hint}`}`,
+    );
     this.subjectOf = subjectOf;
     this.field = field;
     this.wanted = wanted;

@@ -4,8 +4,19 @@ import { encodeRecord, genesisHash } from '../partition/record.ts';
 import type { CommitRecord, JournalEntry } from '../wire.ts';
 import { connectLog } from './connection.ts';
 import {
-  commandBounds, journalBounds, purgeCommands, purgeJournal, purgeSnapshot, putSnapshotChunk, readJournal, readJournalLast, readSnapshot,
-  snapshotBounds, tailJournal, tailJournalBatches, type StoredRecord,
+  commandBounds,
+  journalBounds,
+  purgeCommands,
+  purgeJournal,
+  purgeSnapshot,
+  putSnapshotChunk,
+  readJournal,
+  readJournalLast,
+  readSnapshot,
+  snapshotBounds,
+  tailJournal,
+  tailJournalBatches,
+  type StoredRecord,
 } from './journal.ts';
 import { provision } from './provision.ts';
 import { ringPublisher, type RingPublisher } from './ring_publisher.ts';
@@ -29,9 +40,22 @@ afterAll(async () => {
 });
 
 const record = (batch: number): Omit<CommitRecord, 'hash'> => ({
-  kind: 'batch', owner: 'o', build: 'b', epoch: 1, batch, offset: batch * 10, now: 1_700_000_000_000 + batch,
-  writers: { w: batch }, relayAcked: {}, entities: [{ kind: 'thing', id: 'a', version: batch, schema: 1, image: [null, batch] }],
-  timers: { set: [], del: [], fired: [] }, relays: [], effects: [], events: [], replies: [], snapshot: null,
+  kind: 'batch',
+  owner: 'o',
+  build: 'b',
+  epoch: 1,
+  batch,
+  offset: batch * 10,
+  now: 1_700_000_000_000 + batch,
+  writers: { w: batch },
+  relayAcked: {},
+  entities: [{ kind: 'thing', id: 'a', version: batch, schema: 1, image: [null, batch] }],
+  timers: { set: [], del: [], fired: [] },
+  relays: [],
+  effects: [],
+  events: [],
+  replies: [],
+  snapshot: null,
 });
 
 test('an empty journal has no last record and bounds that say so', async () => {
@@ -48,7 +72,9 @@ test('records are read back as written, singly, in a tail and in batches; what i
     const encoded = encodeRecord(record(batch), hash);
     hash = encoded.hash;
     written.push({ ...record(batch), hash });
-    const { sequence } = await publisher.publish(internal.journal(0), encoded.bytes, { expectedLastSequence: batch - 1 });
+    const { sequence } = await publisher.publish(internal.journal(0), encoded.bytes, {
+      expectedLastSequence: batch - 1,
+    });
     expect(sequence).toBe(batch);
   }
   const last = await readJournalLast(nc, 0);
@@ -86,7 +112,9 @@ test('records are read back as written, singly, in a tail and in batches; what i
   expect(await purgeJournal(nc, 0, 0)).toBe(0);
   expect(await journalBounds(nc, 0)).toMatchObject({ first: 15, last: 20, messages: 6 });
   expect(await readJournal(nc, 0, 14)).toBeUndefined();
-  expect((await (await tailJournal(nc, 0, 3, () => undefined)).ended)?.message).toBe('J_0 was purged below 15; 3 is gone');
+  expect((await (await tailJournal(nc, 0, 3, () => undefined)).ended)?.message).toBe(
+    'J_0 was purged below 15; 3 is gone',
+  );
 });
 
 test('a command log that is purged to its end keeps counting from there', async () => {
@@ -97,14 +125,18 @@ test('a command log that is purged to its end keeps counting from there', async 
 });
 
 test('a record of the largest allowed size is stored and read back', async () => {
-  const bytes = encodeRecord({ ...record(1), effects: [{ id: 'e', target: 'g', kind: 'k', body: { text: 'x'.repeat(899 * 1024) } }] }, genesisHash).bytes;
+  const bytes = encodeRecord(
+    { ...record(1), effects: [{ id: 'e', target: 'g', kind: 'k', body: { text: 'x'.repeat(899 * 1024) } }] },
+    genesisHash,
+  ).bytes;
   await publisher.publish(internal.journal(1), bytes);
   expect((await readJournalLast(nc, 1))?.bytes.length).toBe(bytes.length);
 });
 
 test('snapshots are read chunk by chunk in order; a missing chunk is an error; generations are purged apart', async () => {
   const chunk = (gen: number, i: number) => new Uint8Array(1_000).fill(gen * 16 + i);
-  for (const gen of [1, 2]) await Promise.all(Array.from({ length: 10 }, (_, i) => putSnapshotChunk(publisher, 0, gen, i, chunk(gen, i))));
+  for (const gen of [1, 2])
+    await Promise.all(Array.from({ length: 10 }, (_, i) => putSnapshotChunk(publisher, 0, gen, i, chunk(gen, i))));
   const read: number[] = [];
   for await (const bytes of readSnapshot(nc, 0, 2, 10)) read.push(bytes[0] as number);
   expect(read).toEqual(Array.from({ length: 10 }, (_, i) => 32 + i));

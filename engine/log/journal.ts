@@ -58,8 +58,7 @@ export const tailCommands = (
   fromSequence: number,
   onFrame: (frame: StoredFrame) => void | Promise<void>,
   options: TailOptions = {},
-): Promise<Reader> =>
-  pullEach(nc, stream.commands(partition), { ...options, from: fromSequence }, onFrame);
+): Promise<Reader> => pullEach(nc, stream.commands(partition), { ...options, from: fromSequence }, onFrame);
 
 /** Like {@link tailCommands}: all frames that have arrived at once; no new credit until the returned promise settles. */
 export const tailCommandBatches = (
@@ -94,11 +93,14 @@ export const readJournalLast = (nc: NatsConnection, partition: number) =>
   readRecord(nc, partition, { last_by_subj: internal.journal(partition) });
 
 /** One record; undefined when it was purged or does not exist yet. */
-export const readJournal = (nc: NatsConnection, partition: number, sequence: number) => readRecord(nc, partition, { seq: sequence });
+export const readJournal = (nc: NatsConnection, partition: number, sequence: number) =>
+  readRecord(nc, partition, { seq: sequence });
 
 async function readRecord(nc: NatsConnection, partition: number, which: object): Promise<StoredRecord | undefined> {
   const message = await readMessage(nc, stream.journal(partition), which);
-  return message && { sequence: message.sequence, at: message.at, bytes: message.bytes, record: decodeRecord(message.bytes) };
+  return (
+    message && { sequence: message.sequence, at: message.at, bytes: message.bytes, record: decodeRecord(message.bytes) }
+  );
 }
 
 /** One message of any stream, by `{ seq }` or `{ last_by_subj }`; undefined when there is none. */
@@ -157,10 +159,17 @@ export async function putSnapshotChunk(
 }
 
 /** Chunks 0 … chunks − 1 of a generation in order, a few read ahead. Throws when one is missing. */
-export async function* readSnapshot(nc: NatsConnection, partition: number, gen: number, chunks: number): AsyncGenerator<Uint8Array> {
+export async function* readSnapshot(
+  nc: NatsConnection,
+  partition: number,
+  gen: number,
+  chunks: number,
+): AsyncGenerator<Uint8Array> {
   const ahead = 4;
   const read = (chunk: number) => {
-    const pending = readMessage(nc, stream.snapshots(partition), { last_by_subj: internal.snapshot(partition, gen, chunk) });
+    const pending = readMessage(nc, stream.snapshots(partition), {
+      last_by_subj: internal.snapshot(partition, gen, chunk),
+    });
     pending.catch(() => undefined); // awaited below, but perhaps not before it fails
     return pending;
   };

@@ -24,7 +24,8 @@ beforeEach(() => {
   feed?.close();
   feed = new LagFeed(nc, 2, { startMs: 10_000, now: () => now });
 });
-const say = (offset: number, last: number, lagMs: number) => feed.heard({ engine: 'e', partitions: [[0, offset, last, lagMs]] });
+const say = (offset: number, last: number, lagMs: number) =>
+  feed.heard({ engine: 'e', partitions: [[0, offset, last, lagMs]] });
 
 test('a feed that was never heard refuses nothing by itself, also much later', () => {
   now += 3_600_000;
@@ -69,7 +70,16 @@ test('a superseded engine that still talks moves nothing backwards', () => {
 
 test('positions arrive from any engine on its commit subject, and noise on it is ignored', async () => {
   nc.publish(internal.commits('engine-1'), 'noise');
-  nc.publish(internal.commits('engine-1'), packr.pack({ engine: 'engine-1', partitions: [[1, 5, 25, 30], [9, 1, 1, 1]] }));
+  nc.publish(
+    internal.commits('engine-1'),
+    packr.pack({
+      engine: 'engine-1',
+      partitions: [
+        [1, 5, 25, 30],
+        [9, 1, 1, 1],
+      ],
+    }),
+  );
   await nc.flush();
   expect(feed.lag(1)).toEqual({ commands: 20, ms: 30 });
   expect(() => feed.lag(9)).toThrow(RangeError);

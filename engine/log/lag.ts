@@ -50,7 +50,14 @@ export class LagFeed {
   constructor(nc: NatsConnection, partitions: number, { startMs = 10_000, now = Date.now }: LagOptions = {}) {
     this.#now = now;
     this.#quietUntil = now() + startMs;
-    this.#positions = Array.from({ length: partitions }, () => ({ offset: 0, last: 0, lagMs: 0, heardAt: 0, own: 0, waitingSince: 0 }));
+    this.#positions = Array.from({ length: partitions }, () => ({
+      offset: 0,
+      last: 0,
+      lagMs: 0,
+      heardAt: 0,
+      own: 0,
+      waitingSince: 0,
+    }));
     this.#subscription = nc.subscribe(anyCommits, {
       callback: (error, message) => {
         if (error) return;

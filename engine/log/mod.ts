@@ -2,12 +2,37 @@
 export { connectLog, watchConnection, type ConnectOptions } from './connection.ts';
 export { openDoor, type Door, type DoorCommand, type DoorOptions } from './door.ts';
 export {
-  AppendUncertain, DoorRefused, LogApiError, LogWentBack, ProvisionDifference, SequenceGone, StreamRefused, WrongLastSequence,
+  AppendUncertain,
+  DoorRefused,
+  LogApiError,
+  LogWentBack,
+  ProvisionDifference,
+  SequenceGone,
+  StreamRefused,
+  WrongLastSequence,
 } from './errors.ts';
 export {
-  bounds, commandBounds, journalBounds, purgeCommands, purgeJournal, purgeSnapshot, putSnapshotChunk, readJournal, readJournalLast,
-  readMessage, readSnapshot, snapshotBounds, snapshotChunkBytesMax, tailCommandBatches, tailCommands, tailJournal, tailJournalBatches,
-  type Bounds, type StoredFrame, type StoredRecord, type TailOptions,
+  bounds,
+  commandBounds,
+  journalBounds,
+  purgeCommands,
+  purgeJournal,
+  purgeSnapshot,
+  putSnapshotChunk,
+  readJournal,
+  readJournalLast,
+  readMessage,
+  readSnapshot,
+  snapshotBounds,
+  snapshotChunkBytesMax,
+  tailCommandBatches,
+  tailCommands,
+  tailJournal,
+  tailJournalBatches,
+  type Bounds,
+  type StoredFrame,
+  type StoredRecord,
+  type TailOptions,
 } from './journal.ts';
 export { LagFeed, type CommitPositions, type Lag } from './lag.ts';
 export { OrderedSender } from './ordered_sender.ts';
@@ -15,4 +40,13 @@ export { integratorConsumer, provision, provisionIntegrator } from './provision.
 export { pull, pullEach, type PullerOptions, type Reader, type StoredMessage } from './puller.ts';
 export { ringPublisher, type AppendOptions, type RingPublisher, type RingPublisherOptions } from './ring_publisher.ts';
 export { maxFileBytes, publicKinds, reservedBytes, streamTable, type LogSize, type PublicKind } from './streams.ts';
-export { anyCommits, anyPositions, integratorApiPrefix, internal, newInbox, newReplyInbox, replyPrefix, stream } from './subjects.ts';
+export {
+  anyCommits,
+  anyPositions,
+  integratorApiPrefix,
+  internal,
+  newInbox,
+  newReplyInbox,
+  replyPrefix,
+  stream,
+} from './subjects.ts';

@@ -116,7 +116,8 @@ export class OrderedSender {
     if (error) this.#lastError = error;
     if (this.#resendTimer) return;
     const away = error instanceof AppendUncertain && error.reason === 'disconnected';
-    const ms = error === undefined ? 0 : away ? backoffMsMin : Math.min(backoffMsMax, backoffMsMin * 2 ** this.#failures++);
+    const ms =
+      error === undefined ? 0 : away ? backoffMsMin : Math.min(backoffMsMax, backoffMsMin * 2 ** this.#failures++);
     this.#round++;
     this.#resendTimer = setTimeout(() => this.#resend(), ms);
   }

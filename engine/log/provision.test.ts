@@ -31,11 +31,17 @@ test('everything is created once and found as it should be ever after', async ()
   await provision(nc, size);
   await provision(nc, size);
   const { streams } = await jsApi<{ streams: string[] }>(nc, 'STREAM.NAMES');
-  expect(streams.toSorted()).toEqual([
-    'C_0', 'C_1', 'J_0', 'J_1', 'S_0', 'S_1', ...publicKinds.map((k) => k.toUpperCase()),
-  ].toSorted());
+  expect(streams.toSorted()).toEqual(
+    ['C_0', 'C_1', 'J_0', 'J_1', 'S_0', 'S_1', ...publicKinds.map((k) => k.toUpperCase())].toSorted(),
+  );
   const { config } = await jsApi<{ config: Record<string, unknown> }>(nc, 'STREAM.INFO.J_1');
-  expect(config).toMatchObject({ subjects: ['j.1'], discard: 'new', max_bytes: 256 * 1024 * 1024, max_age: 0, allow_direct: false });
+  expect(config).toMatchObject({
+    subjects: ['j.1'],
+    discard: 'new',
+    max_bytes: 256 * 1024 * 1024,
+    max_age: 0,
+    allow_direct: false,
+  });
 });
 
 test.each([
@@ -48,7 +54,13 @@ test.each([
 ])('a difference in %s is refused and names %s', async (name, field, wanted, found, change) => {
   const { config } = await jsApi<{ config: object }>(nc, `STREAM.INFO.${name}`);
   await update(name, change);
-  await expect(provision(nc, size)).rejects.toMatchObject({ name: 'ProvisionDifference', subjectOf: `stream ${name}`, field, wanted, found });
+  await expect(provision(nc, size)).rejects.toMatchObject({
+    name: 'ProvisionDifference',
+    subjectOf: `stream ${name}`,
+    field,
+    wanted,
+    found,
+  });
   await jsApi(nc, `STREAM.UPDATE.${name}`, config);
   await provision(nc, size);
 });
@@ -56,7 +68,9 @@ test.each([
 test('another scale than that of the data directory is refused with the setting to change', async () => {
   const other = provision(nc, { partitions: 2, scale: 1 / 8 });
   await expect(other).rejects.toBeInstanceOf(ProvisionDifference);
-  await expect(other).rejects.toThrow(/max_bytes should be \d+ but is \d+; a data directory keeps its size: set GRIDTICK_LOG_SCALE/);
+  await expect(other).rejects.toThrow(
+    /max_bytes should be \d+ but is \d+; a data directory keeps its size: set GRIDTICK_LOG_SCALE/,
+  );
 });
 
 test('a consumer of an integrator that is not as it should be is refused', async () => {
@@ -65,7 +79,14 @@ test('a consumer of an integrator that is not as it should be is refused', async
   const durable = integratorConsumer('acme');
   await jsApi(nc, `CONSUMER.DELETE.LOAD.${durable}`);
   await jsApi(nc, `CONSUMER.DURABLE.CREATE.LOAD.${durable}`, {
-    stream_name: 'LOAD', config: { durable_name: durable, deliver_policy: 'new', ack_policy: 'none', replay_policy: 'instant', max_waiting: 64 },
+    stream_name: 'LOAD',
+    config: {
+      durable_name: durable,
+      deliver_policy: 'new',
+      ack_policy: 'none',
+      replay_policy: 'instant',
+      max_waiting: 64,
+    },
   });
   await expect(provisionIntegrator(nc, { user: 'acme', kinds: ['price', 'load'] })).rejects.toThrow(
     `consumer ${durable} of LOAD: deliver_policy should be "all" but is "new"`,
@@ -79,7 +100,9 @@ test('a refused append of the publisher reaches no subscriber, a stored one does
   const { last } = await bounds(nc, 'PRICE');
   const text = (t: string) => new TextEncoder().encode(t);
   await publisher.publish('pub.price.a', text('one'), { expectedLastSequence: last });
-  await expect(publisher.publish('pub.price.a', text('one again'), { expectedLastSequence: last })).rejects.toThrow(/wrong last sequence/);
+  await expect(publisher.publish('pub.price.a', text('one again'), { expectedLastSequence: last })).rejects.toThrow(
+    /wrong last sequence/,
+  );
   await publisher.publish('pos.PRICE', text('position'), { expectedLastSequence: last + 1 });
   await publisher.publish('pub.price.a', text('two'), { expectedLastSequence: last + 2 });
   await nc.flush();

@@ -76,7 +76,8 @@ function compare(subjectOf: string, wanted: Record<string, unknown>, found: Reco
 
 /** Equality of JSON values; objects may have more fields than wanted when those are false. */
 function same(wanted: unknown, found: unknown): boolean {
-  if (Array.isArray(wanted)) return Array.isArray(found) && wanted.length === found.length && wanted.every((v, i) => same(v, found[i]));
+  if (Array.isArray(wanted))
+    return Array.isArray(found) && wanted.length === found.length && wanted.every((v, i) => same(v, found[i]));
   if (wanted !== null && typeof wanted === 'object') {
     if (found === null || typeof found !== 'object') return false;
     const other = found as Record<string, unknown>;

@@ -26,7 +26,14 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   name = `T${++counter}`;
-  await jsApi(nc, `STREAM.CREATE.${name}`, { name, subjects: [`t.${name}`, `t.${name}.*`], storage: 'file', retention: 'limits', discard: 'new', num_replicas: 1 });
+  await jsApi(nc, `STREAM.CREATE.${name}`, {
+    name,
+    subjects: [`t.${name}`, `t.${name}.*`],
+    storage: 'file',
+    retention: 'limits',
+    discard: 'new',
+    num_replicas: 1,
+  });
 });
 
 const append = async (from: number, to: number, size = 8) => {
@@ -71,7 +78,11 @@ test('no more is fetched than the window while the callback is busy', async () =
     await gate;
   });
   await until(() => batches.length === 1);
-  const consumers = await jsApi<{ consumers: { delivered: { stream_seq: number } }[] }>(nc, `CONSUMER.LIST.${name}`, {});
+  const consumers = await jsApi<{ consumers: { delivered: { stream_seq: number } }[] }>(
+    nc,
+    `CONSUMER.LIST.${name}`,
+    {},
+  );
   expect(consumers.consumers[0]?.delivered.stream_seq).toBeLessThanOrEqual(32);
   release();
   await until(() => batches.reduce((a, b) => a + b, 0) === 200);
@@ -82,15 +93,28 @@ test('no more is fetched than the window while the callback is busy', async () =
 test('a window of bytes smaller than the messages on their way slows the reader down and loses nothing', async () => {
   await append(1, 40, 20_000);
   const seen: number[] = [];
-  const reader = await pull(nc, name, { from: 1, windowBytes: 50_000 }, (messages) => void seen.push(...messages.map((m) => m.sequence)));
-  await until(() => seen.length === 40, () => seen);
+  const reader = await pull(
+    nc,
+    name,
+    { from: 1, windowBytes: 50_000 },
+    (messages) => void seen.push(...messages.map((m) => m.sequence)),
+  );
+  await until(
+    () => seen.length === 40,
+    () => seen,
+  );
   expect(seen).toEqual(range(1, 40));
   await reader.stop();
 });
 
 test('an idle reader whose pull requests expire still gets the next message', async () => {
   const seen: number[] = [];
-  const reader = await pull(nc, name, { from: 1, expiresMs: 300 }, (messages) => void seen.push(...messages.map((m) => m.sequence)));
+  const reader = await pull(
+    nc,
+    name,
+    { from: 1, expiresMs: 300 },
+    (messages) => void seen.push(...messages.map((m) => m.sequence)),
+  );
   const expired = new Promise<void>((resolve) => {
     let requests = 0;
     nc.subscribe(`$JS.API.CONSUMER.MSG.NEXT.${name}.*`, { callback: () => void (++requests === 3 && resolve()) });
@@ -104,12 +128,20 @@ test('an idle reader whose pull requests expire still gets the next message', as
 test('a reader whose consumer is deleted goes on where it was', async () => {
   await append(1, 10);
   const seen: number[] = [];
-  const reader = await pull(nc, name, { from: 1, expiresMs: 1_000 }, (messages) => void seen.push(...messages.map((m) => m.sequence)));
+  const reader = await pull(
+    nc,
+    name,
+    { from: 1, expiresMs: 1_000 },
+    (messages) => void seen.push(...messages.map((m) => m.sequence)),
+  );
   await until(() => seen.length === 10);
   const { consumers } = await jsApi<{ consumers: { name: string }[] }>(nc, `CONSUMER.LIST.${name}`, {});
   await jsApi(nc, `CONSUMER.DELETE.${name}.${consumers[0]?.name}`);
   await append(11, 20);
-  await until(() => seen.length === 20, () => seen);
+  await until(
+    () => seen.length === 20,
+    () => seen,
+  );
   expect(seen).toEqual(range(1, 20));
   await reader.stop();
 });
@@ -122,7 +154,12 @@ test('a reader of a purged sequence ends and names what is left; with leave to s
   expect(error).toBeInstanceOf(SequenceGone);
   expect(error).toMatchObject({ wanted: 5, first: 11 });
   const seen: number[] = [];
-  const skipping = await pull(nc, name, { from: 5, onGone: 'skip' }, (messages) => void seen.push(...messages.map((m) => m.sequence)));
+  const skipping = await pull(
+    nc,
+    name,
+    { from: 5, onGone: 'skip' },
+    (messages) => void seen.push(...messages.map((m) => m.sequence)),
+  );
   await until(() => seen.length === 10);
   expect(seen).toEqual(range(11, 20));
   await skipping.stop();
@@ -142,7 +179,12 @@ test('a filtered reader sees only its subject', async () => {
   await publisher.publish(`t.${name}.b`, new Uint8Array(4));
   await publisher.publish(`t.${name}.a`, new Uint8Array(4));
   const seen: string[] = [];
-  const reader = await pull(nc, name, { from: 1, filter: `t.${name}.a` }, (messages) => void seen.push(...messages.map((m) => `${m.sequence} ${m.subject}`)));
+  const reader = await pull(
+    nc,
+    name,
+    { from: 1, filter: `t.${name}.a` },
+    (messages) => void seen.push(...messages.map((m) => `${m.sequence} ${m.subject}`)),
+  );
   await until(() => seen.length === 2);
   expect(seen).toEqual([`1 t.${name}.a`, `3 t.${name}.a`]);
   await reader.stop();
@@ -170,11 +212,23 @@ test('a stream that does not exist is an error at the start', async () => {
 test('reading is gapless across kills of the server under load', async () => {
   const server = await startTestNats();
   const connection = await connectLog(server.url, 'gapless');
-  const create = { name: 'K', subjects: ['t.K'], storage: 'file', retention: 'limits', discard: 'new', num_replicas: 1 };
+  const create = {
+    name: 'K',
+    subjects: ['t.K'],
+    storage: 'file',
+    retention: 'limits',
+    discard: 'new',
+    num_replicas: 1,
+  };
   await jsApi(connection, 'STREAM.CREATE.K', create);
   const out = ringPublisher(connection);
   const seen: number[] = [];
-  const reader = await pull(connection, 'K', { from: 1, window: 64 }, (messages) => void seen.push(...messages.map((m) => m.sequence)));
+  const reader = await pull(
+    connection,
+    'K',
+    { from: 1, window: 64 },
+    (messages) => void seen.push(...messages.map((m) => m.sequence)),
+  );
   let writing = true;
   const writer = (async () => {
     while (writing) {
@@ -184,16 +238,25 @@ test('reading is gapless across kills of the server under load', async () => {
   })();
   for (let kill = 1; kill <= 3; kill++) {
     const reached = seen.length + 300;
-    await until(() => seen.length > reached, () => seen.length);
+    await until(
+      () => seen.length > reached,
+      () => seen.length,
+    );
     await server.kill9();
     await server.restart();
   }
   const reached = seen.length + 300;
-  await until(() => seen.length > reached, () => seen.length);
+  await until(
+    () => seen.length > reached,
+    () => seen.length,
+  );
   writing = false;
   await writer;
   const { last } = await bounds(connection, 'K');
-  await until(() => seen.length === last, () => [seen.length, last]);
+  await until(
+    () => seen.length === last,
+    () => [seen.length, last],
+  );
   expect(seen).toEqual(range(1, last));
   await reader.stop();
   await connection.close();
@@ -201,6 +264,14 @@ test('reading is gapless across kills of the server under load', async () => {
 });
 
 test('ack subjects of old and new servers are understood', () => {
-  expect(parseAckSubject('$JS.ACK.J_0.abc.1.17.3.1700000000123456789.5')).toEqual({ sequence: 17, at: 1_700_000_000_123, pending: 5 });
-  expect(parseAckSubject('$JS.ACK._.HASH.J_0.abc.1.17.3.1700000000123456789.5.tok')).toEqual({ sequence: 17, at: 1_700_000_000_123, pending: 5 });
+  expect(parseAckSubject('$JS.ACK.J_0.abc.1.17.3.1700000000123456789.5')).toEqual({
+    sequence: 17,
+    at: 1_700_000_000_123,
+    pending: 5,
+  });
+  expect(parseAckSubject('$JS.ACK._.HASH.J_0.abc.1.17.3.1700000000123456789.5.tok')).toEqual({
+    sequence: 17,
+    at: 1_700_000_000_123,
+    pending: 5,
+  });
 });

@@ -118,7 +118,12 @@ class Puller implements Reader {
   #end: (error: Error | undefined) => void = () => undefined;
   readonly #closers: (() => void)[] = [];
 
-  constructor(nc: NatsConnection, stream: string, options: PullerOptions, onBatch: (messages: StoredMessage[]) => void | Promise<void>) {
+  constructor(
+    nc: NatsConnection,
+    stream: string,
+    options: PullerOptions,
+    onBatch: (messages: StoredMessage[]) => void | Promise<void>,
+  ) {
     this.#nc = nc;
     this.#stream = stream;
     this.#options = options;
@@ -184,20 +189,25 @@ class Puller implements Reader {
     });
     this.#credit = 0;
     this.#fresh = true;
-    const created = await jsApi<{ name: string }>(this.#nc, `CONSUMER.CREATE.${this.#stream}`, {
-      stream_name: this.#stream,
-      config: {
-        deliver_policy: 'by_start_sequence',
-        opt_start_seq: this.#next,
-        ack_policy: 'none',
-        replay_policy: 'instant',
-        ...(this.#options.filter === undefined ? {} : { filter_subject: this.#options.filter }),
-        inactive_threshold: (this.#expiresMs + 30_000) * 1e6,
-        max_waiting: 8,
-        mem_storage: true,
-        num_replicas: 1,
+    const created = await jsApi<{ name: string }>(
+      this.#nc,
+      `CONSUMER.CREATE.${this.#stream}`,
+      {
+        stream_name: this.#stream,
+        config: {
+          deliver_policy: 'by_start_sequence',
+          opt_start_seq: this.#next,
+          ack_policy: 'none',
+          replay_policy: 'instant',
+          ...(this.#options.filter === undefined ? {} : { filter_subject: this.#options.filter }),
+          inactive_threshold: (this.#expiresMs + 30_000) * 1e6,
+          max_waiting: 8,
+          mem_storage: true,
+          num_replicas: 1,
+        },
       },
-    }, createTimeoutMs);
+      createTimeoutMs,
+    );
     if (generation !== this.#generation || this.#stopped) return;
     this.#consumer = created.name;
     this.#ready = true;
@@ -259,7 +269,13 @@ class Puller implements Reader {
     this.#fresh = false;
     this.#next = sequence + 1;
     const bytes = message.data;
-    this.#queue.push({ sequence, subject: message.subject, at, bytes, header: (name) => message.headers?.get(name) ?? '' });
+    this.#queue.push({
+      sequence,
+      subject: message.subject,
+      at,
+      bytes,
+      header: (name) => message.headers?.get(name) ?? '',
+    });
     this.#queuedBytes += bytes.length;
     if (!this.#pumping) {
       // One socket chunk is parsed in one go; the microtask then sees all its messages at once.

@@ -11,7 +11,15 @@ let nats: TestNats;
 let nc: NatsConnection;
 const bytes = (text: string) => new TextEncoder().encode(text);
 const createStream = (name: string, more: object = {}) =>
-  jsApi(nc, `STREAM.CREATE.${name}`, { name, subjects: [`t.${name}`], storage: 'file', retention: 'limits', discard: 'new', num_replicas: 1, ...more });
+  jsApi(nc, `STREAM.CREATE.${name}`, {
+    name,
+    subjects: [`t.${name}`],
+    storage: 'file',
+    retention: 'limits',
+    discard: 'new',
+    num_replicas: 1,
+    ...more,
+  });
 
 beforeAll(async () => {
   nats = await startTestNats();
@@ -57,7 +65,10 @@ test('a full stream refuses; a subject without a stream leaves the append uncert
   const publisher = ringPublisher(nc);
   await publisher.publish('t.FULL', new Uint8Array(1_500));
   await expect(publisher.publish('t.FULL', new Uint8Array(1_500))).rejects.toBeInstanceOf(StreamRefused);
-  await expect(publisher.publish('t.NOBODY', bytes('x'))).rejects.toMatchObject({ name: 'AppendUncertain', reason: 'no responders' });
+  await expect(publisher.publish('t.NOBODY', bytes('x'))).rejects.toMatchObject({
+    name: 'AppendUncertain',
+    reason: 'no responders',
+  });
   publisher.close();
 });
 

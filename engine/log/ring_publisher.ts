@@ -47,7 +47,13 @@ export function ringPublisher(nc: NatsConnection, options: RingPublisherOptions 
   const size = options.inFlightMax ?? 4_096;
   if ((size & (size - 1)) !== 0) throw new RangeError(`inFlightMax must be a power of two: ${size}`);
   const ring = new Array<Waiting | undefined>(size).fill(undefined);
-  const queue: { subject: string; bytes: Uint8Array; options: AppendOptions; resolve: Waiting['resolve']; reject: Waiting['reject'] }[] = [];
+  const queue: {
+    subject: string;
+    bytes: Uint8Array;
+    options: AppendOptions;
+    resolve: Waiting['resolve'];
+    reject: Waiting['reject'];
+  }[] = [];
   const inbox = `${newInbox()}.`;
   let next = 0;
   let inFlight = 0;
@@ -127,15 +133,19 @@ export function ringPublisher(nc: NatsConnection, options: RingPublisherOptions 
       connected = true;
     },
   });
-  const sweep = setInterval(() => {
-    if (inFlight === 0) return;
-    const before = Date.now() - timeoutMs;
-    for (let i = 0; i < size; i++) {
-      const waiting = ring[i];
-      if (waiting && waiting.sentAt <= before) take(waiting.number)?.reject(new AppendUncertain(waiting.subject, 'timeout'));
-    }
-    refill();
-  }, Math.max(20, timeoutMs / 10));
+  const sweep = setInterval(
+    () => {
+      if (inFlight === 0) return;
+      const before = Date.now() - timeoutMs;
+      for (let i = 0; i < size; i++) {
+        const waiting = ring[i];
+        if (waiting && waiting.sentAt <= before)
+          take(waiting.number)?.reject(new AppendUncertain(waiting.subject, 'timeout'));
+      }
+      refill();
+    },
+    Math.max(20, timeoutMs / 10),
+  );
   sweep.unref();
 
   return {
@@ -149,7 +159,8 @@ export function ringPublisher(nc: NatsConnection, options: RingPublisherOptions 
       new Promise((resolve, reject) => {
         if (!connected || closed) reject(new AppendUncertain(subject, closed ? 'closed' : 'disconnected'));
         else if (queue.length > 0 || ring[next & (size - 1)] !== undefined) {
-          if (queue.length >= size) reject(new StreamRefused(subject, 0, 'too many appends are waiting in this process'));
+          if (queue.length >= size)
+            reject(new StreamRefused(subject, 0, 'too many appends are waiting in this process'));
           else queue.push({ subject, bytes, options: appendOptions, resolve, reject });
         } else send(subject, bytes, appendOptions, resolve, reject);
       }),
@@ -200,6 +211,7 @@ function refusal(waiting: Waiting, message: Msg): Error {
   if (!error) return new AppendUncertain(waiting.subject, 'unreadable answer');
   const code = error.err_code ?? error.code ?? 0;
   const description = error.description ?? 'no description';
-  if (code === apiCode.wrongLastSequence) return new WrongLastSequence(waiting.subject, waiting.expected ?? -1, description);
+  if (code === apiCode.wrongLastSequence)
+    return new WrongLastSequence(waiting.subject, waiting.expected ?? -1, description);
   return new StreamRefused(waiting.subject, code, description);
 }

@@ -28,18 +28,33 @@ export interface LogSize {
 
 const MiB = 1024 * 1024;
 /** Bytes at scale 1: command log, journal and snapshots per partition, each public stream. */
-export const streamBytes = { commands: 128 * MiB, journal: 4096 * MiB, snapshots: 512 * MiB, public: 1024 * MiB } as const;
+export const streamBytes = {
+  commands: 128 * MiB,
+  journal: 4096 * MiB,
+  snapshots: 512 * MiB,
+  public: 1024 * MiB,
+} as const;
 
 /** Kinds with a public stream; one more kind is one more word. */
 export const publicKinds = [
-  'price', 'load', 'meter', 'charger', 'session', 'battery', 'trade', 'ledger', 'signal', 'audit',
+  'price',
+  'load',
+  'meter',
+  'charger',
+  'session',
+  'battery',
+  'trade',
+  'ledger',
+  'signal',
+  'audit',
 ] as const;
 export type PublicKind = (typeof publicKinds)[number];
 
 /** All streams of an installation. */
 export function streamTable({ partitions, scale = 1, replicas = 1 }: LogSize): StreamDefinition[] {
   if (!(scale > 0)) throw new RangeError(`scale must be above 0: ${scale}`);
-  if (!Number.isInteger(partitions) || partitions < 1) throw new RangeError(`partitions must be 1 or more: ${partitions}`);
+  if (!Number.isInteger(partitions) || partitions < 1)
+    throw new RangeError(`partitions must be 1 or more: ${partitions}`);
   const define = (name: string, subjects: string[], discard: 'new' | 'old', bytes: number): StreamDefinition => ({
     name,
     subjects,

@@ -131,7 +131,12 @@ export class Writer {
 
   #encode(batch: Outgoing[]): Uint8Array | undefined {
     try {
-      return encodeFrame({ kind: 'commands', writer: this.#id, first: this.#next, commands: batch.map((c) => c.envelope) });
+      return encodeFrame({
+        kind: 'commands',
+        writer: this.#id,
+        first: this.#next,
+        commands: batch.map((c) => c.envelope),
+      });
     } catch {
       return undefined;
     }
