@@ -35,6 +35,8 @@ export interface Host {
   readonly logDown: boolean;
   /** The gateway takes more in than it gets rid of. */
   congested(): boolean;
+  /** Whether one more CALL may be handled in this turn of the event loop; if not, `goOn` is called in the next. */
+  takeTurn(connection: Connection): boolean;
   acknowledged(): void;
   granted(connection: Connection): void;
   closed(connection: Connection, code: number): void;
@@ -64,6 +66,8 @@ export class Connection implements CallReceiver {
   readonly served: Served;
   /** Granted by the charger's actor, dense from 1; 0 before. */
   connectionSeq = 0;
+  /** Waits for a turn of the event loop. */
+  queued = false;
   readonly #host: Host;
   readonly #socket: OcppSocket;
   readonly #to: EntityAddress;
@@ -139,6 +143,12 @@ export class Connection implements CallReceiver {
     this.#tell('charger.disconnected', body);
   }
 
+  /** The turn that was asked for has come. */
+  goOn(): void {
+    this.queued = false;
+    this.#next();
+  }
+
   /** Deadlines, rates, pings, slow readers: called by the gateway's one timer with monotonic ms. */
   sweep(now: number): void {
     const { limits, logDown } = this.#host;
@@ -195,6 +205,7 @@ export class Connection implements CallReceiver {
     const barrier = hold.grant | hold.stopping;
     while (this.#work === null && this.#waiting.length > 0 && !(this.#held & barrier) && this.#closingAt === 0) {
       if (this.#host.congested()) return this.#hold('congestion');
+      if (!this.#host.takeTurn(this)) return;
       if (!this.#bucket.take(performance.now(), limits.callsPerSecond)) return this.#hold('rate');
       const call = this.#waiting.shift() as IncomingCall;
       if (call.kind === 'malformed') {
@@ -244,9 +255,7 @@ export class Connection implements CallReceiver {
     const { action } = work;
     this.#work = work;
     const command = { id: null, to: this.#to, type: action.type, body, correlation: this.id, fact: true };
-    // A door that fails is not a refusal: the deadline decides between an error and silence (C3).
-    const failed = (error: unknown) =>
-      this.#host.log.error({ charger: this.served.charger, type: action.type, error }, 'door failed');
+    const failed = (error: unknown) => this.#notStored(work, error);
     try {
       if (action.answered === 'appended') {
         door.append(command).then(() => {
@@ -262,8 +271,18 @@ export class Connection implements CallReceiver {
     }
   }
 
+  /** A door that cannot take it now is no refusal: the deadline decides between an error and silence (C3). */
+  #notStored(work: Work, error: unknown): void {
+    const { charger } = this.served;
+    const code = (error as { code?: unknown }).code;
+    this.#host.log.error({ charger, type: work.action.type, error }, 'fact not stored');
+    if (code !== 'too_large' || this.#work !== work) return;
+    this.#refuse(work.call, { code: 'GenericError', description: 'the message is too large to be stored' });
+    this.#next();
+  }
+
   #decided(work: Work, result: CommandResult): void {
-    if (!result.ok && result.code === 'unavailable') return;
+    if (!result.ok && isTransient(result.code)) return;
     this.#host.acknowledged();
     if (result.ok) return this.#answer(work, result.value);
     const { charger } = this.served;
@@ -342,6 +361,8 @@ export class Connection implements CallReceiver {
     if (this.#held === 0 && this.#closingAt === 0) this.#socket.resume();
   }
 }
+
+const isTransient = (code: string): boolean => code === 'unavailable' || code === 'overloaded';
 
 const tooDeep: CallError = {
   code: 'FormationViolation',

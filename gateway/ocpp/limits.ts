@@ -10,6 +10,8 @@ export interface Limits {
   /** CALLs that may wait behind the one in work; reading stops there and goes on at `resumeAt`. */
   waitingCalls: number;
   resumeAt: number;
+  /** CALLs handled in one turn of the event loop, so that timers, pings and acknowledgements stay on time under load. */
+  callsPerTurn: number;
   /** Remembered answers per connection, found by message id. */
   rememberedAnswers: number;
   /** Unreadable frames in a row that close the socket (1002). */
@@ -57,6 +59,7 @@ export const defaultLimits: Limits = {
   callBurst: 200,
   waitingCalls: 16,
   resumeAt: 4,
+  callsPerTurn: 128,
   rememberedAnswers: 64,
   unreadableFrames: 50,
   answerMs: 10_000,

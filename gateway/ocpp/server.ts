@@ -13,6 +13,7 @@ import { Connection, type Host } from './connection.ts';
 import { Counters } from './counters.ts';
 import type { Door, Log } from './door.ts';
 import { followEffects } from './effects.ts';
+import { Turns } from './turns.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { LogHealth } from './log_health.ts';
 import { Presence } from './presence.ts';
@@ -79,6 +80,7 @@ class Gateway implements OcppDoor, Host {
   readonly #server: Server;
   readonly #upgrades: Upgrades;
   readonly #effects: { stop(): void } | null;
+  readonly #turns: Turns;
   readonly #loop = monitorEventLoopDelay({ resolution: lagResolutionMs });
   #lagMs = 0;
   #lagSince = performance.now();
@@ -95,6 +97,7 @@ class Gateway implements OcppDoor, Host {
     this.limits = { ...defaultLimits, ...limits };
     this.#health = new LogHealth(this.limits.breakerMs, now);
     this.#presence = new Presence(door, gatewayId, log);
+    this.#turns = new Turns(this.limits.callsPerTurn);
     this.#admission = new AdmissionControl(this.limits, now);
     const transport = rpcTransport(this.limits);
     this.#upgrades = new Upgrades({
@@ -141,6 +144,10 @@ class Gateway implements OcppDoor, Host {
 
   congested(): boolean {
     return this.door.inFlight > this.limits.unackedAppends || this.#lagMs > this.limits.pauseAtLagMs;
+  }
+
+  takeTurn(connection: Connection): boolean {
+    return this.#turns.take(connection);
   }
 
   acknowledged(): void {
