@@ -5,7 +5,7 @@ import fastifyRateLimit from '@fastify/rate-limit';
 import fastifyUnderPressure from '@fastify/under-pressure';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { randomUUID } from 'node:crypto';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { Lockout } from '../auth/lockout.ts';
 import type { Directory, Principals } from '../auth/principal.ts';
@@ -46,7 +46,7 @@ const bodyBytesMax = 16 * 1024;
 export async function buildApi(deps: ApiDeps) {
   const app = Fastify({
     loggerInstance: deps.log, bodyLimit: bodyBytesMax, genReqId: () => randomUUID(), requestIdHeader: false,
-    forceCloseConnections: true, disableRequestLogging: true,
+    forceCloseConnections: true, logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: 384 },
     frameworkErrors: answerError, clientErrorHandler: answerBrokenHttp,
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -57,8 +57,11 @@ export async function buildApi(deps: ApiDeps) {
   await app.register(fastifyHelmet, helmetOptions(deps.dashboardDir));
   await app.register(fastifyCookie);
   await app.register(fastifyUnderPressure, {
-    maxEventLoopDelay: 1_000,
-    pressureHandler: (request) => { if (request.url !== '/health/live') throw new Refused('overloaded', { retryAfterMs: 2_000 }); },
+    maxEventLoopDelay: 2_000,
+    pressureHandler: (request, _reply, _type, value) => {
+      // No number: the loop has not been sampled yet, which is so for a second after a slow start.
+      if (request.url !== '/health/live' && Number.isFinite(value)) throw new Refused('overloaded', { retryAfterMs: 2_000 });
+    },
   });
   await describeApi(app);
   healthRoutes(app, deps.probes);

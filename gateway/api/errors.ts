@@ -20,7 +20,8 @@ function asRefused(error: FastifyError | Refused | Error): Refused {
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Refused('too_large');
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Refused('bad_request', { in: 'headers', reason: 'send application/json' });
   if (error.name === 'MaxRetriesPerRequestError' || error.message === 'Connection is closed.') return new Refused('unavailable');
-  if (statusCode === 404) return new Refused('not_found');
+  // 403 comes from the file server alone, for paths that leave its folder; which of them exist is nobody's business.
+  if (statusCode === 404 || statusCode === 403) return new Refused('not_found');
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new Refused('bad_request', { reason: error.message });
   return new Refused('internal_error');
 }
@@ -36,7 +37,7 @@ export function refuse(reply: FastifyReply, request: FastifyRequest, refused: Re
 
 export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const refused = asRefused(error);
-  if (refused.statusCode >= 500) request.log.error({ event: 'request_failed', code: refused.code, err: error }, 'request failed');
+  if (refused.code === 'internal_error') request.log.error({ event: 'request_failed', err: error }, 'request failed');
   else request.log.info({ event: 'request_refused', code: refused.code, detail: refused.detail }, 'request refused');
   return refuse(reply, request, refused);
 }

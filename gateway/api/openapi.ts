@@ -7,9 +7,10 @@ import { cookieName } from '../auth/sign_ins.ts';
 
 /** Registers all named shapes, and the document before the routes it is to collect. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
-  for (const shape of Object.values(shapes) as { $id?: unknown }[]) {
-    if (typeof shape === 'object' && typeof shape.$id === 'string') app.addSchema(shape);
-  }
+  const named = Object.values(shapes).filter((shape): shape is typeof shape & { $id: string } =>
+    typeof shape === 'object' && '$id' in shape && typeof shape.$id === 'string');
+  // In one order, whoever loads the module.
+  for (const shape of named.sort((a, b) => (a.$id < b.$id ? -1 : 1))) app.addSchema(shape);
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',

@@ -55,7 +55,7 @@ export async function startTestApi(options: TestApiOptions = {}) {
   });
   const directory = { lookup: <C>(kind: string, id: string) => lookup<C>(redis, kind, id), complete: () => projectionReady(redis, partitions) };
   const grid = new Grid(replica, partitions);
-  const log = pino({ level: 'silent' });
+  const log = pino({ level: process.env['GRIDTICK_TEST_LOG'] ?? 'silent' }, pino.destination(2));
   const fine = async () => {};
   const app = await buildApi({
     redis, grid, directory, principals, log, lockout: new Lockout(redis, options.lockout),

@@ -7,9 +7,9 @@ import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:c
 const cost = { logN: 15, r: 8, p: 3 } as const;
 const hashBytes = 32;
 const parallelMax = 2;
-const waitingMax = 64;
+const waitingMax = 16;
 
-/** Thrown when more than 64 hashes are waiting; nothing was checked. */
+/** Thrown when more than 16 hashes are waiting; nothing was checked. */
 export class HashingOverloaded extends Error {
   override readonly name = 'HashingOverloaded';
   constructor() { super(`more than ${waitingMax} passwords are waiting to be hashed`); }

@@ -17,6 +17,8 @@ export interface GridChange {
   kind: string; id: string;
   before: GridEntity<unknown> | undefined; after: GridEntity<unknown> | undefined;
   at: JournalPosition;
+  /** The log's clock, unix ms. */
+  now: number;
 }
 
 /** What the screens need of the replica of live state. */
@@ -121,7 +123,7 @@ export class Grid {
       && sequence >= (this.#removedAt.get(`${topic}:${id}`) ?? 0);
   }
 
-  #changed({ kind, id, before, after, at }: GridChange): void {
+  #changed({ kind, id, before, after, at, now }: GridChange): void {
     if (this.#floor === null) return;
     const touches: Touch[] = [];
     switch (kind) {
@@ -129,7 +131,7 @@ export class Grid {
         touches.push({ topic: 'tree', id, keys: [`site:${id}`] });
         break;
       case 'station':
-        this.#stationChanged(id, before?.context as StationState | undefined, after?.context as StationState | undefined, at, touches);
+        this.#stationChanged(id, before?.context as StationState | undefined, after?.context as StationState | undefined, { ...at, now }, touches);
         break;
       case 'charger':
         this.#chargerChanged(id, before?.context as ChargerState | undefined, after?.context as ChargerState | undefined, at, touches);
@@ -146,7 +148,7 @@ export class Grid {
   }
 
   #stationChanged(
-    id: string, before: StationState | undefined, after: StationState | undefined, at: JournalPosition, touches: Touch[],
+    id: string, before: StationState | undefined, after: StationState | undefined, at: JournalPosition & { now: number }, touches: Touch[],
   ): void {
     if (before !== undefined && before.site !== after?.site) {
       this.#stationsOfSite.remove(before.site, id);
@@ -157,7 +159,7 @@ export class Grid {
     this.#stationsOfSite.add(after.site, id);
     // A silent meter's assumed power comes into force by the clock, not by a change: the slot's change shows it.
     const silent = this.chargersOf(id).flatMap((c) =>
-      c.context.connectors.flatMap((k, i) => (k.silentFromMs !== null ? [`${c.id}/${i + 1}`] : [])));
+      c.context.connectors.flatMap((k, i) => (k.silentFromMs !== null && k.silentFromMs <= at.now ? [`${c.id}/${i + 1}`] : [])));
     touches.push({ topic: 'station', id, keys: ['station', ...silent] });
     touches.push({ topic: 'tree', id: after.site, keys: [`station:${id}`, `site:${after.site}`] });
   }

@@ -37,7 +37,7 @@ export class MemoryReplica implements GridReplica {
   }
 
   /** One commit record in the partition of `key`. `context` null removes. */
-  commit(key: string, changes: Change[], events: PublicEvent[] = []): JournalPosition {
+  commit(key: string, changes: Change[], events: PublicEvent[] = [], now = Date.now()): JournalPosition {
     const partition = partitionOf(key, this.partitions);
     const sequence = this.position(partition) + 1;
     const at = { partition, sequence };
@@ -48,7 +48,7 @@ export class MemoryReplica implements GridReplica {
       const after = context === null ? undefined : { kind, id, value, context, partition, sequence };
       if (after) entities.set(id, after);
       else entities.delete(id);
-      for (const listener of this.#changeListeners) listener({ kind, id, before, after, at });
+      for (const listener of this.#changeListeners) listener({ kind, id, before, after, at, now });
     }
     this.#positions.set(partition, sequence);
     if (events.length > 0) for (const listener of this.#eventListeners) listener(events, at);
@@ -67,20 +67,20 @@ export const aStation = (changes: Partial<StationState> = {}): StationState => (
 });
 export const aConnector = (changes: Partial<ConnectorState> = {}): ConnectorState => ({
   status: 'Available', errorCode: 'NoError', statusAt: 1_000, transaction: 0, powerW: 0, sinceMs: 0, slot: 0, wMs: 0,
-  silentFromMs: null, silentW: 0, lastSampleAt: null, lastEnergyWh: null, ...changes,
+  silentFromMs: null, silentW: 0, assumedSlot: null, lastSampleAt: null, lastEnergyWh: null, ...changes,
 });
 export const aCharger = (changes: Partial<ChargerState> = {}): ChargerState => ({
   site: 'demo', station: 'nord-1', ratedW: 11_040, createdAt: 1, securityProfile: 0, passwordHash: '',
   vendor: 'Sim', model: 'S1', serial: '1', firmware: '1.0', bootedAt: 1, connectionSeq: 1,
   connection: { gateway: 'g', connection: 'c', protocol: 'ocpp1.6', since: 1 }, online: true, lastHeardAt: 1,
-  connectors: [aConnector()], decided: [], ...changes,
+  connectors: [aConnector()], ...changes,
 });
 export const aSession = (changes: Partial<SessionState> = {}): SessionState => ({
   site: 'demo', station: 'nord-1', charger: 'CP-0001', connector: 1, transaction: 7,
-  tag: 'DEMO0007', tagStatus: 'Accepted', startKey: 'k', startAt: 1_000, startedAt: 1_000, meterStartWh: 5_000,
-  segmentsWh: 0, segmentFromWh: 5_000, registerWh: 5_600, registerAt: 2_000, integralWMs: 0, samples: 1,
+  tag: 'DEMO0007', tagStatus: 'Accepted', startKey: 'k', tagExpiresAt: null, tagGroup: null, startAt: 1_000, startedAt: 1_000, meterStartWh: 5_000,
+  segmentsWh: 0, segmentFromWh: 5_000, registerWh: 5_600, registerAt: 2_000, integralWMs: 0, samples: 1, registers: 1, powerW: 11_040,
   lastSampleAt: 2_000, intervalMs: 10_000, maxW: 11_040, endAt: null, endedAt: null, meterStopWh: null, energyWh: null,
-  reason: '', stopKey: '', flags: [], version: 0, ...changes,
+  reason: '', stopKey: '', stopHash: '', stopToken: null, flags: [], version: 0, ...changes,
 });
 /** The price that slot `slot` of nord-1 has at 80.00 %. */
 export const aPrice = (slot: number, changes: Partial<Price> = {}): Price => ({

@@ -21,11 +21,10 @@ const powerNow = (c: ConnectorState, now: number): number =>
 const powerOf = (c: GridEntity<ChargerState>, now: number): number =>
   c.context.connectors.reduce((sum, connector) => sum + powerNow(connector, now), 0);
 
-/** Energy of an open session so far: closed register segments and the running one, or the integral of power. */
+/** Energy of an open session so far: what its registers gained; of a charger without any, the integral of power. */
 function energySoFar(s: SessionState): number {
-  if (s.energyWh !== null) return s.energyWh;
-  if (s.segmentFromWh !== null && s.registerWh !== null) return s.segmentsWh + s.registerWh - s.segmentFromWh;
-  return s.segmentsWh + Math.floor(s.integralWMs / wMsPerWh);
+  if (s.registers === 0) return Math.floor(s.integralWMs / wMsPerWh);
+  return s.segmentsWh + (s.registerWh ?? 0) - (s.segmentFromWh ?? 0);
 }
 
 export function connectorView(grid: Grid, charger: GridEntity<ChargerState>, connector: number, now: number): Connector | undefined {

@@ -1,4 +1,5 @@
 /** POST /api/sign-in, POST /api/sign-out, GET /api/me. */
+import { nameId } from '#actors/mod';
 import type { NameState, UserState } from '#actors/schema/entities';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Lockout } from '../../auth/lockout.ts';
@@ -27,7 +28,7 @@ const setSignIn = (reply: FastifyReply, request: FastifyRequest, id: string) => 
 export function signInRoutes(app: ApiScope, { signIns, directory, lockout }: SignInDeps): void {
   /** An active user whose e-mail is confirmed to be its own; null otherwise. */
   async function userOf(email: string): Promise<{ id: string; context: UserState } | null> {
-    const name = await directory.lookup<NameState>('name', `email:${email}`);
+    const name = await directory.lookup<NameState>('name', nameId('email', email));
     if (name?.value !== 'confirmed' || name.context.owner.kind !== 'user') return null;
     const { id } = name.context.owner;
     const user = await directory.lookup<UserState>('user', id);

@@ -1,0 +1,32 @@
+/** The OpenAPI document as the file `openapi.json`; run directly, it writes it. */
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { Redis } from 'ioredis';
+import { Lockout } from '../auth/lockout.ts';
+import { Principals } from '../auth/principal.ts';
+import { SignIns } from '../auth/sign_ins.ts';
+import { Grid } from '../live/grid.ts';
+import { MemoryReplica } from '../live/testing.ts';
+import { buildApi } from './app.ts';
+
+export const openApiFile = fileURLToPath(new URL('openapi.json', import.meta.url));
+
+/** The document of an app that serves nobody. */
+export async function openApiText(): Promise<string> {
+  const redis = new Redis({ lazyConnect: true });
+  const directory = { lookup: async () => undefined, complete: async () => false };
+  const never = () => Promise.reject(new Error('serves nobody'));
+  const app = await buildApi({
+    redis: null, grid: new Grid(new MemoryReplica(1), 1), directory, principals: new Principals(new SignIns(redis), directory),
+    lockout: new Lockout(redis), history: { prices: never }, log: pino({ level: 'silent' }), allowedOrigins: [], dashboardDir: null,
+    probes: { nats: never, redis: never, projection: never, engine: never, history: never },
+  });
+  await app.ready();
+  const text = `${JSON.stringify(app.swagger(), null, 2)}\n`;
+  await app.close();
+  redis.disconnect();
+  return text;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(openApiFile, await openApiText());
