@@ -6,15 +6,17 @@
  * Invariants
  * O1 The journal's expected last sequence is the fence: an append of a superseded owner fails, and it falls silent.
  * O2 Nothing is released before its record's acknowledgement, and in journal order.
- * O3 An uncertain append is settled by reading the journal's tail: mine → committed, older → the same bytes again, another's → over.
+ * O3 An uncertain append is settled by reading the journal's tail: mine in order → committed, a newer epoch → over, what is
+ *    left → the same bytes again at the end. Nothing is appended behind an uncertain record.
  * O4 Up to four records are in flight on speculative state; when that cannot be committed, it is dropped and rebuilt.
  */
 import { randomUUID } from 'node:crypto';
 import type { RefusalCode } from '#actors/refusals';
 import { StreamRefused } from '../log/errors.ts';
-import { decodeFrame, type CommitRecord } from '../wire.ts';
+import { decodeFrame, type CommitRecord, type JournalEntry } from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
 import { Decider, type Decided } from './decider.ts';
+import { inFlightMax, RecordFilter, tailWindow } from './record_filter.ts';
 import type { LogMessage, PartitionPorts } from './ports.ts';
 import { encodeRecord, genesisHash, recordBytesMax } from './record.ts';
 import { recoverState } from './recovery.ts';
@@ -22,7 +24,6 @@ import { RelaySender } from './relay_sender.ts';
 import { writeSnapshot } from './snapshot.ts';
 import type { PartitionState } from './state.ts';
 
-const inFlightMax = 4;
 /** Frames read ahead of the loop; beyond it the reader waits. */
 const queueBytesMax = 8 * 1024 * 1024;
 const settleRetryMs = 100;
@@ -48,7 +49,7 @@ export type OwnerEvent =
   | { event: 'rebuilt'; reason: string }
   | { event: 'snapshot'; gen: number; j0: number; chunks: number; ms: number };
 
-interface InFlight { record: CommitRecord; bytes: Uint8Array; sequence: number; settled: Promise<void>; outcome: 'pending' | 'committed' | Error }
+interface InFlight { record: CommitRecord; bytes: Uint8Array; sequence: number; settled: Promise<void>; outcome: 'pending' | 'committed' | Error; onReleased?: () => void }
 
 /** Another owner has the journal; not an error of ours, but the end of this ownership. */
 export class Superseded extends Error {
@@ -92,10 +93,11 @@ export class PartitionOwner {
   #singleUntil = 0;
   #kept: { gen: number; j0: number; offset: number }[] = [];
   #snapshotting = false;
+  #narrowing = false;
   #bytesSinceSnapshot = 0;
   #snapshotAt = 0;
   /** Offset of the newest committed record, its sequence, and what is known of the log's end. */
-  committed = { offset: 0, sequence: 0 };
+  committed = { offset: 0, sequence: 0, batch: 0 };
   logEnd = 0;
 
   constructor(options: OwnerOptions) {
@@ -138,7 +140,7 @@ export class PartitionOwner {
     const sequence = await this.#fence();
     await this.#rebuild(sequence);
     const { offset } = this.#state;
-    this.committed = { offset, sequence };
+    this.committed = { offset, sequence, batch: 0 };
     this.#sendOutbox();
     this.#reader = await this.#ports.followCommands(offset + 1, (message) => this.#received(message));
     this.#running = this.#run().catch((error: Error) => this.#fail(error));
@@ -161,12 +163,11 @@ export class PartitionOwner {
     this.#relays.stop();
   }
 
-  /** Appends the epoch record; from then on every older owner's append fails. */
+  /** Appends the epoch record; from then on every older owner's append fails or is void. */
   async #fence(): Promise<number> {
     for (;;) {
-      const { entry, lastSequence } = await this.#ports.lastRecord();
-      if (entry === null && lastSequence > 0) throw new Error(`partition ${this.#options.partition}: the journal's last record is gone`);
-      const last = entry?.record;
+      const { last: lastSequence } = await this.#ports.journalBounds();
+      const last = await this.#lastValid(lastSequence);
       this.#epoch = (last?.epoch ?? 0) + 1;
       const record: Omit<CommitRecord, 'hash'> = {
         kind: 'epoch', owner: this.owner, build: this.#options.build, epoch: this.#epoch, batch: 0,
@@ -174,20 +175,26 @@ export class PartitionOwner {
         timers: { set: [], del: [], fired: [] }, relays: [], effects: [], events: [], replies: [], snapshot: null,
       };
       const { bytes } = encodeRecord(record, last?.hash ?? genesisHash);
+      this.#epochAt = { wall: this.#ports.clock.wall(), monotonic: this.#ports.clock.monotonic() };
       try {
-        const ack = await this.#ports.appendRecord(Uint8Array.from(bytes), lastSequence);
-        this.#epochAt = { wall: this.#ports.clock.wall(), monotonic: this.#ports.clock.monotonic() };
-        return ack.sequence;
+        return (await this.#ports.appendRecord(Uint8Array.from(bytes), lastSequence)).sequence;
       } catch (error) {
         if (error instanceof StreamRefused) throw error;
         await this.#ports.clock.delay(settleRetryMs);
-        const now = await this.#ports.lastRecord();
-        if (now.entry?.record.owner === this.owner) {
-          this.#epochAt = { wall: this.#ports.clock.wall(), monotonic: this.#ports.clock.monotonic() };
-          return now.entry.sequence;
-        }
+        const [stored] = await this.#tail(lastSequence + 1);
+        if (stored?.record.owner === this.owner && stored.record.epoch === this.#epoch) return stored.sequence;
       }
     }
+  }
+
+  /** The newest record that counts; null in an empty journal. */
+  async #lastValid(lastSequence: number): Promise<CommitRecord | null> {
+    if (lastSequence === 0) return null;
+    const window = await this.#tail(Math.max(1, lastSequence - tailWindow + 1));
+    const filter = RecordFilter.forWindow(window.map((entry) => entry.record));
+    const valid = window.filter((entry) => filter.accepts(entry.record)).at(-1);
+    if (!valid) throw new Error(`partition ${this.#options.partition}: the journal's last records are gone; restore a backup`);
+    return valid.record;
   }
 
   /** State from the journal up to `last`; everything speculative is gone. */
@@ -296,13 +303,17 @@ export class PartitionOwner {
     const bytes = Uint8Array.from(encoded.bytes);
     this.#batch += 1;
     this.#state.hash = encoded.hash;
+    this.#state.epoch = this.#epoch;
+    this.#state.batch = this.#batch;
     const flight: InFlight = {
       record: { ...unsealed, hash: encoded.hash }, bytes, sequence: this.#lastSequence + 1, settled: Promise.resolve(), outcome: 'pending',
     };
     this.#lastSequence += 1;
     this.#bytesSinceSnapshot += bytes.length;
+    const uncertain = this.#inFlight.find((earlier) => earlier.outcome instanceof Error);
     this.#inFlight.push(flight);
-    this.#append(flight);
+    if (uncertain) flight.outcome = uncertain.outcome;
+    else this.#append(flight);
   }
 
   #append(flight: InFlight) {
@@ -317,9 +328,10 @@ export class PartitionOwner {
   /** Lets out the committed head of the line, in order. */
   #release() {
     while (this.#inFlight[0]?.outcome === 'committed') {
-      const { record, sequence } = this.#inFlight.shift()!;
-      this.committed = { offset: record.offset, sequence };
+      const { record, sequence, onReleased } = this.#inFlight.shift()!;
+      this.committed = { offset: record.offset, sequence, batch: record.batch };
       this.#ports.release(`${this.#options.partition}:${sequence}`, record.replies, record.effects);
+      onReleased?.();
       if (record.relays.length > 0) {
         const byTarget = new Map<number, { seq: number; command: CommitRecord['relays'][number]['command'] }[]>();
         for (const { to, seq, command } of record.relays) {
@@ -351,35 +363,46 @@ export class PartitionOwner {
 
   /** O3. Ends with everything in flight committed, or throws. */
   async #settle() {
-    await Promise.all(this.#inFlight.map((flight) => flight.settled));
-    const failed = this.#inFlight.find((flight) => flight.outcome instanceof Error);
-    if (!failed) return;
-    if (failed.outcome instanceof StreamRefused) throw failed.outcome;
-    this.#options.onEvent?.({ event: 'uncertain', reason: (failed.outcome as Error).message });
     for (;;) {
-      const last = await this.#tail();
-      const { owner, epoch, batch } = last.record;
-      if (owner !== this.owner || epoch !== this.#epoch) throw new Superseded(`partition ${this.#options.partition}: epoch ${epoch} took over`);
-      for (const flight of this.#inFlight) {
-        if (flight.record.batch <= batch) flight.outcome = 'committed';
-      }
-      this.#release();
-      if (this.#inFlight.length === 0) return;
-      for (const flight of this.#inFlight) this.#append(flight);
       await Promise.all(this.#inFlight.map((flight) => flight.settled));
       this.#release();
-      if (this.#inFlight.length === 0) return;
-      await this.#ports.clock.delay(settleRetryMs);
+      const first = this.#inFlight[0];
+      if (first === undefined) return;
+      // A snapshot's pointer may have joined the line meanwhile.
+      if (!(first.outcome instanceof Error)) continue;
+      if (first.outcome instanceof StreamRefused) throw first.outcome;
+      this.#options.onEvent?.({ event: 'uncertain', reason: first.outcome.message });
+      // An acknowledged record behind one that failed may be void: from here on only the journal's tail decides.
+      for (const flight of this.#inFlight) flight.outcome = first.outcome;
+      const filter = new RecordFilter({ epoch: this.#epoch, batch: first.record.batch - 1 });
+      let end = this.committed.sequence;
+      for (const { sequence, record } of await this.#tail(this.committed.sequence + 1)) {
+        end = sequence;
+        if (!filter.accepts(record)) continue;
+        if (record.owner !== this.owner) throw new Superseded(`partition ${this.#options.partition}: epoch ${record.epoch} took over`);
+        const flight = this.#inFlight.find(({ record: mine }) => mine.batch === record.batch)!;
+        flight.sequence = sequence;
+        flight.outcome = 'committed';
+      }
+      this.#release();
+      this.#lastSequence = end + this.#inFlight.length;
+      for (const flight of this.#inFlight) {
+        flight.sequence = ++end;
+        this.#append(flight);
+      }
     }
   }
 
-  async #tail() {
+  /** Records from a sequence to the end, read until the server answers: an owner that guesses would be wrong. */
+  async #tail(from: number): Promise<JournalEntry[]> {
     for (;;) {
       try {
-        const { entry } = await this.#ports.lastRecord();
-        if (entry !== null) return entry;
+        const entries: JournalEntry[] = [];
+        const { last } = await this.#ports.journalBounds();
+        if (last >= from) await this.#ports.readJournal(from, last, (entry) => { entries.push(entry); });
+        return entries;
       } catch {
-        // The server is away; a reader that guesses would be wrong, so we wait for it.
+        // The server is away.
       }
       if (this.#stopped) throw new Superseded('stopped while the journal was out of reach');
       await this.#ports.clock.delay(settleRetryMs);
@@ -388,6 +411,7 @@ export class PartitionOwner {
 
   /** The record could not be made: back to what is committed, then one unit a record until the culprit is refused. */
   async #narrow(error: CannotCommit) {
+    this.#narrowing = true;
     if (this.#singleUntil > 0) this.#poison.set(this.#decider.lastUnit, error.code);
     await this.#drained();
     const highest = Math.max(this.#state.offset + 1, this.#singleUntil);
@@ -401,6 +425,7 @@ export class PartitionOwner {
     this.#relays.stop();
     this.#relays = this.#newRelaySender();
     this.#sendOutbox();
+    this.#narrowing = false;
     this.#options.onEvent?.({ event: 'rebuilt', reason: error.message });
     this.#reader = await this.#ports.followCommands(this.#state.offset + 1, (message) => this.#received(message));
   }
@@ -435,19 +460,17 @@ export class PartitionOwner {
   async snapshot() {
     this.#snapshotting = true;
     const started = this.#ports.clock.monotonic();
-    const { j0, offset, gen } = { j0: this.#lastSequence, offset: this.#state.offset, gen: Math.max(0, ...await this.#ports.snapshots.generations()) + 1 };
+    const gen = Math.max(0, ...await this.#ports.snapshots.generations()) + 1;
+    const { sequence: j0, offset, batch } = this.committed;
     const state = this.#state;
     try {
-      const pointer = await writeSnapshot(this.#ports.snapshots, state, this.#options.catalogue, gen, j0);
-      if (this.#stopped || this.#failed || state !== this.#state) return;
+      const pointer = await writeSnapshot(this.#ports.snapshots, state, this.#options.catalogue, { gen, j0, epoch: this.#epoch, batch });
+      // What was written may hold speculative state that is being dropped.
+      if (this.#stopped || this.#failed || this.#narrowing || state !== this.#state) return;
       if (!this.#decider.empty) this.#commit(this.#take());
       this.#commit({ ...this.#take(), snapshot: pointer }, 'snapshot');
-      const sequence = this.#lastSequence;
-      while (this.committed.sequence < sequence && !this.#failed) {
-        const flight = this.#inFlight.find((f) => f.sequence === sequence);
-        await (flight?.settled ?? Promise.resolve());
-        if (flight?.outcome instanceof Error) { this.#wake?.(); await this.#ports.clock.delay(settleRetryMs); }
-      }
+      const pointerFlight = this.#inFlight.at(-1)!;
+      await new Promise<void>((resolve) => { pointerFlight.onReleased = resolve; });
       if (this.#failed) return;
       this.#bytesSinceSnapshot = 0;
       this.#snapshotAt = this.#ports.clock.monotonic();
@@ -468,6 +491,7 @@ export class PartitionOwner {
     this.#cancelClock?.();
     this.#relays.stop();
     void this.#reader?.stop();
+    for (const flight of this.#inFlight) flight.onReleased?.();
     this.#options.onFailed(error);
   }
 }

@@ -8,13 +8,14 @@ import type { JournalEntry, ReplyOut } from '../wire.ts';
 export interface LogMessage { sequence: number; at: number; bytes: Uint8Array; /** Messages that wait behind it. */ pending: number }
 
 export interface PartitionPorts {
-  /** Appends to the journal under the expectation; rejects WrongLastSequence, AppendUncertain or StreamRefused. */
+  /**
+   * Appends to the journal under the expectation, in the order of the calls. After a disconnect everything unacknowledged
+   * rejects at once, and nothing of it is sent again by itself. Rejects WrongLastSequence, AppendUncertain or StreamRefused.
+   */
   appendRecord(bytes: Uint8Array, expectedLastSequence: number): Promise<{ sequence: number }>;
-  /** The newest record as the stream's leader has it, null when there is none, with the stream's last sequence. */
-  lastRecord(): Promise<{ entry: JournalEntry | null; lastSequence: number }>;
-  /** Sequences held: [first, last]. */
+  /** Sequences held, as the stream's leader has them; an empty stream has last = 0 or first = last + 1. */
   journalBounds(): Promise<{ first: number; last: number }>;
-  /** Delivers the records from..to in order. */
+  /** Delivers all records from..to in order, valid or not; rejects when the server is away. */
   readJournal(from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void): Promise<void>;
   /** Follows the command log from a sequence on; a pending promise holds the reader back. */
   followCommands(from: number, onMessage: (message: LogMessage) => void | Promise<void>): Promise<{ stop(): Promise<void> }>;

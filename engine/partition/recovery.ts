@@ -1,6 +1,7 @@
 /** Rebuilds a partition's state: newest committed snapshot, then the journal over it up to `last`. */
 import type { Catalogue } from './catalogue.ts';
 import type { PartitionPorts } from './ports.ts';
+import { RecordFilter } from './record_filter.ts';
 import { loadSnapshot } from './snapshot.ts';
 import { PartitionState } from './state.ts';
 
@@ -14,7 +15,9 @@ export async function recoverState(ports: PartitionPorts, catalogue: Catalogue, 
     const offset = state.offset;
     let committed = false;
     let replayed = 0;
+    const filter = new RecordFilter(state);
     await ports.readJournal(pointer.j0 + 1, last, ({ record }) => {
+      if (!filter.accepts(record)) return;
       const p = record.snapshot;
       if (p !== null && p.gen === gen && p.chunks === pointer.chunks && p.hash === pointer.hash) committed = true;
       state.applyRecord(record);
@@ -27,6 +30,13 @@ export async function recoverState(ports: PartitionPorts, catalogue: Catalogue, 
   const { first } = await ports.journalBounds();
   if (first > 1) throw new Error(`partition ${partition}: the journal begins at ${first} and no snapshot reaches it; restore a backup`);
   let replayed = 0;
-  if (last >= 1) await ports.readJournal(1, last, ({ record }) => { state.applyRecord(record); replayed += 1; });
+  const filter = new RecordFilter();
+  if (last >= 1) {
+    await ports.readJournal(1, last, ({ record }) => {
+      if (!filter.accepts(record)) return;
+      state.applyRecord(record);
+      replayed += 1;
+    });
+  }
   return { state, snapshot: null, replayed };
 }

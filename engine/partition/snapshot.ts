@@ -1,7 +1,8 @@
 /**
  * Snapshots: the state in chunks, written in slices of at most about 1 ms while commands go on. Its pointer is a journal
- * record appended after all chunks, so the pointer's commit implies theirs and that of everything they hold. Records
- * after `j0` are replayed over it; they hold whole post-images, so a state that ran ahead is overwritten correctly.
+ * record appended after all chunks, so the pointer's commit implies theirs and that of everything they hold. `j0` is the
+ * newest committed record when it began; those after it are replayed over it. They hold whole post-images, so a state that
+ * ran ahead is overwritten correctly, and one that ran ahead on records that never counted has no pointer that counts.
  */
 import { createHash } from 'node:crypto';
 import { packr, type CommandEnvelope, type EntityImage, type SnapshotPointer, encodeCommand, decodeCommand, type EncodedCommand } from '../wire.ts';
@@ -14,7 +15,7 @@ const chunkBytes = 512 * 1024;
 const sliceMs = 1;
 
 interface Head {
-  gen: number; j0: number; offset: number; now: number; hash: string; epoch: number;
+  gen: number; j0: number; offset: number; now: number; hash: string; epoch: number; batch: number;
   timers: [string, number][]; writers: [string, number, number][]; relaySeq: [number, number][];
   outbox: [number, [number, EncodedCommand][]][];
 }
@@ -22,7 +23,8 @@ type PackedEntity = [kind: string, id: string, key: string, version: number, sch
 
 /** Writes a generation; resolves to its pointer, to be journaled. */
 export async function writeSnapshot(
-  store: SnapshotStore, state: PartitionState, catalogue: Catalogue, gen: number, j0: number,
+  store: SnapshotStore, state: PartitionState, catalogue: Catalogue,
+  { gen, j0, epoch, batch }: { gen: number; j0: number; epoch: number; batch: number },
 ): Promise<SnapshotPointer> {
   const hash = createHash('sha256');
   let chunks = 0;
@@ -32,7 +34,7 @@ export async function writeSnapshot(
     await store.put(gen, chunks++, bytes);
   };
   const head: Head = {
-    gen, j0, offset: state.offset, now: state.now, hash: state.hash, epoch: state.epoch,
+    gen, j0, offset: state.offset, now: state.now, hash: state.hash, epoch, batch,
     timers: [...state.timers.entries()], writers: [...state.writers].map(([w, m]) => [w, m.seq, m.at]),
     relaySeq: [...state.relaySeq],
     outbox: [...state.outbox].map(([target, list]) => [target, list.map((r) => [r.seq, encodeCommand(r.command)])]),
@@ -63,8 +65,6 @@ export async function writeSnapshot(
   return { gen, j0, chunks, hash: hash.digest('hex') };
 }
 
-export interface LoadedSnapshot { gen: number; j0: number; chunks: number; hash: string; images: EntityImage[]; offset: number }
-
 async function readChunks(store: SnapshotStore, gen: number): Promise<{ chunks: Uint8Array[]; hash: string }> {
   const hash = createHash('sha256');
   const chunks: Uint8Array[] = [];
@@ -85,6 +85,7 @@ export async function loadSnapshot(store: SnapshotStore, state: PartitionState, 
   state.now = head.now;
   state.hash = head.hash;
   state.epoch = head.epoch;
+  state.batch = head.batch;
   for (const [id, dueAt] of head.timers) state.timers.set(id, dueAt);
   for (const [writer, seq, at] of head.writers) state.writers.set(writer, { seq, at });
   for (const [target, seq] of head.relaySeq) state.relaySeq.set(target, seq);
@@ -101,12 +102,12 @@ export async function loadSnapshot(store: SnapshotStore, state: PartitionState, 
 }
 
 /** The entities of the newest generation whose pointer is the given one; for projections that start behind the purge. */
-export async function readSnapshotImages(store: SnapshotStore, gen: number): Promise<{ sequence: number; entities: EntityImage[] } | null> {
+export async function readSnapshotImages(store: SnapshotStore, gen: number): Promise<{ sequence: number; epoch: number; batch: number; entities: EntityImage[] } | null> {
   const { chunks } = await readChunks(store, gen);
   if (chunks.length === 0) return null;
   const head = packr.unpack(chunks[0]!) as Head;
   const entities = chunks.slice(1).flatMap((chunk) => (packr.unpack(chunk) as PackedEntity[]).map(
     ([kind, id, key, version, schema, image]): EntityImage => ({ kind, id, key, version, schema, image }),
   ));
-  return { sequence: head.j0, entities };
+  return { sequence: head.j0, epoch: head.epoch, batch: head.batch, entities };
 }

@@ -40,6 +40,7 @@ export class PartitionState implements PartitionView {
   now = 0;
   hash = genesisHash;
   epoch = 0;
+  batch = 0;
 
   #catalogue: Catalogue;
 
@@ -139,6 +140,7 @@ export class PartitionState implements PartitionView {
     this.offset = Math.max(this.offset, record.offset);
     this.now = Math.max(this.now, record.now);
     this.epoch = record.epoch;
+    this.batch = record.batch;
     this.hash = record.hash;
   }
 }

@@ -30,6 +30,52 @@ export class MemoryStream {
   }
 }
 
+/**
+ * One connection: appends arrive in the order they were made. When it breaks, whatever has not arrived is lost, and all
+ * that is unacknowledged rejects. It may also stall for seconds with everything still on the wire, as a paused process does.
+ */
+class Pipe {
+  readonly #log: MemoryLog;
+  #generation = 0;
+  #arrivesAt = 0;
+  #waiting = new Set<(error: Error) => void>();
+  constructor(log: MemoryLog) { this.#log = log; }
+
+  append(stream: MemoryStream, bytes: Uint8Array, expected: number | null): Promise<{ sequence: number }> {
+    const { world, faults } = this.#log;
+    const latency = () => 1 + world.chance.below(faults.latencyMsMax);
+    const generation = this.#generation;
+    if (world.chance.of(faults.ackLostPercent / 10)) this.#arrivesAt = world.now + world.chance.below(3_000);
+    this.#arrivesAt = Math.max(this.#arrivesAt, world.now + latency());
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      const settle = (action: () => void) => world.plan(latency(), () => {
+        if (generation !== this.#generation) return;
+        this.#waiting.delete(reject);
+        action();
+      });
+      world.plan(this.#arrivesAt - world.now, () => {
+        if (generation !== this.#generation) return;
+        if (world.chance.of(faults.appendLostPercent)) return this.#break();
+        if (expected !== null && stream.messages.length !== expected) {
+          settle(() => reject(new WrongLastSequence('s', expected, `${stream.messages.length}`)));
+          return;
+        }
+        const sequence = stream.store(bytes);
+        if (world.chance.of(faults.ackLostPercent)) return this.#break();
+        settle(() => resolve({ sequence }));
+      });
+    });
+  }
+
+  #break() {
+    this.#generation += 1;
+    this.#arrivesAt = 0;
+    for (const reject of this.#waiting) reject(new AppendUncertain('s', 'disconnected'));
+    this.#waiting.clear();
+  }
+}
+
 /** All streams of an installation of `partitions`. */
 export class MemoryLog {
   readonly commands: MemoryStream[];
@@ -47,41 +93,23 @@ export class MemoryLog {
 
   #latency() { return 1 + this.world.chance.below(this.faults.latencyMsMax); }
 
-  /** An append as a client sees it. */
-  append(stream: MemoryStream, bytes: Uint8Array, expected: number | null): Promise<{ sequence: number }> {
-    return new Promise((resolve, reject) => {
-      this.world.plan(this.#latency(), () => {
-        if (this.world.chance.of(this.faults.appendLostPercent)) {
-          this.world.plan(200, () => reject(new AppendUncertain('s', 'timeout')));
-          return;
-        }
-        if (expected !== null && stream.messages.length !== expected) {
-          this.world.plan(this.#latency(), () => reject(new WrongLastSequence('s', expected, `${stream.messages.length}`)));
-          return;
-        }
-        const sequence = stream.store(bytes);
-        const lost = this.world.chance.of(this.faults.ackLostPercent);
-        this.world.plan(lost ? 200 : this.#latency(), () => { if (lost) reject(new AppendUncertain('s', 'timeout')); else resolve({ sequence }); });
-      });
-    });
+  /** An append as a client sees it, over a connection of its own. */
+  append(stream: MemoryStream, bytes: Uint8Array): Promise<{ sequence: number }> {
+    return new Pipe(this).append(stream, bytes, null);
   }
 
   /** Ports of one process; `alive` turns false when it is killed, and then nothing of it happens any more. */
   ports(partition: number, alive: () => boolean, onReplies: (at: string, replies: ReplyOut[]) => void): PartitionPorts {
     const commands = this.commands[partition]!;
     const journal = this.journals[partition]!;
+    const pipe = new Pipe(this);
     const never = new Promise<never>(() => {});
     const guard = <T>(promise: Promise<T>): Promise<T> => promise.then(
       (value) => (alive() ? value : never), (error) => (alive() ? Promise.reject(error) : never));
     const entry = (sequence: number): JournalEntry => ({ partition, sequence, record: decodeRecord(journal.messages[sequence - 1]!.bytes) });
     const wait = () => guard(this.world.clock.delay(this.#latency()));
     return {
-      appendRecord: (bytes, expected) => guard(alive() ? this.append(journal, bytes, expected) : never),
-      lastRecord: async () => {
-        await wait();
-        const last = journal.messages.length;
-        return { entry: last === 0 ? null : entry(last), lastSequence: last };
-      },
+      appendRecord: (bytes, expected) => guard(alive() ? pipe.append(journal, bytes, expected) : never),
       journalBounds: async () => { await wait(); return { first: 1, last: journal.messages.length }; },
       readJournal: async (from, to, onEntry) => {
         await wait();
@@ -106,9 +134,9 @@ export class MemoryLog {
         this.world.plan(1, () => { void deliver(); });
         return { stop: async () => { stopped = true; off(); } };
       },
-      appendClock: () => { if (alive()) void this.append(commands, Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] })), null).catch(() => {}); },
+      appendClock: () => { if (alive()) void this.append(commands, Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] }))).catch(() => {}); },
       release: (at, replies) => { if (alive()) onReplies(at, replies); },
-      appendRelay: async (target, bytes) => { await guard(alive() ? this.append(this.commands[target]!, bytes, null) : never); },
+      appendRelay: async (target, bytes) => { await guard(alive() ? this.append(this.commands[target]!, bytes) : never); },
       snapshots: this.#snapshotStore(partition, alive),
       clock: {
         ...this.world.clock,

@@ -37,7 +37,7 @@ const accountMachine = setup({
         tick: { actions: decide<Account, Event<{ slot: number }>>((c, e) => (e.body.slot <= c.slot ? {} : { context: { ...c, slot: e.body.slot } })) },
         explode: { actions: decide<Account, Event>(() => { throw new Error('boom'); }) },
         bloat: { actions: decide<Account, Event<{ bytes: number }>>((c, e) => ({ context: { ...c, padding: 'x'.repeat(e.body.bytes) } })) },
-        spoil: { actions: decide<Account, Event>((c) => ({ context: { ...c, balance: c.balance + 0.5 } })) },
+        spoil: { actions: decide<Account, Event>((c) => ({ context: { ...c, padding: 0.5 as unknown as string } })) },
       },
     },
   },

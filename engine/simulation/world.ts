@@ -45,6 +45,8 @@ export class World {
   /** Runs the plan in order of time until `done` or the horizon; after each task all that follows from it runs first. */
   async run(horizonMs: number, done: () => boolean): Promise<boolean> {
     const end = this.now + horizonMs;
+    // What was started just before may plan its first step only after this turn.
+    await new Promise((resolve) => setImmediate(resolve));
     while (!done()) {
       let next: Planned | undefined;
       this.#planned = this.#planned.filter((planned) => !planned.cancelled);
