@@ -9,7 +9,7 @@ import { internal, stream } from './subjects.ts';
 
 export type TailOptions = Omit<PullerOptions, 'from' | 'filter'>;
 /** A stored message of the command log; `at` = store timestamp, unix ms. */
-export type StoredFrame = Pick<StoredMessage, 'sequence' | 'at' | 'bytes'>;
+export type StoredFrame = Pick<StoredMessage, 'sequence' | 'at' | 'bytes' | 'pending'>;
 /** A journal record with its store timestamp (unix ms) and its bytes, which the hash chain covers. */
 export interface StoredRecord {
   sequence: number;

@@ -63,6 +63,7 @@ test('a reader gets everything from its start sequence in order with store times
   await until(() => seen.length === 210);
   expect(seen.map((m) => m.sequence)).toEqual(range(101, 310));
   expect(seen.map(numberIn)).toEqual(range(101, 310));
+  expect(seen[199]?.pending).toBe(0);
   expect(seen.every((m) => m.at >= before && m.at <= Date.now())).toBe(true);
   await reader.stop();
   expect(await reader.ended).toBeUndefined();

@@ -19,6 +19,8 @@ export interface StoredMessage {
   subject: string;
   at: number;
   bytes: Uint8Array;
+  /** Messages of the stream behind this one when it was sent. */
+  pending: number;
   /** Value of a header, '' when absent. */
   header(name: string): string;
 }
@@ -264,7 +266,7 @@ class Puller implements Reader {
       return;
     }
     this.#credit--;
-    const { sequence, at } = parseAckSubject(address);
+    const { sequence, at, pending } = parseAckSubject(address);
     if (sequence !== this.#next && this.#options.filter === undefined && !this.#bridge(sequence)) return;
     this.#fresh = false;
     this.#next = sequence + 1;
@@ -274,6 +276,7 @@ class Puller implements Reader {
       subject: message.subject,
       at,
       bytes,
+      pending,
       header: (name) => message.headers?.get(name) ?? '',
     });
     this.#queuedBytes += bytes.length;
