@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './scripts/build.mjs';
-import { checkNode, provideDependencies, providePrograms } from './scripts/provide.mjs';
+import { checkNode, provideAll } from './scripts/provide.mjs';
 import { entry, Refusal, root, run } from './scripts/run.mjs';
 
 await entry(async () => {
@@ -14,8 +14,7 @@ await entry(async () => {
   if (!names.includes(name))
     throw new Refusal(`Which bench? npm run bench -- ${names.join(' | ') || '<none is here>'}`);
   checkNode();
-  await provideDependencies();
-  await providePrograms(['nats-server', 'redis-server']);
+  await provideAll(['nats-server', 'redis-server']);
   await build();
   await run(process.execPath, [join(root, `dist/deploy/bench/${name}.js`), ...options]);
 });

@@ -3,13 +3,12 @@
  * signal has one receiver).
  */
 import { build } from './scripts/build.mjs';
-import { checkNode, provideDependencies, providePrograms } from './scripts/provide.mjs';
+import { checkNode, provideAll } from './scripts/provide.mjs';
 import { entry } from './scripts/run.mjs';
 
 await entry(async () => {
   checkNode();
-  await provideDependencies();
-  await providePrograms([
+  await provideAll([
     ...(process.env.GRIDTICK_NATS_URL ? [] : ['nats-server']),
     ...(process.env.GRIDTICK_REDIS_URL ? [] : ['redis-server']),
   ]);

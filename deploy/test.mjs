@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from './scripts/build.mjs';
-import { checkNode, provideDependencies, providePrograms } from './scripts/provide.mjs';
+import { checkNode, provideAll } from './scripts/provide.mjs';
 import { entry, findProgram, Refusal, root, run, say } from './scripts/run.mjs';
 
 const minute = 60_000;
@@ -44,8 +44,7 @@ await entry(async () => {
   const long = process.argv.includes('--long');
   const filters = process.argv.slice(2).filter((argument) => argument !== '--long');
   checkNode();
-  await provideDependencies();
-  await providePrograms(['nats-server', 'redis-server', ...(long ? [] : ['chromium'])]);
+  await provideAll(['nats-server', 'redis-server', ...(long ? [] : ['chromium'])]);
   await build();
 
   const reports = mkdtempSync(join(tmpdir(), 'gridtick-reports-'));

