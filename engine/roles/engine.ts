@@ -1,0 +1,7 @@
+/** Process of the role "engine". */
+import { domain } from '#actors/mod';
+import { historySinks } from '../projections/history_role.ts';
+import { startEngine } from './engine_role.ts';
+import { runRole } from './role_process.ts';
+
+await runRole('engine', (context) => startEngine({ ...context, domain, sinks: historySinks }));

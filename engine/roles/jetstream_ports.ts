@@ -1,0 +1,83 @@
+/** A partition's world in JetStream; see `../partition/ports.ts` for what each port promises. */
+import type { NatsConnection } from '@nats-io/transport-node';
+import {
+  internal, journalBounds, purgeSnapshot, putSnapshotChunk, readJournal, readMessage, stream, tailCommands, tailJournalBatches,
+  type RingPublisher,
+} from '../log/mod.ts';
+import { jsApi } from '../log/api.ts';
+import { systemClock, type PartitionPorts, type SnapshotStore } from '../partition/ports.ts';
+import { encodeFrame, packr, type CommandResult, type JournalEntry, type ReplyBatch } from '../wire.ts';
+
+/** Up to so many records are read one by one, more by a consumer. */
+const singleReadsMax = 16;
+
+export function jetstreamPorts(nc: NatsConnection, publisher: RingPublisher, partition: number): PartitionPorts {
+  const journal = internal.journal(partition);
+  const clockFrame = Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] }));
+  return {
+    appendRecord: (bytes, expectedLastSequence) => publisher.publish(journal, bytes, { expectedLastSequence }),
+    journalBounds: () => journalBounds(nc, partition),
+    readJournal: (from, to, onEntry) => readRange(nc, partition, from, to, onEntry),
+    followCommands: (from, onMessage) => tailCommands(nc, partition, from, onMessage),
+    appendClock: () => {
+      // Lost: the owner asks again.
+      publisher.publish(internal.commands(partition), clockFrame).catch(() => undefined);
+    },
+    release: (at, replies, effects) => {
+      if (replies.length > 0) {
+        const byInbox = new Map<string, ReplyBatch>();
+        for (const { inbox, token, result } of replies) {
+          if (inbox === '') continue;
+          const answer = [token, { ...result, at } as CommandResult] as ReplyBatch[number];
+          const batch = byInbox.get(inbox);
+          if (batch) batch.push(answer);
+          else byInbox.set(inbox, [answer]);
+        }
+        for (const [inbox, batch] of byInbox) nc.publish(inbox, packr.pack(batch));
+      }
+      for (const effect of effects) nc.publish(internal.effects(effect.target), packr.pack(effect));
+    },
+    appendRelay: async (target, bytes) => { await publisher.publish(internal.commands(target), bytes); },
+    snapshots: snapshotStore(nc, publisher, partition),
+    clock: systemClock,
+  };
+}
+
+async function readRange(nc: NatsConnection, partition: number, from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void) {
+  if (to - from < singleReadsMax) {
+    for (let sequence = from; sequence <= to; sequence++) {
+      const stored = await readJournal(nc, partition, sequence);
+      if (stored) onEntry({ partition, sequence, record: stored.record }, stored.bytes.length);
+    }
+    return;
+  }
+  let finished!: () => void;
+  const complete = new Promise<void>((resolve) => { finished = resolve; });
+  const reader = await tailJournalBatches(nc, partition, from, (records) => {
+    for (const { sequence, record, bytes } of records) {
+      if (sequence <= to) onEntry({ partition, sequence, record }, bytes.length);
+      if (sequence >= to) finished();
+    }
+  });
+  const error = await Promise.race([complete, reader.ended]);
+  if (error) throw error;
+  await reader.stop();
+}
+
+export function snapshotStore(nc: NatsConnection, publisher: RingPublisher | null, partition: number): SnapshotStore {
+  const name = stream.snapshots(partition);
+  return {
+    put: (gen, chunk, bytes) => {
+      if (publisher === null) throw new Error('this snapshot store is read-only');
+      return putSnapshotChunk(publisher, partition, gen, chunk, bytes);
+    },
+    generations: async () => {
+      const { state } = await jsApi<{ state: { subjects?: Record<string, number> } }>(nc, `STREAM.INFO.${name}`, {
+        subjects_filter: `s.${partition}.*.0`,
+      });
+      return Object.keys(state.subjects ?? {}).map((subject) => Number(subject.split('.')[2])).sort((a, b) => b - a);
+    },
+    get: async (gen, chunk) => (await readMessage(nc, name, { last_by_subj: internal.snapshot(partition, gen, chunk) }))?.bytes ?? null,
+    remove: async (gen) => { await purgeSnapshot(nc, partition, gen); },
+  };
+}

@@ -1,0 +1,48 @@
+/** Process of the role "gateway": the doors for chargers (OCPP) and people (HTTP, live screens). `--doors ocpp` or `api` opens one. */
+import { randomUUID } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { Redis } from 'ioredis';
+import { openHistory } from '#engine/history/mod';
+import { connectLog, openDoor } from '#engine/log/mod';
+import { openReplica } from '#engine/projections/mod';
+import { runRole } from '#engine/roles/role_process';
+import { gridKinds, startApi } from './api/mod.ts';
+import { identityResolver } from './identities.ts';
+import { startOcpp } from './ocpp/mod.ts';
+
+const { values } = parseArgs({ options: { doors: { type: 'string', default: 'ocpp,api' } } });
+const doors = new Set(values.doors.split(','));
+
+await runRole('gateway', async ({ config, log, onFatal }) => {
+  const gatewayId = `gw-${randomUUID().slice(0, 8)}`;
+  const { partitions, bind } = config;
+  const nats = await connectLog(config.natsUrl, gatewayId);
+  const redis = new Redis(config.redisUrl, { maxRetriesPerRequest: 1, enableReadyCheck: true });
+  redis.on('error', (error: Error) => { log.warn({ err: error.message }, 'redis'); });
+  const door = await openDoor(nats, { name: gatewayId, partitions });
+  const closers: (() => Promise<unknown>)[] = [
+    async () => { redis.disconnect(); }, () => nats.drain(), () => door.close(),
+  ];
+  const ready: Record<string, unknown> = { gateway: gatewayId };
+
+  if (doors.has('api')) {
+    const replica = await openReplica(nats, redis, { partitions, kinds: gridKinds, background: true, onFatal });
+    const history = await openHistory({ url: config.clickhouseUrl, user: config.clickhouseUser, password: config.clickhousePassword });
+    const api = await startApi({ config: { bind, httpPort: config.httpPort }, redis, replica, history, door, nats, log });
+    ready['httpPort'] = api.port;
+    closers.push(() => history.close(), () => replica.close(), () => api.close());
+  }
+  if (doors.has('ocpp')) {
+    const ocpp = await startOcpp({
+      door, nats, gatewayId, bind, port: config.ocppPort, log, resolve: identityResolver(redis, partitions),
+      limits: { stopMs: Math.round(config.stopMs * 0.6) },
+    });
+    ready['ocppPort'] = ocpp.port;
+    closers.push(() => ocpp.close());
+  }
+  return {
+    ready,
+    // Doors first, the connections they use last.
+    async close() { for (const close of closers.reverse()) await close(); },
+  };
+});
