@@ -32,6 +32,8 @@ test('a refusal is words and exit code 1, no stack', () => {
     );
   const wrong = cli(['up'], { GRIDTICK_HTTP_PORT: 'eighty' });
   expect(wrong.status).toBe(1);
-  expect(wrong.stderr.trim()).toBe('GRIDTICK_HTTP_PORT=eighty is not a whole number from 0 to 65535 (TCP port)');
+  expect(wrong.stderr.trim()).toBe(
+    "GRIDTICK_HTTP_PORT must be a whole number from 0 to 65535 (TCP port), not 'eighty'",
+  );
   expect(cli(['verify'], {}).stderr).toContain('set GRIDTICK_NATS_URL');
 });

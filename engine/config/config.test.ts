@@ -36,12 +36,15 @@ test('a named setting is read with its unit and counts as configured', () => {
 });
 
 test.each([
-  [{ GRIDTICK_HTTP_PORT: 'eighty' }, 'GRIDTICK_HTTP_PORT=eighty is not a whole number from 0 to 65535 (TCP port)'],
-  [{ GRIDTICK_HTTP_PORT: '70000' }, 'GRIDTICK_HTTP_PORT=70000 is not a whole number'],
-  [{ GRIDTICK_PARTITIONS: '0' }, 'GRIDTICK_PARTITIONS=0 is not a whole number from 1 to 256'],
-  [{ GRIDTICK_LOG_SCALE: '0' }, 'GRIDTICK_LOG_SCALE=0 is not a number above 0 to 16'],
-  [{ GRIDTICK_SIMULATOR: 'maybe' }, 'GRIDTICK_SIMULATOR=maybe is not true or false'],
-  [{ GRIDTICK_LOG_LEVEL: 'loud' }, 'is not one of trace, debug, info, warn, error'],
+  [
+    { GRIDTICK_HTTP_PORT: 'eighty' },
+    "GRIDTICK_HTTP_PORT must be a whole number from 0 to 65535 (TCP port), not 'eighty'",
+  ],
+  [{ GRIDTICK_HTTP_PORT: '70000' }, 'GRIDTICK_HTTP_PORT must be a whole number'],
+  [{ GRIDTICK_PARTITIONS: '0' }, 'GRIDTICK_PARTITIONS must be a whole number from 1 to 256'],
+  [{ GRIDTICK_LOG_SCALE: '0' }, 'GRIDTICK_LOG_SCALE must be a number above 0 to 16'],
+  [{ GRIDTICK_SIMULATOR: 'maybe' }, "GRIDTICK_SIMULATOR must be true or false, not 'maybe'"],
+  [{ GRIDTICK_LOG_LEVEL: 'loud' }, 'must be one of trace, debug, info, warn, error'],
   [{ GRIDTICK_HTTP_PORT: '9000', GRIDTICK_OCPP_PORT: '9000' }, 'are both 9000: give one of them another port'],
   [{ GRIDTICK_NATS_URL: 'nats://a:b@h:4222', GRIDTICK_NATS_PORT: '4222' }, 'which the URL replaces; unset one'],
   [{ GRIDTICK_NATS_URL: 'http://h' }, 'GRIDTICK_NATS_URL is not a URL that starts with nats://'],
@@ -54,7 +57,10 @@ test.each([
   [{ GRIDTICK_SESSIONS: 'a.csv' }, 'add --day'],
   [{ GRIDTICK_DAY: '2019-05-15' }, '--day belongs to --sessions FILE'],
   [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-02-30' }, '--day 2019-02-30 is not a date of the calendar'],
-  [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-05-15', GRIDTICK_FROM: '25:00' }, 'GRIDTICK_FROM=25:00 is not'],
+  [
+    { GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-05-15', GRIDTICK_FROM: '25:00' },
+    'GRIDTICK_FROM must be a time of day',
+  ],
   [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-05-15', GRIDTICK_ZONE: 'Mars/Base' }, 'not an IANA time zone'],
   [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-05-15', GRIDTICK_DEMO: 'false' }, 'is a demo scenario'],
 ])('%j refuses to start and names the fix', (env, message) => {

@@ -31,7 +31,7 @@ export function loadConfig(env: Environment): Config {
     configured.add(name);
     const value = parse(name, given);
     if (Value.Check(Settings.properties[name], value)) values[name] = value;
-    else problems.push(`${variable(name)}=${shown(name, given)} is not ${expected(name)}`);
+    else problems.push(`${variable(name)} must be ${expected(name)}, not '${shown(name, given)}'`);
   }
   const settings = values as unknown as Settings;
   if (problems.length === 0) problems.push(...contradictions(settings, configured));

@@ -87,6 +87,13 @@ export const Settings = Type.Object(
       unit: 'true or false',
       why: 'Starts the simulated chargers of the demo site (also: --no-simulator).',
     }),
+    seed: Type.Integer({
+      minimum: 0,
+      maximum: 4_294_967_295,
+      default: 1,
+      unit: 'number',
+      why: 'The generated days of the simulated chargers: the same number gives the same days.',
+    }),
     sessions: text({
       default: '',
       unit: 'path of a CSV, plain or gzip',

@@ -60,6 +60,7 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
     logLevel: config.logLevel,
     demo: String(config.demo),
     simulator: String(config.simulator),
+    seed: config.seed,
     ...(config.sessions === ''
       ? {}
       : {
@@ -117,9 +118,7 @@ export const realParts: Parts = {
   },
   seed: (place) => {
     if (!place.config.demo) return [];
-    const { operator, admin } = place.secrets;
-    const env = { ...roleEnvironment(place), GRIDTICK_OPERATOR_PASSWORD: operator, GRIDTICK_ADMIN_PASSWORD: admin };
-    return [roleSpec('seed', distDir(), 'gateway/seed/main.js', env)];
+    return [roleSpec('seed', distDir(), 'gateway/seed/main.js', roleEnvironment(place))];
   },
   fleet: (place) =>
     place.config.demo && place.config.simulator

@@ -10,10 +10,10 @@ import { ConfigError, type Config } from '../config/config.ts';
 import { variable } from '../config/settings.ts';
 import { writeJson } from './files.ts';
 
-/** `demo`, `empty`, or `sessions:<hash of the file>/<day>/<from>/<zone>`. */
+/** `demo`, `demo:<seed>` for another seed than 1, `empty`, or `sessions:<hash of the file>/<day>/<from>/<zone>`. */
 export async function scenarioOf(config: Config): Promise<string> {
   if (!config.demo) return 'empty';
-  if (config.sessions === '') return 'demo';
+  if (config.sessions === '') return config.seed === 1 ? 'demo' : `demo:${config.seed}`;
   const hash = createHash('sha256');
   try {
     await pipeline(createReadStream(config.sessions), hash);
