@@ -18,29 +18,44 @@ const id = 'seed:1';
 export function seedCommands({ site, station, timeline }: Scenario): DoorCommand[] {
   return [
     {
-      id, to: siteAddress(site.id), type: 'site.create',
+      id,
+      to: siteAddress(site.id),
+      type: 'site.create',
       // Simulated chargers bring no password; only from this machine is that allowed.
       body: { name: site.name, timeZone: site.timeZone, capacityW: null, profile0Networks: ['127.0.0.0/8', '::1/128'] },
     },
     {
-      id, to: stationAddress(site.id, station.id), type: 'station.create',
+      id,
+      to: stationAddress(site.id, station.id),
+      type: 'station.create',
       // 1.00 SEK/kWh.
       body: { site: site.id, name: station.name, capacityW: station.capacityW, baseE5SekPerKwh: 100_000 },
     },
     ...timeline.chargers.map((charger) => ({
-      id, to: chargerAddress(site.id, charger), type: 'charger.register',
+      id,
+      to: chargerAddress(site.id, charger),
+      type: 'charger.register',
       body: {
-        site: site.id, station: station.id, ratedW: timeline.ratedW, connectors: 1, securityProfile: 0, passwordHash: '',
+        site: site.id,
+        station: station.id,
+        ratedW: timeline.ratedW,
+        connectors: 1,
+        securityProfile: 0,
+        passwordHash: '',
       },
     })),
     ...timeline.tags.map((tag) => ({
-      id, to: nameAddress('tag', tag), type: 'tag.put',
+      id,
+      to: nameAddress('tag', tag),
+      type: 'tag.put',
       body: { customer: null, group: null, status: 'Accepted', expiresAt: null },
     })),
   ];
 }
 
 export const userCommand = (user: SeedUser, passwordHash: string): DoorCommand => ({
-  id, to: userAddress(user.id), type: 'user.create',
+  id,
+  to: userAddress(user.id),
+  type: 'user.create',
   body: { email: user.email, name: user.name, passwordHash, roles: [...user.roles] },
 });

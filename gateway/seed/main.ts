@@ -12,7 +12,10 @@ import { openSecrets } from '#engine/supervisor/secrets';
 import { loadScenario, scenarioOptions } from '#gateway/simulator/scenario';
 import { sow } from './sowing.ts';
 
-const log = pino({ name: 'seed', level: process.env.GRIDTICK_LOG_LEVEL || 'info' }, pino.destination({ dest: 2, sync: true }));
+const log = pino(
+  { name: 'seed', level: process.env.GRIDTICK_LOG_LEVEL || 'info' },
+  pino.destination({ dest: 2, sync: true }),
+);
 
 async function main(): Promise<void> {
   const config = loadConfig(process.env);
@@ -45,7 +48,11 @@ async function main(): Promise<void> {
 }
 
 // A supervisor that died takes its roles along.
-process.stdin.on('close', () => process.exit(1)).on('error', () => process.exit(1)).resume().unref?.();
+process.stdin
+  .on('close', () => process.exit(1))
+  .on('error', () => process.exit(1))
+  .resume()
+  .unref?.();
 process.on('SIGTERM', () => process.exit(143));
 main().then(
   () => process.exit(0),

@@ -51,13 +51,19 @@ export async function sow(ground: Ground, options: SowingOptions): Promise<{ com
   for (const command of [site, station]) if (command !== undefined) await send(command);
   await Promise.all(others.map(send));
 
-  let created = 0;
+  let sent = 2 + others.length;
+  const met: SeedUser[] = [];
   for (const user of seedUsers) {
     // A hash is different each time: somebody who is there already is left alone, and only checked.
-    if ((await ground.lookup('user', user.id)) !== undefined) continue;
+    if ((await ground.lookup('user', user.id)) !== undefined) {
+      met.push(user);
+      continue;
+    }
     const result = await decided(userCommand(user, await hashPassword(passwords[user.id])));
     if (!result.ok && result.code !== 'already_exists') throw new Error(`user ${user.id}: ${refusalText(result)}`);
-    created += 1;
+    // Only a run that was cut short before can have made the user already; the stored password decides.
+    if (!result.ok) met.push(user);
+    sent += 1;
   }
 
   let waiting = wantedOf(scenario, ground.partitions);
@@ -66,13 +72,16 @@ export async function sow(ground: Ground, options: SowingOptions): Promise<{ com
     waiting = missing.flat();
     if (waiting.length === 0) break;
     if (Date.now() > deadline) {
-      const some = waiting.slice(0, 5).map(({ id }) => id).join(', ');
+      const some = waiting
+        .slice(0, 5)
+        .map(({ id }) => id)
+        .join(', ');
       throw new Error(`not confirmed within ${timeoutMs} ms: ${waiting.length} of them, such as ${some}`);
     }
     await pause();
   }
-  for (const user of seedUsers) await checkPassword(ground, user, passwords[user.id]);
-  return { commands: 2 + others.length + created };
+  for (const user of met) await checkPassword(ground, user, passwords[user.id]);
+  return { commands: sent };
 }
 
 interface Wanted {

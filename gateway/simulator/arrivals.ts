@@ -17,15 +17,38 @@ const hourWeights = [0, 0, 0, 2, 8, 76, 250, 330, 38, 15, 13, 34, 41, 28, 38, 53
 
 /** Energy of a session, Wh: mean 14.7, median 11.7, 95 % below 39.2 kWh. */
 const energyWh = [
-  [0, 500], [50, 3_300], [100, 5_000], [200, 6_150], [300, 7_700], [400, 9_450], [500, 11_700], [600, 13_300],
-  [700, 15_600], [800, 21_300], [900, 31_500], [950, 39_200], [990, 51_500], [1_000, 60_000],
+  [0, 500],
+  [50, 3_300],
+  [100, 5_000],
+  [200, 6_150],
+  [300, 7_700],
+  [400, 9_450],
+  [500, 11_700],
+  [600, 13_300],
+  [700, 15_600],
+  [800, 21_300],
+  [900, 31_500],
+  [950, 39_200],
+  [990, 51_500],
+  [1_000, 60_000],
 ] as const;
 
 /** Time at the plug, minutes, 10 % / 50 % / 90 %, by the hour of arrival from which it holds: early cars stay the day. */
 const stayMinutes = [
-  [0, 300, 480, 620], [5, 375, 585, 677], [6, 320, 566, 652], [7, 288, 559, 635], [8, 183, 484, 609],
-  [9, 142, 362, 540], [10, 111, 369, 490], [11, 157, 314, 431], [12, 156, 272, 371], [13, 121, 223, 341],
-  [14, 100, 176, 308], [15, 81, 140, 242], [16, 60, 112, 219], [17, 60, 135, 330],
+  [0, 300, 480, 620],
+  [5, 375, 585, 677],
+  [6, 320, 566, 652],
+  [7, 288, 559, 635],
+  [8, 183, 484, 609],
+  [9, 142, 362, 540],
+  [10, 111, 369, 490],
+  [11, 157, 314, 431],
+  [12, 156, 272, 371],
+  [13, 121, 223, 341],
+  [14, 100, 176, 308],
+  [15, 81, 140, 242],
+  [16, 60, 112, 219],
+  [17, 60, 135, 330],
 ] as const;
 
 /** Battery sizes, Wh, and the state of charge at which the driver stops, %. */
@@ -56,7 +79,13 @@ interface Occupancy {
 function stayMs(random: Random, hour: number): number {
   const row = stayMinutes.findLast(([from]) => from <= hour) ?? stayMinutes[0];
   const [, low, middle, high] = row;
-  const table = [[0, low / 3], [100, low], [500, middle], [900, high], [1_000, high * 1.2]] as const;
+  const table = [
+    [0, low / 3],
+    [100, low],
+    [500, middle],
+    [900, high],
+    [1_000, high * 1.2],
+  ] as const;
   return random.quantile(table) * minuteMs;
 }
 
@@ -72,7 +101,12 @@ function carOf(random: Random, powerW: number) {
 }
 
 /** One day of arrivals. `busy` is what earlier days left, and is taken further. */
-function dayOf(options: ArrivalOptions, day: number, attempt: number, busy: Occupancy): Omit<PlannedSession, 'index'>[] {
+function dayOf(
+  options: ArrivalOptions,
+  day: number,
+  attempt: number,
+  busy: Occupancy,
+): Omit<PlannedSession, 'index'>[] {
   const { chargers, tags, powerW } = options;
   const random = new Random(`seed ${options.seed}, day ${day}, attempt ${attempt}`);
   const midnight = day * dayMs - startOfDayMs;

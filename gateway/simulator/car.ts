@@ -47,7 +47,12 @@ export const constantCurve = (powerW: number, energyWh: number): ChargeCurve =>
   curveOf([{ powerW, wMs: energyWh * wMsPerWh }]);
 
 /** A car that arrives with `arrivalWh` in a battery of `capacityWh` and takes `energyWh` at most, 100 % at most. */
-export function ccCvCurve(car: { powerW: number; capacityWh: number; arrivalWh: number; energyWh: number }): ChargeCurve {
+export function ccCvCurve(car: {
+  powerW: number;
+  capacityWh: number;
+  arrivalWh: number;
+  energyWh: number;
+}): ChargeCurve {
   const { powerW, capacityWh } = car;
   const fromWh = car.arrivalWh;
   const toWh = Math.min(capacityWh, fromWh + car.energyWh);

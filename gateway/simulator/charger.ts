@@ -374,7 +374,9 @@ export class Charger {
 
   #boot(): void {
     const payload = {
-      chargePointVendor: 'Gridtick', chargePointModel: 'Virtual 16', chargePointSerialNumber: this.identity.slice(0, 25),
+      chargePointVendor: 'Gridtick',
+      chargePointModel: 'Virtual 16',
+      chargePointSerialNumber: this.identity.slice(0, 25),
       firmwareVersion: '1.0.0',
     };
     this.#call('BootNotification', payload, (outcome) => {

@@ -89,13 +89,22 @@ export class Fleet {
       const { wh: registerWh, answeredSamples, answeredMessages, refusedMessages, older, queue } = memory;
       const sessions = memory.sessions.map(({ i: _, ...session }) => session);
       return {
-        charger: identity, registerWh, answeredSamples, answeredMessages, refusedMessages,
-        unanswered: queue.length, sessions, older,
+        charger: identity,
+        registerWh,
+        answeredSamples,
+        answeredMessages,
+        refusedMessages,
+        unanswered: queue.length,
+        sessions,
+        older,
       };
     });
     const sum = (pick: (c: Figures['chargers'][number]) => number) => chargers.reduce((total, c) => total + pick(c), 0);
     return {
-      at: Date.now(), answeredSamples: sum((c) => c.answeredSamples), unanswered: sum((c) => c.unanswered), chargers,
+      at: Date.now(),
+      answeredSamples: sum((c) => c.answeredSamples),
+      unanswered: sum((c) => c.unanswered),
+      chargers,
     };
   }
 

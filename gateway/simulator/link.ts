@@ -111,7 +111,9 @@ export class Link {
     const { url, identity } = this.#options;
     // Light sockets: no compression contexts, thousands of them live in one process.
     const socket = new WebSocket(`${url}/${encodeURIComponent(identity)}`, ['ocpp1.6'], {
-      perMessageDeflate: false, handshakeTimeout: 20_000, maxPayload: 1_048_576,
+      perMessageDeflate: false,
+      handshakeTimeout: 20_000,
+      maxPayload: 1_048_576,
     });
     this.#socket = socket;
     let refusal = '';

@@ -11,7 +11,10 @@ import { loadConfig, reachable } from '#engine/config/config';
 import { Fleet } from './fleet.ts';
 import { loadScenario, scenarioOptions } from './scenario.ts';
 
-const log = pino({ name: 'simulator', level: process.env.GRIDTICK_LOG_LEVEL || 'info' }, pino.destination({ dest: 2, sync: true }));
+const log = pino(
+  { name: 'simulator', level: process.env.GRIDTICK_LOG_LEVEL || 'info' },
+  pino.destination({ dest: 2, sync: true }),
+);
 const say = (line: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 /** Milliseconds from the environment; for tests that cannot wait 10 s for a sample. */
@@ -33,7 +36,10 @@ async function main(): Promise<void> {
   const retryMost = msFrom('GRIDTICK_TEST_RETRY_MOST_MS');
 
   const fleet = await Fleet.open({
-    url, directory, timeline: scenario.timeline, log,
+    url,
+    directory,
+    timeline: scenario.timeline,
+    log,
     ...(sampleEveryMs !== undefined && { sampleEveryMs }),
     ...(retryMost !== undefined && { retryMs: { first: Math.min(500, retryMost), most: retryMost } }),
     onFailure: (error) => {

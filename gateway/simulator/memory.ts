@@ -71,8 +71,17 @@ const sessionsKept = 256;
 export const samplesPerMessage = 2;
 
 export const newMemory = (): ChargerMemory => ({
-  next: 1, cursor: -1, wh: 0, rest: 0, answeredSamples: 0, answeredMessages: 0, refusedMessages: 0,
-  sessions: [], older: { sessions: 0, wh: 0 }, queue: [], lastSampleAt: 0,
+  next: 1,
+  cursor: -1,
+  wh: 0,
+  rest: 0,
+  answeredSamples: 0,
+  answeredMessages: 0,
+  refusedMessages: 0,
+  sessions: [],
+  older: { sessions: 0, wh: 0 },
+  queue: [],
+  lastSampleAt: 0,
 });
 
 /** The session that runs, if any: always the newest one. */
@@ -121,7 +130,14 @@ export function apply(memory: ChargerMemory, fact: Fact): void {
       owe(memory, { n, kind: 'start', i, at, w: 0, wh, reason: '' });
       memory.cursor = i;
       memory.sessions.push({
-        i, tag, startAt: at, startWh: wh, stopAt: null, stopWh: null, transaction: null, settled: false,
+        i,
+        tag,
+        startAt: at,
+        startWh: wh,
+        stopAt: null,
+        stopWh: null,
+        transaction: null,
+        settled: false,
       });
       return;
     }
@@ -178,7 +194,11 @@ export function frameOf(memory: ChargerMemory, message: Message): [action: strin
     return ['StopTransaction', { transactionId, idTag: session.tag, meterStop, timestamp, reason }];
   }
   const value = (measurand: string, unit: string, number: number) => ({
-    value: String(number), context: 'Sample.Periodic', measurand, location: 'Outlet', unit,
+    value: String(number),
+    context: 'Sample.Periodic',
+    measurand,
+    location: 'Outlet',
+    unit,
   });
   const sampledValue = [
     value('Power.Active.Import', 'W', message.w),

@@ -22,17 +22,18 @@ test('a car draws constant power to 80 % and tapers to its end from there', () =
 });
 
 test('energy is the integral of power to the W·ms, and never falls', () => {
-  const curve = ccCvCurve({ powerW: 11_040, capacityWh: 40_000, arrivalWh: 31_000, energyWh: 8_000 });
+  const curve = ccCvCurve({ powerW: 11_040, capacityWh: 40_000, arrivalWh: 31_700, energyWh: 1_300 });
   let integral = 0;
   let before = 0;
   for (let ms = 0; ms < curve.fullAtMs + 1_000; ms += 1) {
     const energy = energyAt(curve, ms);
-    if (energy < before || Math.abs(energy - integral) > 11_040) throw new Error(`at ${ms} ms: ${energy}, not ${integral}`);
+    if (energy < before || Math.abs(energy - integral) > 11_040)
+      throw new Error(`at ${ms} ms: ${energy}, not ${integral}`);
     // Stages end within a ms: what the last ms of a stage draws too much is taken back here.
     before = energy;
     integral = energy + powerAt(curve, ms);
   }
-  expect(before).toBe(8_000 * wMsPerWh);
+  expect(before).toBe(1_300 * wMsPerWh);
 });
 
 test('a recorded car has its whole Wh exactly and draws nothing after', () => {
@@ -52,8 +53,8 @@ test('with seed 1 the station goes from below 80 % to above it within the first 
   expect(sessions.filter((s) => s.startMs < 0 && s.endMs > 0).length).toBeGreaterThanOrEqual(8);
 });
 
-test('every seed of the first hundred shows its tier change', () => {
-  for (let seed = 0; seed < 100; seed += 1) {
+test('every seed of the first thirty shows its tier change', () => {
+  for (let seed = 0; seed < 30; seed += 1) {
     const sessions = sessionsOf(timelineOf(seed), 1);
     expect([seed, loadAt(sessions, 0) <= 110_400, loadAt(sessions, 4 * minute) > 110_400]).toEqual([seed, true, true]);
   }
@@ -66,11 +67,12 @@ test('a seed gives the same days again, another seed others', () => {
 });
 
 test('arrivals, energies and stays are those of the measured workplace, scaled to 20 plugs', () => {
-  const sessions = sessionsOf(timelineOf(1), 400);
+  const sessions = sessionsOf(timelineOf(1), 200);
   const energies = sessions.map(energyWhOf).sort((a, b) => a - b);
   const mean = (values: number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
-  const within = (value: number, wanted: number, share: number) => expect(Math.abs(value / wanted - 1)).toBeLessThan(share);
-  within(sessions.length / 400, (60.8 * 20) / 52, 0.05);
+  const within = (value: number, wanted: number, share: number) =>
+    expect(Math.abs(value / wanted - 1)).toBeLessThan(share);
+  within(sessions.length / 200, (60.8 * 20) / 52, 0.05);
   within(mean(energies), 14_700, 0.05);
   within(energies[energies.length >> 1] ?? 0, 11_700, 0.05);
   within(energies[Math.trunc(energies.length * 0.95)] ?? 0, 39_200, 0.07);
@@ -98,10 +100,16 @@ test('the scenario follows from the settings, and a seed that is none is refused
   expect(scenario({ GRIDTICK_SEED: '7' })).toEqual({ kind: 'demo', seed: 7 });
   const played = { GRIDTICK_SESSIONS: 'f.csv', GRIDTICK_DAY: '2019-05-15', GRIDTICK_FROM: '07:00' };
   expect(scenario(played)).toEqual({
-    kind: 'sessions', file: 'f.csv', day: '2019-05-15', from: '07:00', zone: 'America/Los_Angeles',
+    kind: 'sessions',
+    file: 'f.csv',
+    day: '2019-05-15',
+    from: '07:00',
+    zone: 'America/Los_Angeles',
   });
   expect(() => scenario({ GRIDTICK_SEED: 'x' })).toThrow(/GRIDTICK_SEED must be a whole number/);
   const { timeline, station } = await loadScenario({ kind: 'demo', seed: 1 });
-  expect([timeline.chargers.length, timeline.tags.length, timeline.ratedW, station.capacityW]).toEqual([20, 40, 11_040, 138_000]);
+  expect([timeline.chargers.length, timeline.tags.length, timeline.ratedW, station.capacityW]).toEqual([
+    20, 40, 11_040, 138_000,
+  ]);
   expect([timeline.chargers[0], timeline.chargers[19], timeline.tags[39]]).toEqual(['CP-0001', 'CP-0020', 'DEMO0040']);
 });

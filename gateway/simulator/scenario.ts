@@ -5,8 +5,7 @@ import { readDay } from './sessions_file.ts';
 import type { Timeline } from './timeline.ts';
 
 export type ScenarioOptions =
-  | { kind: 'demo'; seed: number }
-  | { kind: 'sessions'; file: string; day: string; from: string; zone: string };
+  { kind: 'demo'; seed: number } | { kind: 'sessions'; file: string; day: string; from: string; zone: string };
 
 export interface Scenario {
   site: { id: string; name: string; timeZone: string };
@@ -57,8 +56,11 @@ export function scenarioOptions(
 export async function loadScenario(options: ScenarioOptions): Promise<Scenario> {
   if (options.kind === 'demo') {
     const timeline = generatedTimeline({
-      seed: options.seed, chargers: demo.chargers, tags: demo.tags,
-      powerW: demo.chargerW, doubleAboveW: doubleAboveW(demo.station.capacityW),
+      seed: options.seed,
+      chargers: demo.chargers,
+      tags: demo.tags,
+      powerW: demo.chargerW,
+      doubleAboveW: doubleAboveW(demo.station.capacityW),
     });
     return { site: demo.site, station: demo.station, timeline, notes: [] };
   }

@@ -40,7 +40,12 @@ const figures = (sessions: readonly PlannedSession[]) => ({
 test.skipIf(!existsSync(real))('the real 2019-05-15 has the known figures (needs the ACN data file)', async () => {
   const { sessions, timeline, bad, notes } = await readDay({ ...day, file: real });
   expect(figures(sessions)).toEqual({
-    sessions: 76, plugs: 52, energyWh: 1_206_150, before: 30, at0700Bp: 10_492, at0732Bp: 15_908,
+    sessions: 76,
+    plugs: 52,
+    energyWh: 1_206_150,
+    before: 30,
+    at0700Bp: 10_492,
+    at0732Bp: 15_908,
   });
   expect(timeline.tags).toHaveLength(71);
   expect({ bad, notes }).toEqual({ bad: [], notes: [] });
@@ -71,11 +76,19 @@ describe('a generated twin of the real day', () => {
   test.each([
     ['plain', () => fileOf('day.csv', text)],
     ['gzip', () => fileOf('day.csv.gz', gzipSync(text))],
-    ['with CRLF, byte order mark and no end of line', () => fileOf('crlf.csv', `\uFEFF${text.trim().replaceAll('\n', '\r\n')}`)],
+    [
+      'with CRLF, byte order mark and no end of line',
+      () => fileOf('crlf.csv', `\uFEFF${text.trim().replaceAll('\n', '\r\n')}`),
+    ],
   ])('%s: gives the same figures', async (_, make) => {
     const { sessions, fromAt, bad } = await readDay({ ...day, file: make() });
     expect(figures(sessions)).toEqual({
-      sessions: 76, plugs: 52, energyWh: 1_206_150, before: 30, at0700Bp: 10_492, at0732Bp: 15_908,
+      sessions: 76,
+      plugs: 52,
+      energyWh: 1_206_150,
+      before: 30,
+      at0700Bp: 10_492,
+      at0732Bp: 15_908,
     });
     expect(new Date(fromAt).toISOString()).toBe('2019-05-15T14:00:00.000Z');
     expect(bad).toEqual([]);
@@ -83,24 +96,30 @@ describe('a generated twin of the real day', () => {
 });
 
 test('a bad line is told with its number and passed over', async () => {
-  const file = fileOf('bad.csv', [
-    header,
-    lineOf(1, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', '1.5', 'A', 'U1'),
-    'S2,2019-05-15T14:00:00Z',
-    lineOf(3, '2019-05-15 14:00', '2019-05-15T15:00:00Z', '1', 'A', 'U1'),
-    lineOf(4, '2019-05-15T14:00:00Z', '2019-05-15T14:00:00Z', '1', 'A', 'U1'),
-    lineOf(5, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', '-1', 'A', 'U1'),
-    lineOf(6, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', 'NaN', 'A', 'U1'),
-    lineOf(7, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', '1', 'a/b', 'U1'),
-    lineOf(8, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', '1', 'A', ''),
-    '"S9,2019',
-    '',
-    lineOf(9, '2019-05-15T16:00:00Z', '2019-05-15T17:00:00Z', '2', '"A"', 'U1'),
-  ].join('\n'));
+  const file = fileOf(
+    'bad.csv',
+    [
+      header,
+      lineOf(1, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', '1.5', 'A', 'U1'),
+      'S2,2019-05-15T14:00:00Z',
+      lineOf(3, '2019-05-15 14:00', '2019-05-15T15:00:00Z', '1', 'A', 'U1'),
+      lineOf(4, '2019-05-15T14:00:00Z', '2019-05-15T14:00:00Z', '1', 'A', 'U1'),
+      lineOf(5, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', '-1', 'A', 'U1'),
+      lineOf(6, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', 'NaN', 'A', 'U1'),
+      lineOf(7, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', '1', 'a/b', 'U1'),
+      lineOf(8, '2019-05-15T14:00:00Z', '2019-05-15T15:00:00Z', '1', 'A', ''),
+      '"S9,2019',
+      '',
+      lineOf(9, '2019-05-15T16:00:00Z', '2019-05-15T17:00:00Z', '2', '"A"', 'U1'),
+    ].join('\n'),
+  );
   const bad: BadLine[] = [];
   const good = [];
   for await (const session of readSessions(file, (b) => bad.push(b))) good.push(session);
-  expect(good.map((s) => [s.line, s.charger, s.energyWh])).toEqual([[2, 'A', 1_500], [12, 'A', 2_000]]);
+  expect(good.map((s) => [s.line, s.charger, s.energyWh])).toEqual([
+    [2, 'A', 1_500],
+    [12, 'A', 2_000],
+  ]);
   expect(bad).toEqual([
     { line: 3, reason: '2 fields instead of 13' },
     { line: 4, reason: "ConnectionStartDateTime is not an ISO time with offset: '2019-05-15 14:00'" },
@@ -123,20 +142,28 @@ test('a file that cannot be used is refused in words', async () => {
     /has no session on 2019-05-15 in America\/Los_Angeles \(it has sessions from 2019-05-16 to 2019-05-16\)/,
   );
   const packed = gzipSync(Buffer.from(`${text}\n`.repeat(500)));
-  await expect(read(fileOf('torn.csv.gz', packed.subarray(0, packed.length - 12)))).rejects.toThrow(/torn.csv.gz is damaged/);
-  await expect(readDay({ ...day, file: fileOf('zone.csv', text), zone: 'Mars/Base' })).rejects.toThrow(/unknown time zone/);
+  await expect(read(fileOf('torn.csv.gz', packed.subarray(0, packed.length - 12)))).rejects.toThrow(
+    /torn.csv.gz is damaged/,
+  );
+  await expect(readDay({ ...day, file: fileOf('zone.csv', text), zone: 'Mars/Base' })).rejects.toThrow(
+    /unknown time zone/,
+  );
 });
 
 test('a plug serves one car at a time: an overlap is cut and noted', async () => {
-  const file = fileOf('overlap.csv', [
-    header,
-    lineOf(1, '2019-05-15T14:00:00Z', '2019-05-15T18:00:00Z', '13.2', 'A', 'U1'),
-    lineOf(2, '2019-05-15T15:00:00Z', '2019-05-15T16:00:00Z', '6.6', 'A', 'U2'),
-    lineOf(3, '2019-05-15T15:00:00Z', '2019-05-15T16:00:00Z', '6.6', 'A', 'U3'),
-  ].join('\n'));
+  const file = fileOf(
+    'overlap.csv',
+    [
+      header,
+      lineOf(1, '2019-05-15T14:00:00Z', '2019-05-15T18:00:00Z', '13.2', 'A', 'U1'),
+      lineOf(2, '2019-05-15T15:00:00Z', '2019-05-15T16:00:00Z', '6.6', 'A', 'U2'),
+      lineOf(3, '2019-05-15T15:00:00Z', '2019-05-15T16:00:00Z', '6.6', 'A', 'U3'),
+    ].join('\n'),
+  );
   const { sessions, notes, timeline } = await readDay({ ...day, file });
   expect(sessions.map((s) => [s.tag, s.startMs, s.endMs, energyWhOf(s)])).toEqual([
-    ['U1', 0, 3_600_000, 6_600], ['U2', 3_600_000, 7_200_000, 6_600],
+    ['U1', 0, 3_600_000, 6_600],
+    ['U2', 3_600_000, 7_200_000, 6_600],
   ]);
   expect(notes).toEqual([
     'line 3: the session before it on A ends when this one starts',
@@ -147,7 +174,9 @@ test('a plug serves one car at a time: an overlap is cut and noted', async () =>
 });
 
 test('kWh become whole Wh without a float', () => {
-  expect(['6.31', '0.5', '12', '8.0005', '8.00049', '1.005'].map(whOf)).toEqual([6_310, 500, 12_000, 8_001, 8_000, 1_005]);
+  expect(['6.31', '0.5', '12', '8.0005', '8.00049', '1.005'].map(whOf)).toEqual([
+    6_310, 500, 12_000, 8_001, 8_000, 1_005,
+  ]);
   for (const text of ['', '.5', '1e3', '1,5', ' 1', '1.']) expect(() => whOf(text)).toThrow(/not a number of kWh/);
 });
 

@@ -12,7 +12,10 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const open = (compactBytes?: number) =>
-  MemoryStore.open(directory, { ...(compactBytes && { compactBytes }), onFailure: (error) => expect.fail(error.message) });
+  MemoryStore.open(directory, {
+    ...(compactBytes && { compactBytes }),
+    onFailure: (error) => expect.fail(error.message),
+  });
 const c = 'CP-1';
 const at = 1_700_000_000_000;
 
@@ -110,19 +113,44 @@ test('a register that falls, a gap in the numbers, or a sample of no session is 
 test('what is told is made of the memory alone', () => {
   const memory = folded(session);
   expect(memory.queue.map((message) => frameOf(memory, message))).toEqual([
-    ['MeterValues', {
-      connectorId: 1, transactionId: 42,
-      meterValue: [{
-        timestamp: '2023-11-14T22:13:20.002Z',
-        sampledValue: [
-          { value: '6600', context: 'Sample.Periodic', measurand: 'Power.Active.Import', location: 'Outlet', unit: 'W' },
-          { value: '15', context: 'Sample.Periodic', measurand: 'Energy.Active.Import.Register', location: 'Outlet', unit: 'Wh' },
+    [
+      'MeterValues',
+      {
+        connectorId: 1,
+        transactionId: 42,
+        meterValue: [
+          {
+            timestamp: '2023-11-14T22:13:20.002Z',
+            sampledValue: [
+              {
+                value: '6600',
+                context: 'Sample.Periodic',
+                measurand: 'Power.Active.Import',
+                location: 'Outlet',
+                unit: 'W',
+              },
+              {
+                value: '15',
+                context: 'Sample.Periodic',
+                measurand: 'Energy.Active.Import.Register',
+                location: 'Outlet',
+                unit: 'Wh',
+              },
+            ],
+          },
         ],
-      }],
-    }],
-    ['StopTransaction', {
-      transactionId: 42, idTag: 'T', meterStop: 20, timestamp: '2023-11-14T22:13:20.003Z', reason: 'EVDisconnected',
-    }],
+      },
+    ],
+    [
+      'StopTransaction',
+      {
+        transactionId: 42,
+        idTag: 'T',
+        meterStop: 20,
+        timestamp: '2023-11-14T22:13:20.003Z',
+        reason: 'EVDisconnected',
+      },
+    ],
   ]);
 });
 

@@ -3,7 +3,18 @@
  * `journal.<generation>.ndjson` with the facts since. Facts are written in groups, one fdatasync each; a torn last line
  * was never durable and is cut off.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { apply, newMemory, type ChargerMemory, type Fact } from './memory.ts';

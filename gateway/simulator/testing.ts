@@ -1,5 +1,5 @@
 /** A tiny OCPP 1.6 system for tests: a real WebSocket server that keeps every call and answers as the test says. */
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
 
@@ -20,7 +20,10 @@ export class TestSystem {
   readonly calls: Call[] = [];
   readonly upgrades: { identity: string; at: number }[] = [];
   readonly #server: Server;
-  readonly #sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => (offered.has('ocpp1.6') ? 'ocpp1.6' : false) });
+  readonly #sockets = new WebSocketServer({
+    noServer: true,
+    handleProtocols: (offered) => (offered.has('ocpp1.6') ? 'ocpp1.6' : false),
+  });
   readonly #connections = new Map<string, number>();
   readonly #newest = new Map<string, WebSocket>();
   readonly #transactions = new Map<string, number>();
@@ -37,11 +40,13 @@ export class TestSystem {
       this.upgrades.push({ identity, at: Date.now() });
       if (this.refuse !== undefined) {
         const { status, retryAfterS } = this.refuse;
-        socket.end(`HTTP/1.1 ${status} No\r\nRetry-After: ${retryAfterS}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+        socket.end(
+          `HTTP/1.1 ${status} No\r\nRetry-After: ${retryAfterS}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+        );
         this.#changed();
         return;
       }
-      this.#sockets.handleUpgrade(request as IncomingMessage, socket, head, (ws) => this.#accept(ws, identity));
+      this.#sockets.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, identity));
     });
   }
 
@@ -76,11 +81,14 @@ export class TestSystem {
   }
 
   /** Resolves as soon as the test holds; looked at whenever something arrives. */
-  async until(test: () => boolean, what: string, timeoutMs = 20_000): Promise<void> {
+  async until(test: () => boolean, what: string, timeoutMs = 30_000): Promise<void> {
     if (test()) return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`not within ${timeoutMs} ms: ${what}; got ${this.trace()}`)), timeoutMs);
+      timer = setTimeout(
+        () => reject(new Error(`not within ${timeoutMs} ms: ${what}; got ${this.trace()}`)),
+        timeoutMs,
+      );
     });
     const met = new Promise<void>((resolve) => this.#waiting.push({ test, resolve }));
     await Promise.race([met, late]).finally(() => clearTimeout(timer));
@@ -88,7 +96,9 @@ export class TestSystem {
 
   /** Actions in order, statuses by name. */
   trace(): string {
-    return this.calls.map(({ action, payload }) => (action === 'StatusNotification' ? String(payload.status) : action)).join(' ');
+    return this.calls
+      .map(({ action, payload }) => (action === 'StatusNotification' ? String(payload.status) : action))
+      .join(' ');
   }
 
   of(action: string): Call[] {
@@ -117,7 +127,8 @@ export class TestSystem {
       this.calls.push(call);
       const reaction = this.react(call) ?? this.#ordinary(call);
       if (reaction === 'cut') socket.terminate();
-      else if (reaction !== 'silence' && 'error' in reaction) socket.send(JSON.stringify([4, id, reaction.error, '', {}]));
+      else if (reaction !== 'silence' && 'error' in reaction)
+        socket.send(JSON.stringify([4, id, reaction.error, '', {}]));
       else if (reaction !== 'silence') socket.send(JSON.stringify([3, id, reaction]));
       this.#changed();
     });

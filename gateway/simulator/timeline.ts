@@ -32,8 +32,7 @@ export const loadAt = (sessions: Iterable<PlannedSession>, ms: number): number =
 };
 
 /** What a session takes until it is unplugged, whole Wh. */
-export const energyWhOf = (s: PlannedSession): number =>
-  Math.trunc(energyAt(s.curve, s.endMs - s.startMs) / 3_600_000);
+export const energyWhOf = (s: PlannedSession): number => Math.trunc(energyAt(s.curve, s.endMs - s.startMs) / 3_600_000);
 
 /** A plan whose sessions are all known. */
 export function finiteTimeline(

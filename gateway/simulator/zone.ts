@@ -7,8 +7,14 @@ function formatOf(zone: string): Intl.DateTimeFormat {
   if (format === undefined) {
     try {
       format = new Intl.DateTimeFormat('en-CA', {
-        timeZone: zone, hourCycle: 'h23',
-        year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
+        timeZone: zone,
+        hourCycle: 'h23',
+        year: 'numeric',
+        month: '2-digit',
+        day: '2-digit',
+        hour: '2-digit',
+        minute: '2-digit',
+        second: '2-digit',
       });
     } catch {
       throw new Error(`unknown time zone: '${zone}' (write it like America/Los_Angeles)`);
@@ -20,7 +26,11 @@ function formatOf(zone: string): Intl.DateTimeFormat {
 
 /** What the wall clock of the zone shows at `at`, read as if it were UTC, ms. */
 function wallMs(at: number, zone: string): number {
-  const part = Object.fromEntries(formatOf(zone).formatToParts(at).map((p) => [p.type, Number(p.value)]));
+  const part = Object.fromEntries(
+    formatOf(zone)
+      .formatToParts(at)
+      .map((p) => [p.type, Number(p.value)]),
+  );
   return Date.UTC(part.year ?? 0, (part.month ?? 1) - 1, part.day, part.hour, part.minute, part.second);
 }
 
