@@ -51,7 +51,10 @@ function memoryStore(fails: () => boolean = () => false) {
 const rowsOf: ClickhouseSinkOptions['rowsOf'] = (event, { partition, sequence, index }) => {
   if (event.kind === 'charger') throw new Error('no such row');
   if (event.kind !== 'meter') return undefined;
-  return { table: 'meter_values', rows: event.payload.samples.map((_, s) => ({ id: `${partition}:${sequence}:${index}:${s}` })) };
+  return {
+    table: 'meter_values',
+    rows: event.payload.samples.map((_, s) => ({ id: `${partition}:${sequence}:${index}:${s}` })),
+  };
 };
 
 async function fresh() {
@@ -61,8 +64,11 @@ async function fresh() {
   const writers = [journalWriter(nc, 0), journalWriter(nc, 1)] as const;
   const expected: string[] = [];
   const write = async (partition: 0 | 1, meters: number) => {
-    const { sequence } = await writers[partition].append({ events: Array.from({ length: meters }, (_, i) => meterEvent(`c${i}`, i)) });
-    for (let i = 0; i < meters; i++) expected.push(`${partition}:${sequence}:${i}:0`, `${partition}:${sequence}:${i}:1`);
+    const { sequence } = await writers[partition].append({
+      events: Array.from({ length: meters }, (_, i) => meterEvent(`c${i}`, i)),
+    });
+    for (let i = 0; i < meters; i++)
+      expected.push(`${partition}:${sequence}:${i}:0`, `${partition}:${sequence}:${i}:1`);
   };
   const fatal: Error[] = [];
   const start = (store: SinkStore, options: Partial<ClickhouseSinkOptions> = {}) =>
@@ -81,7 +87,10 @@ test('rows of all partitions go in one insert after half a second, and their pos
   expect(inserts).toHaveLength(1);
   expect(ids().sort()).toEqual(['0:1:0:0', '0:1:0:1', '1:1:0:0', '1:1:0:1']);
   await until('positions', () => positions.size === 2);
-  expect(sink.positions().sort()).toEqual([[0, 1], [1, 1]]);
+  expect(sink.positions().sort()).toEqual([
+    [0, 1],
+    [1, 1],
+  ]);
   await sink.close();
 });
 

@@ -19,7 +19,10 @@ export interface SinkStore {
 }
 
 export interface ClickhouseSinkOptions {
-  rowsOf(event: PublicEvent, place: { partition: number; sequence: number; index: number }): { table: string; rows: readonly Row[] } | undefined;
+  rowsOf(
+    event: PublicEvent,
+    place: { partition: number; sequence: number; index: number },
+  ): { table: string; rows: readonly Row[] } | undefined;
   onFatal(error: Error): void;
   onTrouble?(detail: { error: string; waitMs: number; rows: number }): void;
   /** An event that `rowsOf` throws on: it stays in the journal and out of the history, the others go on. */
@@ -75,7 +78,11 @@ function estimateBytes(row: Row): number {
 }
 
 /** Starts at the stored positions. Throws {@link ProjectionStopped} when the journal is older than they are. */
-export async function startClickhouseSink(store: SinkStore, journal: JournalReader, options: ClickhouseSinkOptions): Promise<ClickhouseSink> {
+export async function startClickhouseSink(
+  store: SinkStore,
+  journal: JournalReader,
+  options: ClickhouseSinkOptions,
+): Promise<ClickhouseSink> {
   const { rowsMax = 10_000, bytesMax = 8 * 1024 * 1024, lingerMs = 500, idlePositionsMs = 5_000 } = options;
   const written = new Map(await store.readPositions());
   const tails = new JournalTails();
@@ -116,7 +123,8 @@ export async function startClickhouseSink(store: SinkStore, journal: JournalRead
       .catch(() => undefined)
       .then(() => {
         inserting = null;
-        if (gathering.rows > 0) isFull() ? flush() : schedule(lingerMs);
+        if (isFull()) flush();
+        else if (gathering.rows > 0) schedule(lingerMs);
         else if (gathering.positions.size > 0) schedule(idlePositionsMs);
       });
   };
@@ -179,4 +187,3 @@ export async function startClickhouseSink(store: SinkStore, journal: JournalRead
     },
   };
 }
-

@@ -5,11 +5,17 @@ import type { EntityImage } from '../wire.ts';
 import { ProjectionStopped } from './journal.ts';
 
 /** What is needed of an actor or record to read its post-images. */
-export interface EntityDefinition { kind: string; version: number; context: TObject }
+export interface EntityDefinition {
+  kind: string;
+  version: number;
+  context: TObject;
+}
 export type Definitions = ReadonlyMap<string, EntityDefinition>;
 
-export const definitionsOf = (domain: { actors: readonly EntityDefinition[]; records: readonly EntityDefinition[] }): Definitions =>
-  new Map([...domain.actors, ...domain.records].map((d) => [d.kind, d]));
+export const definitionsOf = (domain: {
+  actors: readonly EntityDefinition[];
+  records: readonly EntityDefinition[];
+}): Definitions => new Map([...domain.actors, ...domain.records].map((d) => [d.kind, d]));
 
 /** The last committed state of an entity and the journal position that made it. */
 export interface ReplicaEntity<Context = Record<string, unknown>> {
@@ -32,10 +38,18 @@ export const projectedId = (image: { id: string; key?: string }): string =>
   image.key?.startsWith('@') && image.key !== image.id ? `${image.id}${image.key}` : image.id;
 
 /** Decodes a post-image; `image` must not be null. Throws {@link ProjectionStopped} on a kind or schema it does not know. */
-export function decodeEntity(definitions: Definitions, e: EntityImage, partition: number, sequence: number): ReplicaEntity {
+export function decodeEntity(
+  definitions: Definitions,
+  e: EntityImage,
+  partition: number,
+  sequence: number,
+): ReplicaEntity {
   const definition = definitions.get(e.kind);
   if (!definition) {
-    throw new ProjectionStopped('unknown_entity_kind', `${e.kind}/${e.id} at ${partition}:${sequence}: this build knows no kind '${e.kind}'`);
+    throw new ProjectionStopped(
+      'unknown_entity_kind',
+      `${e.kind}/${e.id} at ${partition}:${sequence}: this build knows no kind '${e.kind}'`,
+    );
   }
   if (e.schema > definition.version) {
     throw new ProjectionStopped(
@@ -44,7 +58,15 @@ export function decodeEntity(definitions: Definitions, e: EntityImage, partition
     );
   }
   const { value, context } = decodeImage(definition, e.image as unknown[]);
-  return { kind: e.kind, id: projectedId(e), value, context: context as Record<string, unknown>, partition, sequence, key: e.key ?? e.id };
+  return {
+    kind: e.kind,
+    id: projectedId(e),
+    value,
+    context: context as Record<string, unknown>,
+    partition,
+    sequence,
+    key: e.key ?? e.id,
+  };
 }
 
 export const redisKey = {
@@ -57,14 +79,24 @@ export const redisKey = {
 };
 
 /** `k` is absent when the key equals the id. */
-interface StoredEntity { p: number; s: number; k?: string; value: string | null; context: Record<string, unknown> }
+interface StoredEntity {
+  p: number;
+  s: number;
+  k?: string;
+  value: string | null;
+  context: Record<string, unknown>;
+}
 
 export function toStored(e: ReplicaEntity): string {
   const stored: StoredEntity = { p: e.partition, s: e.sequence, value: e.value, context: e.context };
   return JSON.stringify(e.key === e.id ? stored : { ...stored, k: e.key });
 }
 
-export function fromStored<Context = Record<string, unknown>>(kind: string, id: string, text: string): ReplicaEntity<Context> {
+export function fromStored<Context = Record<string, unknown>>(
+  kind: string,
+  id: string,
+  text: string,
+): ReplicaEntity<Context> {
   const { p, s, k, value, context } = JSON.parse(text) as StoredEntity;
   return { kind, id, value, context: context as Context, partition: p, sequence: s, key: k ?? id };
 }

@@ -12,7 +12,15 @@ import { anyPositions, connectLog, provision, pull, bounds } from '../log/mod.ts
 import { startTestNats, type TestNats } from '../log/testing.ts';
 import { packr, type EntityImage } from '../wire.ts';
 import { lookup, openReplica, projectionReady, type SinkPositions } from './mod.ts';
-import { journalWriter, meterEvent, priceEvent, seededRandom, startTestRedis, until, type TestRedis } from './testing.ts';
+import {
+  journalWriter,
+  meterEvent,
+  priceEvent,
+  seededRandom,
+  startTestRedis,
+  until,
+  type TestRedis,
+} from './testing.ts';
 
 const partitions = 4;
 let nats: TestNats;
@@ -36,8 +44,13 @@ const main = fileURLToPath(new URL('./main.ts', import.meta.url));
 async function startRole(): Promise<{ child: ChildProcess; log: () => string }> {
   const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', main], {
     env: {
-      ...process.env, GRIDTICK_NATS_URL: nats.url, GRIDTICK_REDIS_URL: redisServer.url, GRIDTICK_CLICKHOUSE_URL: clickhouse.url,
-      GRIDTICK_CLICKHOUSE_USER: clickhouse.user, GRIDTICK_CLICKHOUSE_PASSWORD: clickhouse.password, GRIDTICK_PARTITIONS: String(partitions),
+      ...process.env,
+      GRIDTICK_NATS_URL: nats.url,
+      GRIDTICK_REDIS_URL: redisServer.url,
+      GRIDTICK_CLICKHOUSE_URL: clickhouse.url,
+      GRIDTICK_CLICKHOUSE_USER: clickhouse.user,
+      GRIDTICK_CLICKHOUSE_PASSWORD: clickhouse.password,
+      GRIDTICK_PARTITIONS: String(partitions),
     },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
@@ -54,10 +67,27 @@ const stationDefinition = domain.actors.find((a) => a.kind === 'station');
 if (!stationDefinition) throw new Error('the domain has no stations');
 const station = (id: string, version: number, priceE5SekPerKwh: number): EntityImage => {
   const state: StationState = {
-    site: 'demo', name: id, capacityW: 138_000, baseE5SekPerKwh: 100_000, createdAt: 1, slot: version, producedAt: version * 12_000,
-    loadW: 110_400, utilisationBp: 8_000, priceE5SekPerKwh, importOpen: true, stale: false,
+    site: 'demo',
+    name: id,
+    capacityW: 138_000,
+    baseE5SekPerKwh: 100_000,
+    createdAt: 1,
+    slot: version,
+    producedAt: version * 12_000,
+    loadW: 110_400,
+    utilisationBp: 8_000,
+    priceE5SekPerKwh,
+    importOpen: true,
+    stale: false,
   };
-  return { kind: 'station', id, version, schema: stationDefinition.version, key: 'demo', image: encodeImage(stationDefinition, 'normal', state) };
+  return {
+    kind: 'station',
+    id,
+    version,
+    schema: stationDefinition.version,
+    key: 'demo',
+    image: encodeImage(stationDefinition, 'normal', state),
+  };
 };
 
 test('a history killed at random again and again: each row, public event and state is there once, and the newest', async () => {
@@ -75,7 +105,10 @@ test('a history killed at random again and again: each row, public event and sta
         writers.map(async (w, p) => {
           versions[p] = (versions[p] as number) + 1;
           const meters = Array.from({ length: 8 }, (_, i) => meterEvent(`c${p}-${i}`, now + slot));
-          const { sequence } = await w.append({ entities: [station(`s${p}`, versions[p] as number, slot)], events: [priceEvent(`s${p}`, slot), ...meters] });
+          const { sequence } = await w.append({
+            entities: [station(`s${p}`, versions[p], slot)],
+            events: [priceEvent(`s${p}`, slot), ...meters],
+          });
           last[p] = sequence;
           expected.prices += 1;
           expected.meters += meters.length;
@@ -98,30 +131,51 @@ test('a history killed at random again and again: each row, public event and sta
 
   const history = await openHistory({ url: clickhouse.url, user: clickhouse.user, password: clickhouse.password });
   const newest = new Map(last.entries());
-  await until(`seed ${seed}: history has all`, async () => {
-    const positions = await history.readPositions();
-    return [...newest].every(([p, sequence]) => positions.get(p) === sequence);
-  }, 40_000);
+  await until(
+    `seed ${seed}: history has all`,
+    async () => {
+      const positions = await history.readPositions();
+      return [...newest].every(([p, sequence]) => positions.get(p) === sequence);
+    },
+    40_000,
+  );
   const count = async (view: string) => {
     const query = `SELECT count() AS rows, countDistinct(partition, sequence, \`index\`) AS places FROM gridtick.${view}`;
-    const [row] = await (await history.client.query({ query, format: 'JSONEachRow' })).json<{ rows: string; places: string }>();
+    const [row] = await (
+      await history.client.query({ query, format: 'JSONEachRow' })
+    ).json<{ rows: string; places: string }>();
     return [Number(row?.rows), Number(row?.places)];
   };
   expect(await count('prices'), `seed ${seed}`).toEqual([expected.prices, expected.prices]);
   expect(await count('meter_values'), `seed ${seed}`).toEqual([expected.meters * 2, expected.meters * 2]);
 
   const redis = redisServer.client();
-  await until('Redis has all', async () => (await redis.mget([...newest.keys()].map((p) => `projected:${p}`))).join() === last.join());
+  await until(
+    'Redis has all',
+    async () => (await redis.mget([...newest.keys()].map((p) => `projected:${p}`))).join() === last.join(),
+  );
   expect(await projectionReady(redis, partitions)).toBe(true);
   const replica = await openReplica(nc, redis, { partitions, kinds: ['station'] });
   for (let p = 0; p < partitions; p++) {
     expect(replica.get('station', `s${p}`)).toEqual(await lookup(redis, 'station', `s${p}`));
-    expect(replica.get<StationState>('station', `s${p}`)).toMatchObject({ key: 'demo', context: { slot: versions[p] }, sequence: last[p] });
+    expect(replica.get<StationState>('station', `s${p}`)).toMatchObject({
+      key: 'demo',
+      context: { slot: versions[p] },
+      sequence: last[p],
+    });
   }
   await replica.close();
 
-  await until('all published', async () => (await publicEvents('METER')).length >= expected.meters && (await publicEvents('PRICE')).length >= expected.prices);
-  for (const [name, total] of [['METER', expected.meters], ['PRICE', expected.prices]] as const) {
+  await until(
+    'all published',
+    async () =>
+      (await publicEvents('METER')).length >= expected.meters &&
+      (await publicEvents('PRICE')).length >= expected.prices,
+  );
+  for (const [name, total] of [
+    ['METER', expected.meters],
+    ['PRICE', expected.prices],
+  ] as const) {
     const stored = await publicEvents(name);
     expect([stored.length, new Set(stored).size], `seed ${seed}: ${name}`).toEqual([total, total]);
   }

@@ -20,19 +20,25 @@ import { sharedJournal } from './shared_journal.ts';
 export const historySinks = ['clickhouse', 'redis', 'publisher'] as const;
 export type HistorySink = (typeof historySinks)[number];
 
-export type HistoryConfig = Pick<Config, 'natsUrl' | 'redisUrl' | 'clickhouseUrl' | 'clickhouseUser' | 'clickhousePassword' | 'partitions'>;
+export type HistoryConfig = Pick<
+  Config,
+  'natsUrl' | 'redisUrl' | 'clickhouseUrl' | 'clickhouseUser' | 'clickhousePassword' | 'partitions'
+>;
 
 export interface HistoryOptions {
   log?: Logger;
   loadSnapshot?: LoadSnapshot;
   /** Told once when a projection must not go on; the process should end with an error. */
-  onFatal(error: Error): void;
+  onFatal: (error: Error) => void;
 }
 
 const lagEveryMs = 10_000;
 
 /** Starts all three; resolves when they follow. Throws when one cannot start, everything opened is closed again. */
-export async function runHistory(config: HistoryConfig, { log = pino({ level: 'silent' }), loadSnapshot, onFatal }: HistoryOptions): Promise<{ close(): Promise<void> }> {
+export async function runHistory(
+  config: HistoryConfig,
+  { log = pino({ level: 'silent' }), loadSnapshot, onFatal }: HistoryOptions,
+): Promise<{ close(): Promise<void> }> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
@@ -44,7 +50,11 @@ export async function runHistory(config: HistoryConfig, { log = pino({ level: 's
     const redis = new Redis(config.redisUrl, { maxRetriesPerRequest: null, connectionName: 'history' });
     redis.on('error', (error: Error) => log.warn({ error: error.message }, 'redis connection'));
     closers.push(() => redis.disconnect());
-    const history = await openHistory({ url: config.clickhouseUrl, user: config.clickhouseUser, password: config.clickhousePassword });
+    const history = await openHistory({
+      url: config.clickhouseUrl,
+      user: config.clickhouseUser,
+      password: config.clickhousePassword,
+    });
     closers.push(() => history.close());
     const journal = sharedJournal(natsJournal(nc, config.partitions));
 
@@ -97,7 +107,11 @@ export async function runHistory(config: HistoryConfig, { log = pino({ level: 's
 }
 
 /** Journal records that each sink has yet to write durably; above 1,000 it is a warning. */
-async function logLag(journal: JournalReader, positions: Record<HistorySink, () => [number, number][]>, log: Logger): Promise<void> {
+async function logLag(
+  journal: JournalReader,
+  positions: Record<HistorySink, () => [number, number][]>,
+  log: Logger,
+): Promise<void> {
   try {
     const lasts = await Promise.all(partitionList(journal.partitions).map(async (p) => (await journal.bounds(p)).last));
     const behind = historySinks.map((id) => {

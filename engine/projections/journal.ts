@@ -54,7 +54,10 @@ export function validRecords(inner: JournalReader): JournalReader {
   };
 }
 
-function filterBehind(before: readonly Pick<CommitRecord, 'epoch' | 'batch'>[], { sequence, record: { epoch, batch } }: JournalEntry): RecordFilter {
+function filterBehind(
+  before: readonly Pick<CommitRecord, 'epoch' | 'batch'>[],
+  { sequence, record: { epoch, batch } }: JournalEntry,
+): RecordFilter {
   if (before.length > 0) {
     const filter = RecordFilter.forWindow(before);
     for (const record of before) filter.accepts(record);
@@ -66,8 +69,16 @@ function filterBehind(before: readonly Pick<CommitRecord, 'epoch' | 'batch'>[], 
 }
 
 const voided = (record: CommitRecord): CommitRecord => ({
-  ...record, writers: {}, relayAcked: {}, entities: [], timers: { set: [], del: [], fired: [] },
-  relays: [], effects: [], events: [], replies: [], snapshot: null,
+  ...record,
+  writers: {},
+  relayAcked: {},
+  entities: [],
+  timers: { set: [], del: [], fired: [] },
+  relays: [],
+  effects: [],
+  events: [],
+  replies: [],
+  snapshot: null,
 });
 
 /** A projection that must not go on; its process ends with this message and is started again. */
@@ -80,14 +91,20 @@ export class ProjectionStopped extends Error {
   }
 }
 
-type StopCode = 'journal_went_back' | 'journal_purged' | 'other_writer' | 'stream_went_back' | 'unknown_entity_kind' | 'newer_schema';
+type StopCode =
+  'journal_went_back' | 'journal_purged' | 'other_writer' | 'stream_went_back' | 'unknown_entity_kind' | 'newer_schema';
 
 /**
  * Where a projection that stands at `position` (null = it holds nothing yet) goes on.
  * `missing` = records between its position and the first stored one have been purged.
  * Throws {@link ProjectionStopped} when the journal ends before the position: it was reset or restored.
  */
-export function nextSequence(name: string, partition: number, position: number | null, bounds: { first: number; last: number }) {
+export function nextSequence(
+  name: string,
+  partition: number,
+  position: number | null,
+  bounds: { first: number; last: number },
+) {
   const next = (position ?? 0) + 1;
   if (position !== null && bounds.last < position) {
     throw new ProjectionStopped(
@@ -98,7 +115,10 @@ export function nextSequence(name: string, partition: number, position: number |
   }
   const first = Math.max(bounds.first, 1);
   const purged = () =>
-    new ProjectionStopped('journal_purged', `journal J_${partition} begins at ${first}, but ${name} needs ${next}: records were purged unseen`);
+    new ProjectionStopped(
+      'journal_purged',
+      `journal J_${partition} begins at ${first}, but ${name} needs ${next}: records were purged unseen`,
+    );
   return { next, missing: first > next, first, purged };
 }
 
@@ -114,7 +134,12 @@ export class JournalTails {
   #stopped = false;
   #failed = false;
 
-  async start(journal: JournalReader, from: ReadonlyMap<number, number>, onEntry: OnEntry, onFatal: (error: Error) => void): Promise<void> {
+  async start(
+    journal: JournalReader,
+    from: ReadonlyMap<number, number>,
+    onEntry: OnEntry,
+    onFatal: (error: Error) => void,
+  ): Promise<void> {
     await Promise.all(
       [...from].map(async ([partition, sequence]) => {
         const tail = await journal.tail(partition, sequence, (entry) => (this.#stopped ? undefined : onEntry(entry)));

@@ -7,7 +7,10 @@ import { runHistory } from './history_role.ts';
 /** The supervisor ends what has not ended by itself 8 s after SIGTERM. */
 const stopMsMax = 7_000;
 
-const log = pino({ base: { role: 'history' }, level: process.env['GRIDTICK_LOG_LEVEL'] || 'info' }, pino.destination({ dest: 2, sync: true }));
+const log = pino(
+  { base: { role: 'history' }, level: process.env['GRIDTICK_LOG_LEVEL'] || 'info' },
+  pino.destination({ dest: 2, sync: true }),
+);
 let role: { close(): Promise<void> } | undefined;
 let ending = false;
 

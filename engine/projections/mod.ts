@@ -20,7 +20,11 @@ export type { SinkPositions } from './positions_feed.ts';
 export const openReplica = (
   nc: NatsConnection,
   redis: Redis,
-  { partitions, definitions = definitionsOf(domain), ...options }: Omit<ReplicaOptions, 'definitions'> & { partitions: number; definitions?: ReplicaOptions['definitions'] },
+  {
+    partitions,
+    definitions = definitionsOf(domain),
+    ...options
+  }: Omit<ReplicaOptions, 'definitions'> & { partitions: number; definitions?: ReplicaOptions['definitions'] },
 ): Promise<Replica> => followReplica(redis, natsJournal(nc, partitions), { ...options, definitions });
 
 /** Role "history": ClickHouse sink, Redis projection and the one publisher. Loaded on call, so that doors carry none of it. */

@@ -5,10 +5,18 @@ import { packr } from '../wire.ts';
 
 const everyMs = 5_000;
 
-export interface SinkPositions { sink: string; positions: [partition: number, sequence: number][] }
+export interface SinkPositions {
+  sink: string;
+  positions: [partition: number, sequence: number][];
+}
 
 /** Publishes `positions()` at once and every 5 s; a lost message is made good by the next. */
-export function announcePositions(nc: NatsConnection, sink: string, positions: () => Iterable<[number, number]>, periodMs = everyMs) {
+export function announcePositions(
+  nc: NatsConnection,
+  sink: string,
+  positions: () => Iterable<[number, number]>,
+  periodMs = everyMs,
+) {
   const announce = () => {
     if (nc.isClosed()) return;
     const message: SinkPositions = { sink, positions: [...positions()] };

@@ -11,6 +11,8 @@
  * L3 Before its first event, and whenever it met messages it did not write, a lane burns `window` sequences with marks of
  *    its own, without a break. After that no append of an older publisher, or an older one of its own, can fit.
  * L4 A lane that meets a mark of another publisher after its own was superseded: it stops and appends nothing more.
+ * L5 What was in flight when an append failed may still be under way. It is sent again with the very numbers it had, so
+ *    that only one of the two can be stored; when the numbers have moved, the lane burns (L3) first.
  */
 import { publicSchemas, type PublicEvent } from '#actors/schema/events';
 import { internal } from '../log/subjects.ts';
@@ -31,8 +33,8 @@ export interface LaneOptions {
   append: Append;
   /** This publisher's incarnation. */
   publisher: string;
-  onFatal(error: Error): void;
-  onTrouble?(detail: { stream: string; error: string; waitMs: number }): void;
+  onFatal: (error: Error) => void;
+  onTrouble?: (detail: { stream: string; error: string; waitMs: number }) => void;
   /** Appends in flight, and sequences burned at a takeover. @default 128 */
   window?: number;
   /** A mark at the latest after so many messages. @default 1000 */
@@ -41,9 +43,16 @@ export interface LaneOptions {
   markEveryMs?: number;
 }
 
-interface Message { at: string; subject: string; payload: Uint8Array }
+interface Message {
+  at: string;
+  subject: string;
+  payload: Uint8Array;
+}
 /** One append of a message; `sequence` once it is acknowledged. */
-interface Appending { message: Message; sequence: number | null }
+interface Appending {
+  message: Message;
+  sequence: number | null;
+}
 
 /** Messages that wait before the journal's reader does. */
 const queueMax = 2_048;
@@ -68,6 +77,8 @@ export class PublicLane {
   #marked = new Map<number, number>();
   #sinceMark = 0;
   #markedAt = 0;
+  /** Messages at the head of the queue and in flight that were in flight before (L5). */
+  #resending = 0;
   /** Whether nothing older can still be appended (L3). */
   #fenced = false;
   /** Counts settlings: an answer to an append of an earlier round says nothing new. */
@@ -114,7 +125,11 @@ export class PublicLane {
       if (event.kind !== this.kind) return;
       const at = `${partition}:${sequence}:${i}`;
       if (this.#stored.has(at)) return;
-      this.#queue.push({ at, subject: internal.publicInput(event.subject), payload: utf8.encode(JSON.stringify(event.payload)) });
+      this.#queue.push({
+        at,
+        subject: internal.publicInput(event.subject),
+        payload: utf8.encode(JSON.stringify(event.payload)),
+      });
     });
     this.#taken.set(partition, sequence);
     this.#wake();
@@ -145,7 +160,12 @@ export class PublicLane {
   }
 
   #markDue(): boolean {
-    return this.#sinceMark >= this.#options.markEvery || (Date.now() - this.#markedAt >= this.#options.markEveryMs && this.#unmarked());
+    // What is sent again must get the numbers it had (L5), so no mark goes before it.
+    if (this.#resending > 0) return false;
+    return (
+      this.#sinceMark >= this.#options.markEvery ||
+      (Date.now() - this.#markedAt >= this.#options.markEveryMs && this.#unmarked())
+    );
   }
 
   /** Sends what may be sent; turns to a mark when one is due. */
@@ -188,6 +208,7 @@ export class PublicLane {
       this.#last = first.sequence;
       this.#stored.add(first.message.at);
       this.#inFlight.shift();
+      this.#resending = Math.max(0, this.#resending - 1);
       this.published += 1;
     }
     this.#wake();
@@ -218,11 +239,16 @@ export class PublicLane {
   async #readBack(): Promise<void> {
     const last = await this.#stream.lastSequence();
     if (last < this.#last) {
-      throw new ProjectionStopped('stream_went_back', `${this.#stream.name} ends at ${last}, but ${this.#last} was acknowledged`);
+      throw new ProjectionStopped(
+        'stream_went_back',
+        `${this.#stream.name} ends at ${last}, but ${this.#last} was acknowledged`,
+      );
     }
     const found = await this.#stream.read(this.#last + 1, last);
     // As sent, none skipped: then an append still under way fits only the number it gets when it is sent again.
-    const asSent = found.length === last - this.#last && found.every((item, i) => 'at' in item && item.at === this.#inFlight[i]?.message.at);
+    const asSent =
+      found.length === last - this.#last &&
+      found.every((item, i) => 'at' in item && item.at === this.#inFlight[i]?.message.at);
     if (!asSent) this.#fenced = false;
     this.#absorb(found);
     this.#last = last;
@@ -230,6 +256,7 @@ export class PublicLane {
     const missing = this.#inFlight.map(({ message }) => message);
     this.#inFlight = [];
     this.#queue = [...missing, ...this.#queue];
+    this.#resending = missing.length;
   }
 
   /** Takes note of stored items, whoever wrote them (L1). A mark of another publisher ends this one (L4). */
@@ -248,7 +275,10 @@ export class PublicLane {
   }
 
   #superseded(other: string): ProjectionStopped {
-    return new ProjectionStopped('other_writer', `${this.#stream.name}: publisher ${other} has taken over from ${this.#options.publisher}; only one may live`);
+    return new ProjectionStopped(
+      'other_writer',
+      `${this.#stream.name}: publisher ${other} has taken over from ${this.#options.publisher}; only one may live`,
+    );
   }
 
   async #recover(): Promise<void> {
@@ -256,7 +286,11 @@ export class PublicLane {
     const newest = await this.#stream.newestMark();
     this.#last = last;
     if (!newest) {
-      if (last > 0) throw new ProjectionStopped('other_writer', `${this.#stream.name} holds ${last} messages but no positions of a publisher`);
+      if (last > 0)
+        throw new ProjectionStopped(
+          'other_writer',
+          `${this.#stream.name} holds ${last} messages but no positions of a publisher`,
+        );
       return;
     }
     for (const [p, sequence] of newest.mark.positions) {
@@ -264,9 +298,9 @@ export class PublicLane {
       this.#marked.set(p, sequence);
     }
     this.#stored = new Set(newest.mark.ahead);
-    for (const item of await this.#stream.read(newest.sequence + 1, last)) {
+    for (const item of await this.#stream.read(newest.base + 1, last)) {
       if ('at' in item) this.#stored.add(item.at);
-      else throw this.#superseded(item.mark.publisher);
+      else if (item.sequence > newest.sequence) throw this.#superseded(item.mark.publisher);
     }
   }
 
@@ -283,14 +317,19 @@ export class PublicLane {
       this.#absorb(await this.#stream.read(this.#last + 1, last));
       this.#last = last;
     }
-    throw new ProjectionStopped('other_writer', `${this.#stream.name}: another publisher is writing; only one may live`);
+    throw new ProjectionStopped(
+      'other_writer',
+      `${this.#stream.name}: another publisher is writing; only one may live`,
+    );
   }
 
   /** Appends `window` marks that point to `base`; false when one of them did not follow the other. */
   async #burn(base: number): Promise<boolean> {
     const mark: PositionMark = { publisher: this.#options.publisher, positions: [], ahead: [], of: base };
     const results = await Promise.allSettled(
-      Array.from({ length: this.#options.window }, (_, i) => this.#options.append(...this.#markMessage(mark, base + i))),
+      Array.from({ length: this.#options.window }, (_, i) =>
+        this.#options.append(...this.#markMessage(mark, base + i)),
+      ),
     );
     if (results.some((r) => r.status === 'rejected')) return false;
     this.#last = base + this.#options.window;
@@ -335,7 +374,11 @@ export class PublicLane {
 
   #markMessage(mark: PositionMark, expectedLastSequence: number): Parameters<Append> {
     const headers = { [schemaHeader]: 'positions/1' };
-    return [internal.publicPosition(this.#stream.name), utf8.encode(JSON.stringify(mark)), { expectedLastSequence, headers }];
+    return [
+      internal.publicPosition(this.#stream.name),
+      utf8.encode(JSON.stringify(mark)),
+      { expectedLastSequence, headers },
+    ];
   }
 
   #fatal(error: ProjectionStopped): void {

@@ -41,15 +41,19 @@ export class PublicStream {
     return (await this.#api.streams.info(this.name)).state.last_seq;
   }
 
-  /** The newest mark, with `of` resolved; null in a stream that has none. */
-  async newestMark(): Promise<{ sequence: number; mark: PositionMark } | null> {
+  /** The newest mark's sequence, and the mark that it points to (itself without `of`); null in a stream that has none. */
+  async newestMark(): Promise<{ sequence: number; base: number; mark: PositionMark } | null> {
     const newest = await this.#get({ last_by_subj: internal.publicPosition(this.name) });
     if (!newest) return null;
     const mark = newest.json<PositionMark>();
-    if (mark.of === undefined) return { sequence: newest.seq, mark };
+    if (mark.of === undefined) return { sequence: newest.seq, base: newest.seq, mark };
     const base = await this.#get({ seq: mark.of });
-    if (!base) throw new ProjectionStopped('stream_went_back', `${this.name}: the mark ${newest.seq} points to ${mark.of}, which is gone`);
-    return { sequence: newest.seq, mark: base.json<PositionMark>() };
+    if (!base)
+      throw new ProjectionStopped(
+        'stream_went_back',
+        `${this.name}: the mark ${newest.seq} points to ${mark.of}, which is gone`,
+      );
+    return { sequence: newest.seq, base: base.seq, mark: base.json<PositionMark>() };
   }
 
   /** All stored items from `from` to `to`, in stream order; messages the stream has dropped are left out. */
@@ -65,10 +69,14 @@ export class PublicStream {
   }
 
   #item(message: StoredMsg): StoredItem {
-    if (message.subject === internal.publicPosition(this.name)) return { sequence: message.seq, mark: message.json<PositionMark>() };
+    if (message.subject === internal.publicPosition(this.name))
+      return { sequence: message.seq, mark: message.json<PositionMark>() };
     const at = message.header?.get(atHeader) ?? '';
     if (at === '') {
-      throw new ProjectionStopped('other_writer', `${this.name} message ${message.seq} on ${message.subject} has no ${atHeader}: not from the publisher`);
+      throw new ProjectionStopped(
+        'other_writer',
+        `${this.name} message ${message.seq} on ${message.subject} has no ${atHeader}: not from the publisher`,
+      );
     }
     return { sequence: message.seq, at };
   }

@@ -15,9 +15,9 @@ export interface PublisherOptions extends Pick<LaneOptions, 'window' | 'markEver
   /** @default all public kinds */
   kinds?: readonly PublicEvent['kind'][];
   /** The publisher must not go on; called once. */
-  onFatal(error: Error): void;
+  onFatal: (error: Error) => void;
   /** Records below `first` were purged before a lane that holds nothing yet could read them. */
-  onMissing?(detail: { stream: string; partition: number; first: number }): void;
+  onMissing?: (detail: { stream: string; partition: number; first: number }) => void;
   /** Appends without answer become uncertain after this. @default 5,000 */
   appendTimeoutMs?: number;
 }
@@ -31,7 +31,11 @@ export interface Publisher {
 }
 
 /** Takes over all public streams and follows the journal. Throws when another publisher is busy or a position does not fit. */
-export async function startPublisher(nc: NatsConnection, journal: JournalReader, options: PublisherOptions): Promise<Publisher> {
+export async function startPublisher(
+  nc: NatsConnection,
+  journal: JournalReader,
+  options: PublisherOptions,
+): Promise<Publisher> {
   const ring = ringPublisher(nc, { timeoutMs: options.appendTimeoutMs ?? 5_000 });
   const publisher = randomUUID();
   const lanes: PublicLane[] = [];

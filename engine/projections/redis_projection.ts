@@ -59,10 +59,18 @@ export interface RedisProjection {
 }
 
 /** `text` null = removed. */
-interface Change { kind: string; id: string; text: string | null }
+interface Change {
+  kind: string;
+  id: string;
+  text: string | null;
+}
 
 /** Brings Redis up to date with the journal and keeps it so. Throws {@link ProjectionStopped} when the two do not fit. */
-export async function startRedisProjection(redis: Redis, journal: JournalReader, options: RedisProjectionOptions): Promise<RedisProjection> {
+export async function startRedisProjection(
+  redis: Redis,
+  journal: JournalReader,
+  options: RedisProjectionOptions,
+): Promise<RedisProjection> {
   const tails = new JournalTails();
   let failed = false;
   const onFatal = (error: Error) => {
@@ -96,7 +104,12 @@ interface PartitionCopy {
   idle(): Promise<void>;
 }
 
-async function openCopy(redis: Redis, journal: JournalReader, partition: number, options: RedisProjectionOptions): Promise<PartitionCopy> {
+async function openCopy(
+  redis: Redis,
+  journal: JournalReader,
+  partition: number,
+  options: RedisProjectionOptions,
+): Promise<PartitionCopy> {
   const keys = [redisKey.projected(partition), redisKey.projecting(partition)] as const;
   const [projected, projecting] = await redis.mget(...keys);
   const found = projected ?? projecting ?? null;
@@ -123,8 +136,13 @@ async function openCopy(redis: Redis, journal: JournalReader, partition: number,
   if (start.missing) {
     const snapshot = await options.loadSnapshot?.(partition);
     if (!snapshot || snapshot.sequence + 1 < start.first) throw start.purged();
-    await copySnapshot(redis, partition, snapshot, options.definitions, (to, changes) => move(to, to !== null && to >= bounds.last, changes), () =>
-      position === null ? Promise.resolve() : move(position, false, []),
+    await copySnapshot(
+      redis,
+      partition,
+      snapshot,
+      options.definitions,
+      (to, changes) => move(to, to !== null && to >= bounds.last, changes),
+      () => (position === null ? Promise.resolve() : move(position, false, [])),
     );
   }
   if ((position ?? 0) >= bounds.last && projected === null) await move(position ?? bounds.last, true, []);
@@ -199,7 +217,11 @@ async function copySnapshot(
   for (const e of entities) {
     if (e.image === null) continue;
     const id = projectedId(e);
-    changes.set(`${e.kind}:${id}`, { kind: e.kind, id, text: toStored(decodeEntity(definitions, e, partition, sequence)) });
+    changes.set(`${e.kind}:${id}`, {
+      kind: e.kind,
+      id,
+      text: toStored(decodeEntity(definitions, e, partition, sequence)),
+    });
   }
   const all = [...changes.values()];
   for (let i = 0; i < all.length; i += batchMax) await move(null, all.slice(i, i + batchMax));

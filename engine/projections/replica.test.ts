@@ -8,7 +8,17 @@ import { natsJournal } from './journal.ts';
 import { lookup, projectionReady } from './lookup.ts';
 import { startRedisProjection, storedEntities } from './redis_projection.ts';
 import { followReplica, type Replica, type ReplicaChange } from './replica.ts';
-import { journalWriter, lamp, priceEvent, seededRandom, startTestRedis, tag, testDefinitions, until, type TestRedis } from './testing.ts';
+import {
+  journalWriter,
+  lamp,
+  priceEvent,
+  seededRandom,
+  startTestRedis,
+  tag,
+  testDefinitions,
+  until,
+  type TestRedis,
+} from './testing.ts';
 
 const partitions = 2;
 let nats: TestNats;
@@ -37,12 +47,14 @@ async function fresh() {
   const journal = natsJournal(nc, partitions);
   const writers = [journalWriter(nc, 0), journalWriter(nc, 1)] as const;
   const fatal: Error[] = [];
-  const project = () => startRedisProjection(redis, journal, { definitions: testDefinitions, onFatal: (e) => fatal.push(e) });
+  const project = () =>
+    startRedisProjection(redis, journal, { definitions: testDefinitions, onFatal: (e) => fatal.push(e) });
   const follow = () => followReplica(redis, journal, { kinds: ['lamp', 'tag'], definitions: testDefinitions });
   return { redis, journal, writers, fatal, project, follow };
 }
 
-const wattsOf = (replica: Replica) => Object.fromEntries([...replica.all<{ watts: number }>('lamp')].map((e) => [e.id, e.context.watts]).sort());
+const wattsOf = (replica: Replica) =>
+  Object.fromEntries([...replica.all<{ watts: number }>('lamp')].map((e) => [e.id, e.context.watts]).sort());
 
 test('Redis holds the last state of every entity, and forgets removed ones', async () => {
   const { redis, writers, project } = await fresh();
@@ -54,7 +66,13 @@ test('Redis holds the last state of every entity, and forgets removed ones', asy
   await until('projected', async () => (await redis.get('projected:0')) === '3');
 
   expect(await lookup(redis, 'lamp', 'a')).toEqual({
-    kind: 'lamp', id: 'a', key: 'demo', value: 'off', context: { site: 'demo', watts: 0 }, partition: 0, sequence: 2,
+    kind: 'lamp',
+    id: 'a',
+    key: 'demo',
+    value: 'off',
+    context: { site: 'demo', watts: 0 },
+    partition: 0,
+    sequence: 2,
   });
   expect(await lookup(redis, 'lamp', 'b')).toBeUndefined();
   expect(await redis.smembers('ids:lamp')).toEqual(['a']);
@@ -107,8 +125,11 @@ test('a purged journal needs a snapshot, which also removes what is gone', async
   await redis.sadd('ids:lamp', 'ghost');
   const projection = await startRedisProjection(redis, journal, {
     definitions: testDefinitions,
-    onFatal: (e) => { throw e; },
-    loadSnapshot: (p) => Promise.resolve(p === 0 ? { sequence: 3, entities: [lamp('a', 3, 3), lamp('old', 1, 8)] } : null),
+    onFatal: (e) => {
+      throw e;
+    },
+    loadSnapshot: (p) =>
+      Promise.resolve(p === 0 ? { sequence: 3, entities: [lamp('a', 3, 3), lamp('old', 1, 8)] } : null),
   });
   await until('projected', async () => (await redis.get('projected:0')) === '5');
   expect((await lookup(redis, 'lamp', 'a'))?.context).toMatchObject({ watts: 5 });
@@ -135,7 +156,7 @@ test('replicas opened while writing goes on have neither hole nor double, and eq
         return lamp(id, version, random() < 0.15 ? null : Math.floor(random() * 1_000));
       });
       appended.push(
-        (writers[p] as (typeof writers)[0]).append({ entities, events: [priceEvent(`s${p}`, i)] }).then(({ sequence }) => {
+        writers[p].append({ entities, events: [priceEvent(`s${p}`, i)] }).then(({ sequence }) => {
           lasts[p] = sequence;
           for (const e of entities) {
             if (e.image === null) truth.delete(e.id);
@@ -158,7 +179,10 @@ test('replicas opened while writing goes on have neither hole nor double, and eq
     const replica = await follow();
     replicas.push(replica);
     const held = new Map([...replica.all<{ watts: number }>('lamp')].map((e) => [e.id, e.context.watts]));
-    const events = new Map<number, number[]>([[0, []], [1, []]]);
+    const events = new Map<number, number[]>([
+      [0, []],
+      [1, []],
+    ]);
     listeners.push({ held, events, from: [replica.position(0), replica.position(1)] });
     replica.onChange(({ kind, id, before, after }: ReplicaChange) => {
       if (kind !== 'lamp') return;
@@ -229,7 +253,12 @@ test('a replica survives a killed nats-server and goes on without a hole', async
   await writers[0].append({ entities: [lamp('a', 2, 2)] });
   await nats.kill9();
   await nats.restart();
-  await until('connected', () => journal.bounds(0).then(() => true, () => false));
+  await until('connected', () =>
+    journal.bounds(0).then(
+      () => true,
+      () => false,
+    ),
+  );
   await writers[0].append({ entities: [lamp('a', 3, 3)] });
   await until('followed', () => replica.get('lamp', 'a')?.context['watts'] === 3);
   expect(seen).toEqual([2, 3]);

@@ -13,7 +13,10 @@ import { JournalTails, nextSequence, partitionList, type JournalReader } from '.
 import { projectedPositions } from './lookup.ts';
 import { storedEntities } from './redis_projection.ts';
 
-export interface JournalPosition { partition: number; sequence: number }
+export interface JournalPosition {
+  partition: number;
+  sequence: number;
+}
 
 /** `before` or `after` undefined = created or removed. `now` = the log's clock of the record, unix ms. */
 export interface ReplicaChange {

@@ -40,12 +40,22 @@ function memoryJournal() {
   };
   const add = (count: number) => {
     for (let i = 0; i < count; i++) {
-      entries.push({ partition: 0, sequence: entries.length + 1, record: { entities: [], events: [], replies: [] } as unknown as JournalEntry['record'] });
+      entries.push({
+        partition: 0,
+        sequence: entries.length + 1,
+        record: { entities: [], events: [], replies: [] } as unknown as JournalEntry['record'],
+      });
     }
     for (const wake of [...waiting]) wake();
     waiting.clear();
   };
-  return { journal, add, open: () => open, opened: () => opened, fail: (error: Error) => fail.forEach((f) => f(error)) };
+  return {
+    journal,
+    add,
+    open: () => open,
+    opened: () => opened,
+    fail: (error: Error) => fail.forEach((f) => f(error)),
+  };
 }
 
 const upTo = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
@@ -95,9 +105,15 @@ test('readers that start at different places each get their own part whole', asy
   const { journal, add } = memoryJournal();
   add(300);
   const shared = sharedJournal(journal, 20);
-  const seen = new Map<number, number[]>([[200, []], [1, []], [290, []], [301, []]]);
+  const seen = new Map<number, number[]>([
+    [200, []],
+    [1, []],
+    [290, []],
+    [301, []],
+  ]);
   const tails = [];
-  for (const [from, list] of seen) tails.push(await shared.tail(0, from, (e) => (list.push(e.sequence), from === 1 ? Promise.resolve() : undefined)));
+  for (const [from, list] of seen)
+    tails.push(await shared.tail(0, from, (e) => (list.push(e.sequence), from === 1 ? Promise.resolve() : undefined)));
   add(20);
   await until('all at the end', () => [...seen.values()].every((list) => list.at(-1) === 320));
   for (const [from, list] of seen) expect(list).toEqual(upTo(from, 320));
@@ -108,7 +124,9 @@ test('a reader that throws ends alone; a journal that fails ends all', async () 
   const { journal, add, fail } = memoryJournal();
   const shared = sharedJournal(journal, 20);
   const seen: number[] = [];
-  const bad = await shared.tail(0, 1, () => { throw new Error('no such row'); });
+  const bad = await shared.tail(0, 1, () => {
+    throw new Error('no such row');
+  });
   const good = await shared.tail(0, 1, (e) => void seen.push(e.sequence));
   add(50);
   expect((await bad.ended)?.message).toBe('no such row');

@@ -25,7 +25,8 @@ export function sharedJournal(inner: JournalReader, things = windowThings): Jour
   };
 }
 
-const thingsIn = ({ record }: JournalEntry) => 1 + record.entities.length + record.events.length + record.replies.length;
+const thingsIn = ({ record }: JournalEntry) =>
+  1 + record.entities.length + record.events.length + record.replies.length;
 
 /** The window of one partition and who reads from it. */
 class Feed {
@@ -94,7 +95,8 @@ class Feed {
     this.#window.push(entry);
     this.#things += thingsIn(entry);
     this.#next = entry.sequence + 1;
-    while (this.#window.length > 1 && this.#things > this.#thingsMax) this.#things -= thingsIn(this.#window.shift() as JournalEntry);
+    while (this.#window.length > 1 && this.#things > this.#thingsMax)
+      this.#things -= thingsIn(this.#window.shift() as JournalEntry);
     for (const follower of this.#followers) follower.wake();
     const taken = () => this.#followers.size === 0 || [...this.#followers].some((f) => f.next >= this.#next);
     if (taken()) return;

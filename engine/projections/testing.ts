@@ -70,35 +70,79 @@ export const lampDefinition: EntityDefinition = {
   version: 1,
   context: Type.Object({ site: Type.String(), watts: Type.Integer() }),
 };
-export const tagDefinition: EntityDefinition = { kind: 'tag', version: 1, context: Type.Object({ version: Type.Integer() }) };
+export const tagDefinition: EntityDefinition = {
+  kind: 'tag',
+  version: 1,
+  context: Type.Object({ version: Type.Integer() }),
+};
 export const testDefinitions = definitionsOf({ actors: [lampDefinition], records: [tagDefinition] });
 
 /** A lamp's post-image; `watts` null = removed. */
 export const lamp = (id: string, version: number, watts: number | null): EntityImage => ({
-  kind: 'lamp', id, version, schema: 1, key: 'demo',
+  kind: 'lamp',
+  id,
+  version,
+  schema: 1,
+  key: 'demo',
   image: watts === null ? null : encodeImage(lampDefinition, watts > 0 ? 'on' : 'off', { site: 'demo', watts }),
 });
 
 /** What every partition holds its own of. */
 export const tag = (id: string, partition: number, version: number): EntityImage => ({
-  kind: 'tag', id, version, schema: 1, key: `@${partition}`, image: encodeImage(tagDefinition, null, { version }),
+  kind: 'tag',
+  id,
+  version,
+  schema: 1,
+  key: `@${partition}`,
+  image: encodeImage(tagDefinition, null, { version }),
 });
 
 export const priceEvent = (station: string, slot: number): PublicEvent => ({
-  kind: 'price', subject: `price.${station}`,
+  kind: 'price',
+  subject: `price.${station}`,
   payload: {
-    station, slot, producedAt: slot * 12_000, loadW: 110_400, capacityW: 138_000, utilisationBp: 8_000, tier: 'normal',
-    importOpen: true, priceE5SekPerKwh: 100_000, validUntil: slot * 12_000 + 24_000,
+    station,
+    slot,
+    producedAt: slot * 12_000,
+    loadW: 110_400,
+    capacityW: 138_000,
+    utilisationBp: 8_000,
+    tier: 'normal',
+    importOpen: true,
+    priceE5SekPerKwh: 100_000,
+    validUntil: slot * 12_000 + 24_000,
   },
 });
 
 export const meterEvent = (charger: string, at: number): PublicEvent => ({
-  kind: 'meter', subject: `meter.${charger}.1`,
+  kind: 'meter',
+  subject: `meter.${charger}.1`,
   payload: {
-    site: 'demo', station: 'nord-1', charger, connector: 1, transaction: 7, receivedAt: at,
+    site: 'demo',
+    station: 'nord-1',
+    charger,
+    connector: 1,
+    transaction: 7,
+    receivedAt: at,
     samples: [
-      { at, measurand: 'Power.Active.Import', phase: '', location: 'Outlet', context: 'Sample.Periodic', unit: 'W', value: '11040' },
-      { at, measurand: 'Energy.Active.Import.Register', phase: '', location: 'Outlet', context: 'Sample.Periodic', unit: 'Wh', value: String(at % 1_000_000) },
+      {
+        at,
+        measurand: 'Power.Active.Import',
+        phase: '',
+        location: 'Outlet',
+        context: 'Sample.Periodic',
+        unit: 'W',
+        value: '11040',
+      },
+      {
+        at,
+        measurand: 'Energy.Active.Import.Register',
+        phase: '',
+        location: 'Outlet',
+        context: 'Sample.Periodic',
+        unit: 'Wh',
+        value: String(at % 1_000_000),
+      },
     ],
   },
 });
@@ -110,13 +154,31 @@ export function journalWriter(nc: NatsConnection, partition: number) {
   let [epoch, batch] = [1, -1];
   return {
     /** Resolves with the record's journal sequence. `as` sets its epoch and batch; the next ones follow. */
-    append(what: { entities?: EntityImage[]; events?: PublicEvent[]; now?: number; as?: [epoch: number, batch: number] }): Promise<{ sequence: number }> {
+    append(what: {
+      entities?: EntityImage[];
+      events?: PublicEvent[];
+      now?: number;
+      as?: [epoch: number, batch: number];
+    }): Promise<{ sequence: number }> {
       [epoch, batch] = what.as ?? [epoch, batch + 1];
       const encoded = encodeRecord(
         {
-          kind: batch === 0 ? 'epoch' : 'batch', owner: `owner-${epoch}`, build: 'test', epoch, batch, offset: batch + 1, now: what.now ?? 1_700_000_000_000 + batch,
-          writers: {}, relayAcked: {}, entities: what.entities ?? [], timers: { set: [], del: [], fired: [] },
-          relays: [], effects: [], events: what.events ?? [], replies: [], snapshot: null,
+          kind: batch === 0 ? 'epoch' : 'batch',
+          owner: `owner-${epoch}`,
+          build: 'test',
+          epoch,
+          batch,
+          offset: batch + 1,
+          now: what.now ?? 1_700_000_000_000 + batch,
+          writers: {},
+          relayAcked: {},
+          entities: what.entities ?? [],
+          timers: { set: [], del: [], fired: [] },
+          relays: [],
+          effects: [],
+          events: what.events ?? [],
+          replies: [],
+          snapshot: null,
         },
         hash,
       );
@@ -139,7 +201,11 @@ export function seededRandom(seed: number): () => number {
 }
 
 /** Resolves when `condition` holds; throws with `what` after `timeoutMs`. For states that no event announces. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 20_000,
+): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms for: ${what}`);
