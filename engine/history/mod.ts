@@ -6,8 +6,8 @@ import { migrate } from './migrate.ts';
 import { dateTime, type HistoryRows, type HistoryTable } from './rows.ts';
 
 export { HistoryRefused, HistoryUnavailable } from './errors.ts';
-export { historyTables, rowsOf, samplesMax, toRows } from './rows.ts';
-export type { HistoryRows, HistoryTable, Place, TableRows } from './rows.ts';
+export { toRows } from './rows.ts';
+export type { HistoryRows, HistoryTable } from './rows.ts';
 
 export interface HistoryOptions {
   /** Without credentials, e.g. `http://127.0.0.1:8123`. */
@@ -44,7 +44,7 @@ export interface PriceRange {
   limit?: number;
 }
 
-export const pricesLimitMax = 5_000;
+const pricesLimitMax = 5_000;
 
 /** Connects and applies missing migrations. */
 export async function openHistory(options: HistoryOptions): Promise<HistoryStore> {

@@ -4,7 +4,6 @@
  */
 import { measured } from '#actors/decimal';
 import type { PublicEvent, SessionEvent } from '#actors/schema/events';
-import type { JournalEntry } from '../wire.ts';
 
 /** Where an event stands: partition, sequence of its commit record, index within the record's events. */
 export interface Place {
@@ -83,7 +82,6 @@ export interface HistoryRows {
   charger_events: ChargerEventRow;
 }
 export type HistoryTable = keyof HistoryRows;
-export const historyTables = ['prices', 'meter_values', 'sessions', 'charger_events'] as const satisfies HistoryTable[];
 
 /** Rows of one event and the table they belong to. */
 export type TableRows = { [T in HistoryTable]: { table: T; rows: HistoryRows[T][] } }[HistoryTable];
@@ -142,14 +140,6 @@ export function toRows(event: PublicEvent, place: Place): TableRows | undefined 
       return undefined;
     default:
       return event satisfies never;
-  }
-}
-
-/** All rows of one journal entry, in the order of its events. */
-export function* rowsOf({ partition, sequence, record }: Pick<JournalEntry, 'partition' | 'sequence' | 'record'>) {
-  for (const [index, event] of record.events.entries()) {
-    const found = toRows(event, { partition, sequence, index });
-    if (found) for (const row of found.rows) yield { table: found.table, row };
   }
 }
 

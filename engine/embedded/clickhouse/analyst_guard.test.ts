@@ -1,6 +1,7 @@
 import { createClient, ClickHouseLogLevel, type ClickHouseClient } from '@clickhouse/client';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openHistory, type HistoryStore } from '../../history/mod.ts';
 import { analystSettings, parseTree, withNames } from './analyst_guard.ts';
@@ -15,9 +16,14 @@ beforeAll(async () => {
   server = await startTestClickHouse();
   history = await openHistory(server);
   analyst = createClient({
-    url: server.url, username: 'analyst', password: server.analystPassword, log: { level: ClickHouseLogLevel.OFF },
+    url: server.url,
+    username: 'analyst',
+    password: server.analystPassword,
+    log: { level: ClickHouseLogLevel.OFF },
   });
-  await history.client.command({ query: "CREATE TABLE gridtick.secrets (word String) ENGINE = MergeTree ORDER BY word" });
+  await history.client.command({
+    query: 'CREATE TABLE gridtick.secrets (word String) ENGINE = MergeTree ORDER BY word',
+  });
   await history.client.insert({ table: 'gridtick.secrets', values: [{ word: 'hunter2' }], format: 'JSONEachRow' });
   await history.client.command({
     query: `INSERT INTO gridtick.prices_log (station, slot, produced_at, valid_until, load_w, capacity_w, utilisation_bp, tier,
@@ -34,36 +40,57 @@ afterAll(async () => {
 });
 
 const ask = (body: string, params: Record<string, string> = {}) =>
-  fetch(`${server.url}/?${new URLSearchParams(params)}`, {
-    method: 'POST', body, headers: { 'x-clickhouse-user': 'analyst', 'x-clickhouse-key': server.analystPassword },
+  fetch(`${server.url}/?${new URLSearchParams(params).toString()}`, {
+    method: 'POST',
+    body,
+    headers: { 'x-clickhouse-user': 'analyst', 'x-clickhouse-key': server.analystPassword },
   });
 /** [HTTP status, ClickHouse code, text] */
 const answer = async (body: string, params: Record<string, string> = {}) => {
   const response = await ask(body, params);
-  return [response.status, Number(response.headers.get('x-clickhouse-exception-code') ?? 0), await response.text()] as const;
+  return [
+    response.status,
+    Number(response.headers.get('x-clickhouse-exception-code') ?? 0),
+    await response.text(),
+  ] as const;
 };
 
 const allowed: [string, string][] = [
   ['SELECT count() FROM prices', '10000\n'],
   ['SELECT count() FROM gridtick.prices FORMAT JSONCompactEachRow', '["10000"]\n'],
   ['-- how many\nSELECT count() /* of them */ FROM prices; ', '10000\n'],
-  ['SELECT max(price_sek_per_kwh), any(load_kw) FROM prices WHERE station = \'nord-1\'', '1\t88.32\n'],
-  ['WITH hourly AS (SELECT toStartOfHour(produced_at) AS h, avg(load_w) AS w FROM prices GROUP BY h) SELECT count(), max(w) FROM hourly', '34\t88320\n'],
+  ["SELECT max(price_sek_per_kwh), any(load_kw) FROM prices WHERE station = 'nord-1'", '1\t88.32\n'],
+  [
+    'WITH hourly AS (SELECT toStartOfHour(produced_at) AS h, avg(load_w) AS w FROM prices GROUP BY h) SELECT count(), max(w) FROM hourly',
+    '34\t88320\n',
+  ],
   ['WITH 5 AS five, (SELECT max(slot) FROM prices) AS last SELECT five, last', '5\t9999\n'],
   ['SELECT count() FROM prices AS p LEFT JOIN sessions AS s ON s.station = p.station WHERE p.slot < 10', '10\n'],
   ['SELECT slot FROM prices WHERE slot IN (SELECT slot FROM prices ORDER BY slot LIMIT 2) ORDER BY slot', '0\n1\n'],
-  ['SELECT sum(load_w) OVER (ORDER BY slot ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM prices ORDER BY slot LIMIT 2', '88320\n176640\n'],
+  [
+    'SELECT sum(load_w) OVER (ORDER BY slot ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM prices ORDER BY slot LIMIT 2',
+    '88320\n176640\n',
+  ],
   ['SELECT 1 FROM prices LIMIT 1 UNION ALL SELECT 2 FROM meter_values', '1\n'],
-  ['SELECT quantile(0.5)(load_w), countIf(tier = \'normal\'), uniqExact(station) FROM prices', '88320\t10000\t1\n'],
-  ['SELECT CASE WHEN slot > 1 THEN \'late\' ELSE \'early\' END AS `when it was` FROM prices ORDER BY slot LIMIT 1', 'early\n'],
-  ['SELECT arrayMap(x -> x * 2, [1, 2]), \'INSERT INTO x; DROP\'', "[2,4]\tINSERT INTO x; DROP\n"],
-  ['SELECT * EXCEPT (ingested_at, valid_until, produced_at) FROM prices ORDER BY slot LIMIT 1 FORMAT TSV', 'nord-1\t0\t88320\t138000\t6400\tnormal\ttrue\t100000\t88.32\t138\t64\t1\t1\t0\t0\n'],
+  ["SELECT quantile(0.5)(load_w), countIf(tier = 'normal'), uniqExact(station) FROM prices", '88320\t10000\t1\n'],
+  [
+    "SELECT CASE WHEN slot > 1 THEN 'late' ELSE 'early' END AS `when it was` FROM prices ORDER BY slot LIMIT 1",
+    'early\n',
+  ],
+  ["SELECT arrayMap(x -> x * 2, [1, 2]), 'INSERT INTO x; DROP'", '[2,4]\tINSERT INTO x; DROP\n'],
+  [
+    'SELECT * EXCEPT (ingested_at, valid_until, produced_at) FROM prices ORDER BY slot LIMIT 1 FORMAT TSV',
+    'nord-1\t0\t88320\t138000\t6400\tnormal\ttrue\t100000\t88.32\t138\t64\t1\t1\t0\t0\n',
+  ],
   ['SELECT 1', '1\n'],
 ];
 
 test.each(allowed)('an analyst may ask: %s', async (query, text) => {
   const [status, , said] = await answer(query);
-  expect([status, said.replaceAll('"10000"', '10000').replaceAll('10000]', '10000]')]).toEqual([200, text.replaceAll('"10000"', '10000')]);
+  expect([status, said.replaceAll('"10000"', '10000').replaceAll('10000]', '10000]')]).toEqual([
+    200,
+    text.replaceAll('"10000"', '10000'),
+  ]);
 });
 
 /** Codes: 497 the guard, 164 the read-only session, 62 the parser, 60 no such table. */
@@ -78,8 +105,18 @@ const hostile: [why: string, query: string, ...codes: number[]][] = [
   ['file() in a named window', "SELECT sum(slot) OVER w FROM prices WINDOW w AS (ORDER BY file('/etc/passwd'))", 497],
   ['file() in LIMIT', "SELECT slot FROM prices LIMIT length(file('/etc/passwd'))", 497],
   ['file() in ON', "SELECT 1 FROM prices p JOIN sessions s ON p.station = file('/etc/passwd')", 497],
-  ['file() in INTERPOLATE', "SELECT slot, tier FROM prices ORDER BY slot WITH FILL INTERPOLATE (tier AS file('/etc/passwd'))", 497, 62, 475],
-  ['file() in DEFAULT of the values function', "SELECT * FROM values('a String DEFAULT file(\\'/etc/passwd\\')', ('x'))", 497],
+  [
+    'file() in INTERPOLATE',
+    "SELECT slot, tier FROM prices ORDER BY slot WITH FILL INTERPOLATE (tier AS file('/etc/passwd'))",
+    497,
+    62,
+    475,
+  ],
+  [
+    'file() in DEFAULT of the values function',
+    "SELECT * FROM values('a String DEFAULT file(\\'/etc/passwd\\')', ('x'))",
+    497,
+  ],
   ['files by url()', "SELECT * FROM url('http://127.0.0.1:1/', CSV, 'a String')", 497],
   ['another server by remote()', "SELECT * FROM remote('127.0.0.1', system.one)", 497],
   ['s3()', "SELECT * FROM s3('http://127.0.0.1:1/b/k', 'CSV', 'a String')", 497],
@@ -109,9 +146,21 @@ const hostile: [why: string, query: string, ...codes: number[]][] = [
   ['another table in JOIN', 'SELECT word FROM prices CROSS JOIN secrets', 497],
   ['another table behind a comma', 'SELECT word FROM prices, secrets', 497],
   ['another table in WITH', 'WITH s AS (SELECT word FROM secrets) SELECT * FROM s', 497],
-  ['another table under the name of a WITH elsewhere', 'SELECT * FROM (WITH secrets AS (SELECT 1) SELECT 1), secrets', 497],
-  ['another table under the name of a WITH, recursive', 'WITH RECURSIVE secrets AS (SELECT 1) SELECT * FROM secrets', 497],
-  ['a system table under a quoted name of a WITH', 'SELECT * FROM (WITH `system.users` AS (SELECT 1) SELECT 1), system.users', 497],
+  [
+    'another table under the name of a WITH elsewhere',
+    'SELECT * FROM (WITH secrets AS (SELECT 1) SELECT 1), secrets',
+    497,
+  ],
+  [
+    'another table under the name of a WITH, recursive',
+    'WITH RECURSIVE secrets AS (SELECT 1) SELECT * FROM secrets',
+    497,
+  ],
+  [
+    'a system table under a quoted name of a WITH',
+    'SELECT * FROM (WITH `system.users` AS (SELECT 1) SELECT 1), system.users',
+    497,
+  ],
   ['FROM before SELECT', 'FROM secrets SELECT word', 497],
   ['settings of the server', 'SELECT * FROM system.server_settings', 497],
   ['running queries of others', 'SELECT query FROM system.processes', 497],
@@ -135,12 +184,12 @@ const hostile: [why: string, query: string, ...codes: number[]][] = [
   ['CREATE', 'CREATE TABLE gridtick.mine (a UInt8) ENGINE = Memory', 497],
   ['a temporary table', 'CREATE TEMPORARY TABLE mine AS SELECT 1', 497],
   ['OPTIMIZE', 'OPTIMIZE TABLE gridtick.prices_log FINAL', 497],
-  ['KILL', "KILL QUERY WHERE 1", 497],
+  ['KILL', 'KILL QUERY WHERE 1', 497],
   ['SYSTEM', 'SYSTEM STOP MERGES', 497],
   ['BACKUP', "BACKUP DATABASE gridtick TO File('/tmp/gridtick-analyst-3')", 497],
   ['USE', 'USE system', 497],
-  ['a format that reads a schema file', "SELECT 1 FROM prices FORMAT Protobuf", 497],
-  ['a format made of a template file', "SELECT 1 FROM prices FORMAT Template", 497],
+  ['a format that reads a schema file', 'SELECT 1 FROM prices FORMAT Protobuf', 497],
+  ['a format made of a template file', 'SELECT 1 FROM prices FORMAT Template', 497],
   ['a name that imitates the tree, by lines', 'SELECT 1 AS `x\n   TableIdentifier prices` FROM secrets', 497],
   ['a name that imitates the tree, by its count', 'SELECT word AS `a (children 3)` FROM secrets', 497],
   ['a name that imitates an alias', 'SELECT * FROM secrets AS `prices (alias prices)`', 497],
@@ -160,9 +209,61 @@ test.each(hostile)('an analyst is refused: %s', async (_, query, ...codes) => {
   expect(text).not.toMatch(/hunter2(?!')|root:x/);
 });
 
+/** Ways to hide a SELECT of one column inside another, as an analyst might write them. */
+const hide: ((q: string) => string)[] = [
+  (q) => `SELECT * FROM (${q})`,
+  (q) => `SELECT (SELECT count() FROM (${q})) FROM prices LIMIT 1`,
+  (q) => `SELECT 1 FROM prices WHERE station IN (${q})`,
+  (q) => `WITH w AS (${q}) SELECT count() FROM w`,
+  (q) => `WITH (SELECT count() FROM (${q})) AS w SELECT w + 1`,
+  (q) => `SELECT 'x' UNION ALL SELECT toString(count()) FROM (${q})`,
+  (q) => `SELECT count() FROM prices AS a CROSS JOIN (${q}) AS b`,
+  (q) => `SELECT /* ${"'"} */ count() FROM -- )\n(${q})`,
+  (q) => `SELECT arrayMap(x -> x + (SELECT count() FROM (${q})), [1])`,
+  (q) => `SELECT if(1, 2, (SELECT count() FROM (${q})))`,
+  (q) => `SELECT slot FROM prices ORDER BY (SELECT count() FROM (${q})) LIMIT 1`,
+  (q) => `SELECT count() AS n FROM prices HAVING n > (SELECT count() FROM (${q}))`,
+];
+const good = [
+  'SELECT station FROM prices',
+  'SELECT tag FROM gridtick.sessions',
+  "SELECT 'file(x) secrets'",
+  'SELECT kind FROM `charger_events`',
+];
+const bad = [
+  'SELECT word FROM secrets',
+  'SELECT station FROM gridtick.prices_log',
+  "SELECT file('/etc/passwd')",
+  "SELECT a FROM url('http://127.0.0.1:1', CSV, 'a String')",
+  'SELECT name FROM system.tables',
+  'SELECT hostName()',
+  'SELECT toString(number) FROM numbers(3)',
+];
+
+test('however deep it is hidden, the forbidden is refused and the allowed is not', async () => {
+  const layers = fc.array(fc.constantFrom(...hide), { minLength: 1, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(
+      layers,
+      fc.constantFrom(...good),
+      fc.constantFrom(...bad),
+      async (around, allowedQuery, forbidden) => {
+        const wrap = (inner: string) => around.reduce((query, layer) => layer(query), inner);
+        const [, refusedWith] = await answer(wrap(forbidden));
+        expect([wrap(forbidden), refusedWith]).toEqual([wrap(forbidden), 497]);
+        const [, code, text] = await answer(wrap(allowedQuery));
+        expect([wrap(allowedQuery), code, code === 0 ? '' : text]).toEqual([wrap(allowedQuery), 0, '']);
+      },
+    ),
+    { numRuns: 60 },
+  );
+}, 120_000);
+
 test('after all that, nothing was written anywhere', async () => {
   const result = await history.client.query({
-    query: 'SELECT (SELECT groupArray(word) FROM gridtick.secrets) AS words, (SELECT count() FROM gridtick.prices) AS prices', format: 'JSONEachRow',
+    query:
+      'SELECT (SELECT groupArray(word) FROM gridtick.secrets) AS words, (SELECT count() FROM gridtick.prices) AS prices',
+    format: 'JSONEachRow',
   });
   expect(await result.json()).toEqual([{ words: ['hunter2'], prices: expect.anything() }]);
   expect([1, 2, 3].map((n) => existsSync(`/tmp/gridtick-analyst-${n}`))).toEqual([false, false, false]);
@@ -170,29 +271,52 @@ test('after all that, nothing was written anywhere', async () => {
 
 const bombs: [string, string, number[]][] = [
   ['of time', 'SELECT count() FROM prices a, prices b, prices c WHERE (a.slot * b.slot * c.slot) % 7 = 3', [159, 158]],
-  ['of memory', "SELECT length(arrayMap(x -> toString(x), range(toUInt64(100000000 + slot)))) FROM prices", [241, 69, 128]],
+  [
+    'of memory',
+    'SELECT length(arrayMap(x -> toString(x), range(toUInt64(100000000 + slot)))) FROM prices',
+    [241, 69, 128],
+  ],
   ['of rows in the result', 'SELECT a.slot FROM prices a, prices b', [396]],
   ['of depth', `SELECT ${'('.repeat(3000)}1${')'.repeat(3000)}`, [62, 167, 306]],
   ['of nested subqueries', `SELECT * FROM ${'(SELECT * FROM '.repeat(60)}prices${')'.repeat(60)}`, [162, 167, 62, 306]],
   ['of length', `SELECT ${'1,'.repeat(60_000)}1`, [307, 62]],
   ['of elements', `SELECT ${'1+'.repeat(9_000)}1`, [168, 167, 62, 306]],
 ];
-test.each(bombs)('a bomb %s is stopped by a limit', async (_, query, codes) => {
-  const response = await ask(query, { wait_end_of_query: '1' });
-  expect(codes).toContain(Number(response.headers.get('x-clickhouse-exception-code')));
-  await response.text();
-}, 60_000);
+test.each(bombs)(
+  'a bomb %s is stopped by a limit',
+  async (_, query, codes) => {
+    const response = await ask(query, { wait_end_of_query: '1' });
+    expect(codes).toContain(Number(response.headers.get('x-clickhouse-exception-code')));
+    await response.text();
+  },
+  60_000,
+);
 
 test('parameters of an analyst are values; one that names a table is judged like the table', async () => {
   const query = 'SELECT count() FROM {t:Identifier} WHERE slot < {n:UInt32}';
   expect(await answer(query, { param_t: 'prices', param_n: '3' })).toEqual([200, 0, '3\n']);
   expect((await answer(query, { param_t: 'secrets', param_n: '3' }))[1]).toBe(497);
-  expect((await answer('SELECT count() FROM prices WHERE station = {s:String}', { param_s: "' OR 1=1 --" }))[2]).toBe('0\n');
+  expect((await answer('SELECT count() FROM prices WHERE station = {s:String}', { param_s: "' OR 1=1 --" }))[2]).toBe(
+    '0\n',
+  );
 });
 
 test('settings in the URL may choose the look and tighten limits, nothing else', async () => {
-  expect((await answer('SELECT max(slot) FROM prices FORMAT JSONEachRow', { output_format_json_quote_64bit_integers: '0', max_execution_time: '5' }))[0]).toBe(200);
-  for (const params of [{ max_execution_time: '0' }, { max_execution_time: '1e9' }, { max_memory_usage: '-1' }, { allow_ddl: '1' }, { format_schema: '/etc/passwd:x' }]) {
+  expect(
+    (
+      await answer('SELECT max(slot) FROM prices FORMAT JSONEachRow', {
+        output_format_json_quote_64bit_integers: '0',
+        max_execution_time: '5',
+      })
+    )[0],
+  ).toBe(200);
+  for (const params of [
+    { max_execution_time: '0' },
+    { max_execution_time: '1e9' },
+    { max_memory_usage: '-1' },
+    { allow_ddl: '1' },
+    { format_schema: '/etc/passwd:x' },
+  ]) {
     expect([params, (await answer('SELECT 1', params as Record<string, string>))[1]]).toEqual([params, 164]);
   }
   expect((await answer('SELECT 1', { database: 'system' }))[1]).toBe(497);
@@ -214,21 +338,55 @@ test('the client library works for an analyst', async () => {
 });
 
 test('the tree is read strictly', () => {
-  expect(parseTree('A (children 2)\n B x\n C (alias y)\n')).toMatchObject({ kind: 'A', children: [{ kind: 'B', name: 'x' }, { kind: 'C', name: '' }] });
+  expect(parseTree('A (children 2)\n B x\n C (alias y)\n')).toMatchObject({
+    kind: 'A',
+    children: [
+      { kind: 'B', name: 'x' },
+      { kind: 'C', name: '' },
+    ],
+  });
   for (const bad of ['', 'A (children 1)', 'A\n B', 'A (children 1)\n  B', 'A\nB', 'A (children 1)\n B\n C']) {
     expect(() => parseTree(bad), bad).toThrow(/could not be read/);
   }
 });
 
 test('names of WITH are found in canonical text, not in strings', () => {
-  expect(withNames("WITH a AS (SELECT 1), b(x, y) AS (SELECT 2), `c d` AS (SELECT 3), e AS MATERIALIZED (SELECT 4) SELECT 'f AS (SELECT 5)'")).toEqual(['a', 'b', 'e']);
+  expect(
+    withNames(
+      "WITH a AS (SELECT 1), b(x, y) AS (SELECT 2), `c d` AS (SELECT 3), e AS MATERIALIZED (SELECT 4) SELECT 'f AS (SELECT 5)'",
+    ),
+  ).toEqual(['a', 'b', 'e']);
 });
 
 test('functions are known with their combinators, and by no trick of letters', () => {
-  expect(['count', 'COUNT', 'sumIf', 'uniqExactIf', 'avgOrNull', 'countDistinct', 'sumArrayIf'].filter((f) => !isAllowedFunction(f))).toEqual([]);
-  expect(['file', 'FILE', 'fileIf', 'if()', '', 'Distinct', 'url', 'dictGet', 'sleep', 'getMacro', 'constructor', 'initializeAggregation'].filter(isAllowedFunction)).toEqual([]);
+  expect(
+    ['count', 'COUNT', 'sumIf', 'uniqExactIf', 'avgOrNull', 'countDistinct', 'sumArrayIf'].filter(
+      (f) => !isAllowedFunction(f),
+    ),
+  ).toEqual([]);
+  expect(
+    [
+      'file',
+      'FILE',
+      'fileIf',
+      'if()',
+      '',
+      'Distinct',
+      'url',
+      'dictGet',
+      'sleep',
+      'getMacro',
+      'constructor',
+      'initializeAggregation',
+    ].filter(isAllowedFunction),
+  ).toEqual([]);
 });
 
 test('a readonly setting that a client always sends is taken as said already', () => {
-  expect(analystSettings([['readonly', '2'], ['max_threads', '1']])).toEqual([['max_threads', '1']]);
+  expect(
+    analystSettings([
+      ['readonly', '2'],
+      ['max_threads', '1'],
+    ]),
+  ).toEqual([['max_threads', '1']]);
 });

@@ -23,9 +23,15 @@ afterAll(async () => {
 });
 
 const basic = () => ({ authorization: `Basic ${Buffer.from(`gridtick:${server.password}`).toString('base64')}` });
-const post = (params: Record<string, string>, body: BodyInit | undefined = undefined, headers: Record<string, string> = {}) =>
-  fetch(`${server.url}/?${new URLSearchParams(params)}`, {
-    method: 'POST', headers: { ...basic(), ...headers }, ...(body === undefined ? {} : { body }),
+const post = (
+  params: Record<string, string>,
+  body: string | Uint8Array<ArrayBuffer> | undefined = undefined,
+  headers: Record<string, string> = {},
+) =>
+  fetch(`${server.url}/?${new URLSearchParams(params).toString()}`, {
+    method: 'POST',
+    headers: { ...basic(), ...headers },
+    ...(body === undefined ? {} : { body }),
   });
 const rows = async <T>(query: string, query_params: Record<string, unknown> = {}) =>
   (await client.query({ query, query_params, format: 'JSONEachRow' })).json<T>();
@@ -35,7 +41,10 @@ const table = async (name: string) => {
   return `lab.${name}`;
 };
 /** Queries other than the one that asks. */
-const running = async () => (await rows<{ query: string }>('SELECT query FROM system.processes')).filter(({ query }) => !query.includes('system.processes'));
+const running = async () =>
+  (await rows<{ query: string }>('SELECT query FROM system.processes')).filter(
+    ({ query }) => !query.includes('system.processes'),
+  );
 const untilIdle = async () => {
   while ((await running()).length > 0);
 };
@@ -48,11 +57,22 @@ test('the client pings with and without a query, and anybody may ask /ping', asy
 });
 
 test('a wrong password, an unknown user and none at all are refused in the words of ClickHouse', async () => {
-  await expect((await connect('gridtick', 'wrong').ping({ select: true })).success).toBe(false);
-  for (const [user, key] of [['gridtick', 'wrong'], ['nobody', server.password], ['analyst', server.password], ['default', '']] as const) {
-    const response = await fetch(`${server.url}/?query=SELECT+1`, { headers: { 'x-clickhouse-user': user, 'x-clickhouse-key': key } });
+  expect((await connect('gridtick', 'wrong').ping({ select: true })).success).toBe(false);
+  for (const [user, key] of [
+    ['gridtick', 'wrong'],
+    ['nobody', server.password],
+    ['analyst', server.password],
+    ['default', ''],
+  ] as const) {
+    const response = await fetch(`${server.url}/?query=SELECT+1`, {
+      headers: { 'x-clickhouse-user': user, 'x-clickhouse-key': key },
+    });
     expect([response.status, response.headers.get('x-clickhouse-exception-code')]).toEqual([403, '516']);
-    expect(await response.text()).toMatch(new RegExp(`^Code: 516\\. DB::Exception: ${user}: Authentication failed.*\\(AUTHENTICATION_FAILED\\) \\(version `));
+    expect(await response.text()).toMatch(
+      new RegExp(
+        `^Code: 516\\. DB::Exception: ${user}: Authentication failed.*\\(AUTHENTICATION_FAILED\\) \\(version `,
+      ),
+    );
   }
   const nobody = await fetch(`${server.url}/?query=SELECT+1`);
   expect([nobody.status, nobody.headers.get('www-authenticate')]).toEqual([401, 'Basic realm="ClickHouse"']);
@@ -60,19 +80,27 @@ test('a wrong password, an unknown user and none at all are refused in the words
 
 test('100,000 rows go in as a stream and come back in every format, also over several blocks', async () => {
   const name = await table('many');
-  const values = Readable.from((function* () {
-    for (let id = 0; id < 100_000; id++) yield { id, name: `row ${id}` };
-  })());
+  const values = Readable.from(
+    (function* () {
+      for (let id = 0; id < 100_000; id++) yield { id, name: `row ${id}` };
+    })(),
+  );
   const { summary } = await client.insert({ table: name, values, format: 'JSONEachRow' });
   expect(summary?.written_rows).toBe('100000');
   const query = `SELECT id, name FROM ${name} ORDER BY id`;
-  const ids = (await (await client.query({ query, format: 'JSONEachRow' })).json<{ id: number }>()).map(({ id }) => Number(id));
+  const ids = (await (await client.query({ query, format: 'JSONEachRow' })).json<{ id: number }>()).map(({ id }) =>
+    Number(id),
+  );
   expect(ids).toEqual(Array.from({ length: 100_000 }, (_, id) => id));
   const json = await (await client.query({ query, format: 'JSON' })).json<{ id: number; name: string }>();
   expect([json.rows, json.data.at(-1)?.name]).toEqual([100_000, 'row 99999']);
   for (const [format, headerLines] of [
-    ['CSV', 0], ['CSVWithNames', 1], ['TabSeparated', 0], ['TabSeparatedWithNamesAndTypes', 2],
-    ['JSONCompactEachRow', 0], ['JSONCompactEachRowWithNamesAndTypes', 2],
+    ['CSV', 0],
+    ['CSVWithNames', 1],
+    ['TabSeparated', 0],
+    ['TabSeparatedWithNamesAndTypes', 2],
+    ['JSONCompactEachRow', 0],
+    ['JSONCompactEachRowWithNamesAndTypes', 2],
   ] as const) {
     const lines = (await (await client.query({ query, format })).text()).trimEnd().split('\n');
     expect([format, lines.length]).toEqual([format, 100_000 + headerLines]);
@@ -83,7 +111,9 @@ test('100,000 rows go in as a stream and come back in every format, also over se
 test('an empty result still has its header, and a result in a binary format is whole', async () => {
   const empty = await post({}, 'SELECT 1 AS a, 2 AS b WHERE 0 FORMAT CSVWithNames');
   expect(await empty.text()).toBe('"a","b"\n');
-  const parquet = Buffer.from(await (await post({}, 'SELECT number FROM numbers(200000) FORMAT Parquet')).arrayBuffer());
+  const parquet = Buffer.from(
+    await (await post({}, 'SELECT number FROM numbers(200000) FORMAT Parquet')).arrayBuffer(),
+  );
   expect(parquet.subarray(0, 4).toString() + parquet.subarray(-4).toString()).toBe('PAR1PAR1');
   expect(parquet.indexOf('PAR1', 4)).toBe(parquet.length - 4);
 });
@@ -91,26 +121,37 @@ test('an empty result still has its header, and a result in a binary format is w
 test('parameters are values, never text of the query', async () => {
   const nasty = "'; DROP TABLE x; -- \\ \t \n ü {y:String}";
   const query_params = { s: nasty, n: 42, list: [1, 2, 3], when: new Date('2026-01-02T03:04:05.678Z') };
-  const query = "SELECT {s:String} AS s, {n:UInt32} + 1 AS n, arraySum({list:Array(UInt8)}) AS sum, {when:DateTime64(3, 'UTC')} AS `when`";
+  const query =
+    "SELECT {s:String} AS s, {n:UInt32} + 1 AS n, arraySum({list:Array(UInt8)}) AS sum, {when:DateTime64(3, 'UTC')} AS `when`";
   expect(await rows(query, query_params)).toEqual([{ s: nasty, n: 43, sum: 6, when: '2026-01-02 03:04:05.678' }]);
   const long = 'x'.repeat(100_000);
-  const result = await client.query({ query: 'SELECT length({s:String}) AS n', query_params: { s: long }, format: 'JSONEachRow', use_multipart_params: true });
+  const result = await client.query({
+    query: 'SELECT length({s:String}) AS n',
+    query_params: { s: long },
+    format: 'JSONEachRow',
+    use_multipart_params: true,
+  });
   expect(await result.json()).toEqual([{ n: 100_000 }]);
 });
 
 test('parameters and settings of requests at the same time do not mix', async () => {
-  const answers = await Promise.all(Array.from({ length: 40 }, async (_, i) => {
-    const clickhouse_settings = { max_block_size: String(1000 + i) };
-    const query = "SELECT {i:UInt32} AS i, getSetting('max_block_size') AS size FROM numbers(2000) GROUP BY ALL";
-    const result = await client.query({ query, query_params: { i }, clickhouse_settings, format: 'JSONEachRow' });
-    return (await result.json<{ i: number; size: number }>())[0];
-  }));
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, async (_, i) => {
+      const clickhouse_settings = { max_block_size: String(1000 + i) };
+      const query = "SELECT {i:UInt32} AS i, getSetting('max_block_size') AS size FROM numbers(2000) GROUP BY ALL";
+      const result = await client.query({ query, query_params: { i }, clickhouse_settings, format: 'JSONEachRow' });
+      return (await result.json<{ i: number; size: number }>())[0];
+    }),
+  );
   expect(answers.map((a) => [a?.i, Number(a?.size)])).toEqual(Array.from({ length: 40 }, (_, i) => [i, 1000 + i]));
 });
 
 test('errors carry code, name and status; nothing of a failed query shows in a later one', async () => {
   await expect(client.query({ query: 'SELEC 1' })).rejects.toMatchObject({ code: '62', type: 'SYNTAX_ERROR' });
-  await expect(client.query({ query: 'SELECT nope' })).rejects.toMatchObject({ code: '47', type: 'UNKNOWN_IDENTIFIER' });
+  await expect(client.query({ query: 'SELECT nope' })).rejects.toMatchObject({
+    code: '47',
+    type: 'UNKNOWN_IDENTIFIER',
+  });
   await expect(client.command({ query: 'SELECT 1; SELECT 2' })).rejects.toMatchObject({ code: '62' });
   const missing = await post({ query: 'SELECT * FROM lab.nothing' });
   expect([missing.status, missing.headers.get('x-clickhouse-exception-code')]).toEqual([404, '60']);
@@ -123,7 +164,7 @@ test('errors carry code, name and status; nothing of a failed query shows in a l
 });
 
 test('an error in the middle of a stream reaches the client as an error', async () => {
-  const query = 'SELECT throwIf(number = 5000000) FROM numbers(5000001)';
+  const query = 'SELECT throwIf(number = 300000) FROM numbers(300001)';
   const result = await client.query({ query, format: 'JSONEachRow' });
   await expect(result.json()).rejects.toMatchObject({ code: '395' });
   const response = await post({ default_format: 'TabSeparated' }, query);
@@ -146,7 +187,7 @@ test('a query whose client goes away is cancelled', async () => {
 
 test('a client that reads slowly holds the query back, not the memory', async () => {
   const before = server.rssMb();
-  const response = await post({}, 'SELECT number, repeat(\'x\', 1000) FROM numbers(100000000) FORMAT TabSeparated');
+  const response = await post({}, "SELECT number, repeat('x', 1000) FROM numbers(100000000) FORMAT TabSeparated");
   const reader = response.body!.getReader();
   let bytes = 0;
   while (bytes < 50_000_000) bytes += (await reader.read()).value?.length ?? 0;
@@ -159,7 +200,11 @@ test('a client that reads slowly holds the query back, not the memory', async ()
 
 test('inserts: statement and data in one body, in two, as VALUES, compressed, in binary, and with text that looks like SQL', async () => {
   const name = await table('inserts');
-  const insert = async (params: Record<string, string>, body: BodyInit, headers: Record<string, string> = {}) => {
+  const insert = async (
+    params: Record<string, string>,
+    body: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = {},
+  ) => {
     const response = await post(params, body, headers);
     expect([response.status, await response.text()]).toEqual([200, '']);
   };
@@ -167,14 +212,30 @@ test('inserts: statement and data in one body, in two, as VALUES, compressed, in
   await insert({ query: `INSERT INTO ${name} (name, id) FORMAT CSV` }, '"two\nlines",2\n');
   await insert({ query: `INSERT INTO ${name} VALUES` }, "(3, 'c'), (4, 'd;')");
   await insert({}, `/* INSERT */ INSERT INTO ${name} (id, name) VALUES (5, 'VALUES (6')`);
-  await insert({ query: `INSERT INTO ${name} FORMAT TabSeparated` }, gzipSync('7\tg\n8\th\n'), { 'content-encoding': 'gzip' });
-  await insert({ query: `INSERT INTO ${name} FORMAT RowBinary` }, new Uint8Array([9, 0, 0, 0, 0, 0, 0, 0, 2, 0xff, 0xfe]));
+  await insert({ query: `INSERT INTO ${name} FORMAT TabSeparated` }, gzipSync('7\tg\n8\th\n'), {
+    'content-encoding': 'gzip',
+  });
+  await insert(
+    { query: `INSERT INTO ${name} FORMAT RowBinary` },
+    new Uint8Array([9, 0, 0, 0, 0, 0, 0, 0, 2, 0xff, 0xfe]),
+  );
   await insert({}, `INSERT INTO ${name} SELECT number + 10, 'x' FROM numbers(3)`);
   await insert({ query: `INSERT INTO ${name} FORMAT JSONEachRow` }, '');
-  const stored = await rows<{ id: number; name: string }>(`SELECT id, if(id = 9, hex(name), name) AS name FROM ${name} ORDER BY id`);
+  const stored = await rows<{ id: number; name: string }>(
+    `SELECT id, if(id = 9, hex(name), name) AS name FROM ${name} ORDER BY id`,
+  );
   expect(stored.map(({ id, name: n }) => [Number(id), n])).toEqual([
-    [1, "a; SELECT ') FORMAT CSV"], [2, 'two\nlines'], [3, 'c'], [4, 'd;'], [5, 'VALUES (6'], [7, 'g'], [8, 'h'], [9, 'FFFE'],
-    [10, 'x'], [11, 'x'], [12, 'x'],
+    [1, "a; SELECT ') FORMAT CSV"],
+    [2, 'two\nlines'],
+    [3, 'c'],
+    [4, 'd;'],
+    [5, 'VALUES (6'],
+    [7, 'g'],
+    [8, 'h'],
+    [9, 'FFFE'],
+    [10, 'x'],
+    [11, 'x'],
+    [12, 'x'],
   ]);
 });
 
@@ -188,7 +249,12 @@ test('an insert larger than memory allows waits in a file and is stored whole; o
   };
   const params = { query: `INSERT INTO ${name} FORMAT JSONEachRow` };
   const send = (breaks: boolean) =>
-    fetch(`${server.url}/?${new URLSearchParams(params)}`, { method: 'POST', headers: basic(), body: Readable.from(values(breaks)), duplex: 'half' } as unknown as RequestInit);
+    fetch(`${server.url}/?${new URLSearchParams(params).toString()}`, {
+      method: 'POST',
+      headers: basic(),
+      body: Readable.from(values(breaks)),
+      duplex: 'half',
+    } as unknown as RequestInit);
   await expect(send(true)).rejects.toThrow();
   expect((await send(false)).status).toBe(200);
   expect(await count(name)).toBe(50_000);
@@ -198,31 +264,48 @@ test('bad data is refused with the row, and nothing of it is stored', async () =
   const name = await table('bad');
   const response = await post({ query: `INSERT INTO ${name} FORMAT JSONEachRow` }, '{"id": 1}\n{"id": "one"}\n');
   expect([response.status, await response.text()]).toEqual([400, expect.stringMatching(/^Code: 27\. .*row 2/s)]);
-  const broken = await post({ query: `INSERT INTO ${name} FORMAT JSONEachRow` }, 'not gzip', { 'content-encoding': 'gzip' });
+  const broken = await post({ query: `INSERT INTO ${name} FORMAT JSONEachRow` }, 'not gzip', {
+    'content-encoding': 'gzip',
+  });
   expect([broken.status, await broken.text()]).toEqual([400, expect.stringContaining('BAD_ARGUMENTS')]);
-  const encoding = await post({ query: `INSERT INTO ${name} FORMAT JSONEachRow` }, 'x', { 'content-encoding': 'snappy' });
+  const encoding = await post({ query: `INSERT INTO ${name} FORMAT JSONEachRow` }, 'x', {
+    'content-encoding': 'snappy',
+  });
   expect([encoding.status, await encoding.text()]).toEqual([501, expect.stringContaining("Content-Encoding 'snappy'")]);
   expect(await count(name)).toBe(0);
 });
 
 test('results are compressed when the client asks for it', async () => {
   const compressed = createClient({
-    url: server.url, username: server.user, password: server.password, compression: { response: true, request: true },
+    url: server.url,
+    username: server.user,
+    password: server.password,
+    compression: { response: true, request: true },
   });
   const name = await table('gzip');
   await compressed.insert({ table: name, values: [{ id: 1, name: 'one' }], format: 'JSONEachRow' });
-  expect(await (await compressed.query({ query: `SELECT name FROM ${name}`, format: 'JSONEachRow' })).json()).toEqual([{ name: 'one' }]);
+  expect(await (await compressed.query({ query: `SELECT name FROM ${name}`, format: 'JSONEachRow' })).json()).toEqual([
+    { name: 'one' },
+  ]);
   await compressed.close();
-  const { stdout } = await promisify(execFile)('curl', [
-    '-sS', '-u', `gridtick:${server.password}`, '-H', 'Accept-Encoding: gzip',
-    `${server.url}/?enable_http_compression=1&query=SELECT+7`,
-  ], { encoding: 'buffer' });
+  const { stdout } = await promisify(execFile)(
+    'curl',
+    [
+      '-sS',
+      '-u',
+      `gridtick:${server.password}`,
+      '-H',
+      'Accept-Encoding: gzip',
+      `${server.url}/?enable_http_compression=1&query=SELECT+7`,
+    ],
+    { encoding: 'buffer' },
+  );
   expect(gunzipSync(stdout).toString()).toBe('7\n');
 });
 
 test('curl reads by GET, and GET changes nothing', async () => {
   const curl = async (query: string) => {
-    const url = `${server.url}/?${new URLSearchParams({ query, default_format: 'JSONCompact' })}`;
+    const url = `${server.url}/?${new URLSearchParams({ query, default_format: 'JSONCompact' }).toString()}`;
     return (await promisify(execFile)('curl', ['-sS', '-u', `gridtick:${server.password}`, url])).stdout;
   };
   expect(JSON.parse(await curl('SELECT 1 AS one'))).toMatchObject({ data: [[1]], rows: 1 });
@@ -230,8 +313,13 @@ test('curl reads by GET, and GET changes nothing', async () => {
 });
 
 test('a BI tool finds its headers: query id, format, summary, zone, and types in RowBinaryWithNamesAndTypes', async () => {
-  const response = await post({ database: 'lab', query_id: 'bi-1', default_format: 'RowBinaryWithNamesAndTypes', compress: '0' }, 'SELECT currentDatabase() AS db');
-  const headers = ['x-clickhouse-query-id', 'x-clickhouse-format', 'x-clickhouse-timezone'].map((h) => response.headers.get(h));
+  const response = await post(
+    { database: 'lab', query_id: 'bi-1', default_format: 'RowBinaryWithNamesAndTypes', compress: '0' },
+    'SELECT currentDatabase() AS db',
+  );
+  const headers = ['x-clickhouse-query-id', 'x-clickhouse-format', 'x-clickhouse-timezone'].map((h) =>
+    response.headers.get(h),
+  );
   expect(headers).toEqual(['bi-1', 'RowBinaryWithNamesAndTypes', 'UTC']);
   expect(JSON.parse(response.headers.get('x-clickhouse-summary') ?? '')).toMatchObject({ read_rows: '1' });
   expect(Buffer.from(await response.arrayBuffer()).toString('latin1')).toBe('\x01\x02db\x06String\x03lab');
@@ -242,7 +330,14 @@ test('a session keeps temporary tables and settings, is locked while in use, and
   await post(session, 'CREATE TEMPORARY TABLE kept (a UInt8)');
   await post({ ...session, query: 'INSERT INTO kept VALUES' }, '(1), (2)');
   await post(session, 'SET max_block_size = 77');
-  expect(await (await post({ ...session, max_threads: '1' }, "SELECT sum(a), getSetting('max_block_size'), getSetting('max_threads') FROM kept")).text()).toBe('3\t77\t1\n');
+  expect(
+    await (
+      await post(
+        { ...session, max_threads: '1' },
+        "SELECT sum(a), getSetting('max_block_size'), getSetting('max_threads') FROM kept",
+      )
+    ).text(),
+  ).toBe('3\t77\t1\n');
   expect(await (await post(session, "SELECT getSetting('max_threads') > 1")).text()).toBe('1\n');
   const busy = post(session, 'SELECT sleep(2)');
   while ((await running()).length === 0);
@@ -264,7 +359,11 @@ test('what is too large, not there, or belongs to a command line is refused by n
   ];
   for (const [params, body, status, type] of cases) {
     const response = await post(params, body);
-    expect([params, response.status, await response.text()]).toEqual([params, status, expect.stringContaining(`(${type})`)]);
+    expect([params, response.status, await response.text()]).toEqual([
+      params,
+      status,
+      expect.stringContaining(`(${type})`),
+    ]);
   }
   const verb = await fetch(`${server.url}/`, { method: 'PUT' });
   expect(verb.status).toBe(405);

@@ -123,7 +123,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
 }
 
 /** Bodies as clients send them: the statement or its data, or a form whose parts are `query` and `param_…`. */
-async function readBody(request: IncomingMessage, asked: Asked): Promise<AsyncIterable<Buffer>> {
+async function readBody(request: IncomingMessage, asked: Asked): Promise<AsyncIterable<Buffer, unknown>> {
   const stream = decoded(request);
   const type = request.headers['content-type'] ?? '';
   if (!/^multipart\/form-data/i.test(type)) return stream;

@@ -15,7 +15,7 @@ import { bare, headerLength, insertHead, namedFormat, startsAtOnce, streamable, 
 export interface QueryContext {
   engine: Engine;
   asked: Asked;
-  body: AsyncIterable<Buffer>;
+  body: AsyncIterable<Buffer, unknown>;
   answer: Response;
   signal: AbortSignal;
   gate: Gate;
@@ -190,7 +190,10 @@ async function sendStream(
   // block, so blocks are kept small. In a kept session the client's own settings stay.
   if (asked.user !== 'analyst' && asked.sessionId === undefined) {
     const given = new Set(asked.settings.map(([name]) => name));
-    const settings = [['max_result_bytes', 0], ['max_block_size', 16_384]].filter(([name]) => !given.has(String(name)));
+    const settings = [
+      ['max_result_bytes', 0],
+      ['max_block_size', 16_384],
+    ].filter(([name]) => !given.has(String(name)));
     const list = settings.map(([name, value]) => `${name} = ${value}`);
     if (list.length > 0) await session.query(`SET ${list.join(', ')}`, 'Null');
   }

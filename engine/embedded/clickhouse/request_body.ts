@@ -40,24 +40,26 @@ export function decoded(request: IncomingMessage): Readable {
 
 /** A byte stream whose beginning can be looked at before the rest is read. */
 export class Body {
-  readonly #source: AsyncIterator<Buffer>;
+  readonly #source: AsyncIterator<Buffer, unknown>;
   #held: Buffer;
   #size: number;
   #ended = false;
 
   /** @param prefix text of the URL that stands before the body */
-  constructor(prefix: Buffer, source: AsyncIterable<Buffer>) {
+  constructor(prefix: Buffer, source: AsyncIterable<Buffer, unknown>) {
     this.#held = prefix;
     this.#size = prefix.length;
     this.#source = source[Symbol.asyncIterator]();
   }
 
   async #next(): Promise<Buffer | undefined> {
-    const { done, value } = this.#ended ? { done: true, value: undefined } : await this.#source.next();
-    if (done || value === undefined) {
+    if (this.#ended) return undefined;
+    const step = await this.#source.next();
+    if (step.done) {
       this.#ended = true;
       return undefined;
     }
+    const { value } = step;
     this.#size += value.length;
     if (this.#size > bodyMax) throw exception('QUERY_IS_TOO_LARGE', `The body exceeds ${bodyMax} bytes`);
     return value;

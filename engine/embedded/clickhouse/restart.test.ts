@@ -12,7 +12,12 @@ beforeAll(async () => {
 afterAll(() => server?.stop());
 
 const connect = () =>
-  createClient({ url: server.url, username: server.user, password: server.password, log: { level: ClickHouseLogLevel.OFF } });
+  createClient({
+    url: server.url,
+    username: server.user,
+    password: server.password,
+    log: { level: ClickHouseLogLevel.OFF },
+  });
 
 async function ids(): Promise<number[]> {
   const client = connect();
@@ -25,7 +30,9 @@ async function ids(): Promise<number[]> {
 test('a restart keeps the data, and the port', async () => {
   const client = connect();
   await client.command({ query: 'CREATE DATABASE lab' });
-  await client.command({ query: 'CREATE TABLE lab.t (id UInt64, filler String) ENGINE = ReplacingMergeTree ORDER BY id' });
+  await client.command({
+    query: 'CREATE TABLE lab.t (id UInt64, filler String) ENGINE = ReplacingMergeTree ORDER BY id',
+  });
   await client.insert({ table: 'lab.t', values: [{ id: 0 }], format: 'JSONEachRow' });
   await client.close();
   await server.restart();
@@ -34,7 +41,8 @@ test('a restart keeps the data, and the port', async () => {
 
 test('kill -9 in the middle of inserts: what was answered is there, and what was cut off can be sent again', async () => {
   const client = connect();
-  const batch = (first: number) => Array.from({ length: 5_000 }, (_, i) => ({ id: first + i, filler: 'x'.repeat(100) }));
+  const batch = (first: number) =>
+    Array.from({ length: 5_000 }, (_, i) => ({ id: first + i, filler: 'x'.repeat(100) }));
   let answered = 0;
   const insert = async () => {
     for (;;) {
@@ -64,14 +72,24 @@ test('the process ends when its supervisor is gone, and refuses to start without
   const run = (env: Record<string, string>) =>
     spawn(process.execPath, ['--conditions=source', '--import', 'tsx', main], {
       cwd: fileURLToPath(new URL('../../..', import.meta.url)),
-      env: { ...process.env, GRIDTICK_CLICKHOUSE_PORT: '0', ...env }, stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, GRIDTICK_CLICKHOUSE_PORT: '0', ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
   await server.kill9();
-  const child = run({ GRIDTICK_DATA_DIR: server.dataDir, GRIDTICK_CLICKHOUSE_PASSWORD: 'a', GRIDTICK_ANALYST_PASSWORD: 'b' });
+  const child = run({
+    GRIDTICK_DATA_DIR: server.dataDir,
+    GRIDTICK_CLICKHOUSE_PASSWORD: 'a',
+    GRIDTICK_ANALYST_PASSWORD: 'b',
+  });
   await once(child.stdout, 'data');
-  const [code] = await Promise.all([once(child, 'exit'), child.stdin.end()]);
-  expect(code[0]).toBe(0);
-  const bare = run({ GRIDTICK_DATA_DIR: server.dataDir, GRIDTICK_CLICKHOUSE_PASSWORD: '', GRIDTICK_ANALYST_PASSWORD: 'b' });
+  const exited = once(child, 'exit');
+  child.stdin.end();
+  expect((await exited)[0]).toBe(0);
+  const bare = run({
+    GRIDTICK_DATA_DIR: server.dataDir,
+    GRIDTICK_CLICKHOUSE_PASSWORD: '',
+    GRIDTICK_ANALYST_PASSWORD: 'b',
+  });
   let logged = '';
   bare.stderr.on('data', (text) => (logged += text));
   expect((await once(bare, 'exit'))[0]).toBe(1);

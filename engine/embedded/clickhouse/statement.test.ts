@@ -10,19 +10,35 @@ const split = (text: string) => {
 test('the data of an INSERT begins after the format, blanks and at most one line feed', () => {
   expect(split('INSERT INTO t FORMAT CSV\n\n1,2\n')).toEqual(['INSERT INTO t FORMAT CSV', 'CSV', '\n1,2\n']);
   expect(split('insert into t (a) format TSV 1')).toEqual(['insert into t (a) format TSV', 'TSV', '1']);
-  expect(split('INSERT INTO t FORMAT JSONEachRow\r\n{}')).toEqual(['INSERT INTO t FORMAT JSONEachRow', 'JSONEachRow', '{}']);
+  expect(split('INSERT INTO t FORMAT JSONEachRow\r\n{}')).toEqual([
+    'INSERT INTO t FORMAT JSONEachRow',
+    'JSONEachRow',
+    '{}',
+  ]);
   expect(split('INSERT INTO t VALUES (1)')).toEqual(['INSERT INTO t FORMAT Values', 'Values', ' (1)']);
   expect(split('INSERT INTO t FORMAT Values (1)')).toEqual(['INSERT INTO t FORMAT Values', 'Values', ' (1)']);
-  expect(split('/* VALUES */ -- FORMAT X\n# y\nINSERT INTO `FORMAT` ("VALUES") SETTINGS s = \'a FORMAT b\' FORMAT CSV\nx')).toEqual([
-    '/* VALUES */ -- FORMAT X\n# y\nINSERT INTO `FORMAT` ("VALUES") SETTINGS s = \'a FORMAT b\' FORMAT CSV', 'CSV', 'x',
+  expect(
+    split('/* VALUES */ -- FORMAT X\n# y\nINSERT INTO `FORMAT` ("VALUES") SETTINGS s = \'a FORMAT b\' FORMAT CSV\nx'),
+  ).toEqual([
+    '/* VALUES */ -- FORMAT X\n# y\nINSERT INTO `FORMAT` ("VALUES") SETTINGS s = \'a FORMAT b\' FORMAT CSV',
+    'CSV',
+    'x',
   ]);
 });
 
 test('other statements have no data behind them', () => {
   for (const text of [
-    'SELECT 1 FORMAT CSV', 'INSERT INTO t SELECT * FROM u FORMAT CSV', 'INSERT INTO t WITH x AS (SELECT 1) SELECT 1',
-    'INSERT INTO t', 'INSERT INTO t FORMAT', '', '-- INSERT INTO t VALUES', "'INSERT' INTO t VALUES (1)", 'INSERT INTO t (VALUES',
-  ]) expect(split(text), text).toBeUndefined();
+    'SELECT 1 FORMAT CSV',
+    'INSERT INTO t SELECT * FROM u FORMAT CSV',
+    'INSERT INTO t WITH x AS (SELECT 1) SELECT 1',
+    'INSERT INTO t',
+    'INSERT INTO t FORMAT',
+    '',
+    '-- INSERT INTO t VALUES',
+    "'INSERT' INTO t VALUES (1)",
+    'INSERT INTO t (VALUES',
+  ])
+    expect(split(text), text).toBeUndefined();
   expect(() => insertHead("INSERT INTO t FROM INFILE 'x' FORMAT CSV")).toThrow(/FROM INFILE/);
 });
 
@@ -36,13 +52,24 @@ test('the format that a statement names is not looked for in its strings', () =>
 
 test('a SELECT with a scalar subquery is not started on the event loop', () => {
   for (const text of [
-    'SELECT 1', 'SELECT * FROM (SELECT 1)', 'WITH c AS (SELECT 1) SELECT * FROM c', "SELECT '(SELECT 1)' FROM t",
-    'SELECT 1 UNION ALL (SELECT 2)', 'SELECT 1 FROM a INNER JOIN (SELECT 2) AS b ON 1',
-  ]) expect(startsAtOnce(text), text).toBe(true);
+    'SELECT 1',
+    'SELECT * FROM (SELECT 1)',
+    'WITH c AS (SELECT 1) SELECT * FROM c',
+    "SELECT '(SELECT 1)' FROM t",
+    'SELECT 1 UNION ALL (SELECT 2)',
+    'SELECT 1 FROM a INNER JOIN (SELECT 2) AS b ON 1',
+  ])
+    expect(startsAtOnce(text), text).toBe(true);
   for (const text of [
-    'SELECT (SELECT 1)', 'WITH (SELECT 1) AS x SELECT x', 'SELECT 1 WHERE a IN (SELECT 1)', 'SELECT max((SELECT 1))',
-    'SELECT a FROM t GROUP BY a WITH TOTALS', 'EXPLAIN SELECT 1', 'SHOW TABLES',
-  ]) expect(startsAtOnce(text), text).toBe(false);
+    'SELECT (SELECT 1)',
+    'WITH (SELECT 1) AS x SELECT x',
+    'SELECT 1 WHERE a IN (SELECT 1)',
+    'SELECT max((SELECT 1))',
+    'SELECT a FROM t GROUP BY a WITH TOTALS',
+    'EXPLAIN SELECT 1',
+    'SHOW TABLES',
+  ])
+    expect(startsAtOnce(text), text).toBe(false);
 });
 
 test('header lines are found, in CSV also with line feeds in names', () => {
@@ -55,12 +82,21 @@ test('header lines are found, in CSV also with line feeds in names', () => {
 
 test('only formats whose pieces may be laid end to end are streamed', () => {
   expect(['JSONEachRow', 'CSVWithNames', 'TSVWithNamesAndTypes', 'Native'].map(streamable)).toEqual([0, 1, 2, 0]);
-  expect(['JSON', 'Parquet', 'RowBinaryWithNames', 'Pretty', 'Arrow', 'nonsense'].map(streamable)).toEqual(Array(6).fill(undefined));
+  expect(['JSON', 'Parquet', 'RowBinaryWithNames', 'Pretty', 'Arrow', 'nonsense'].map(streamable)).toEqual(
+    Array(6).fill(undefined),
+  );
 });
 
 test('content types are those of ClickHouse', () => {
-  expect(['JSON', 'JSONEachRow', 'CSVWithNames', 'TSV', 'Parquet', 'Vertical'].map((f) => contentType(f).split(';')[0])).toEqual([
-    'application/json', 'application/x-ndjson', 'text/csv', 'text/tab-separated-values', 'application/octet-stream', 'text/plain',
+  expect(
+    ['JSON', 'JSONEachRow', 'CSVWithNames', 'TSV', 'Parquet', 'Vertical'].map((f) => contentType(f).split(';')[0]),
+  ).toEqual([
+    'application/json',
+    'application/x-ndjson',
+    'text/csv',
+    'text/tab-separated-values',
+    'application/octet-stream',
+    'text/plain',
   ]);
   expect(contentType('CSVWithNames')).toContain('header=present');
 });

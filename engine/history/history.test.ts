@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { startTestClickHouse } from '../embedded/clickhouse/testing.ts';
+import { historyContract } from './contract.ts';
+import { HistoryUnavailable, openHistory } from './mod.ts';
+
+historyContract('embedded engine', async () => {
+  const server = await startTestClickHouse();
+  const rss = server.rssMb();
+  return {
+    url: server.url,
+    user: server.user,
+    password: server.password,
+    close: async () => {
+      if (process.env['GRIDTICK_TEST_RSS']) console.log({ rssMb: { atStart: rss, atEnd: server.rssMb() } });
+      await server.stop();
+    },
+  };
+});
+
+const url = process.env['GRIDTICK_CLICKHOUSE_URL'];
+if (url) {
+  historyContract('ClickHouse server', async () => ({
+    url,
+    user: process.env['GRIDTICK_CLICKHOUSE_USER'] ?? 'default',
+    password: process.env['GRIDTICK_CLICKHOUSE_PASSWORD'] ?? '',
+    close: async () => undefined,
+  }));
+} else {
+  test.skip('ClickHouse server: skipped because GRIDTICK_CLICKHOUSE_URL names none');
+}
+
+test('a store that is killed is unavailable, and the same client goes on when it is back', async () => {
+  const server = await startTestClickHouse();
+  const history = await openHistory(server);
+  await history.writePositions([[1, 10]]);
+  await server.kill9();
+  await expect(history.readPositions()).rejects.toBeInstanceOf(HistoryUnavailable);
+  await expect(history.writePositions([[1, 20]])).rejects.toBeInstanceOf(HistoryUnavailable);
+  await server.restart();
+  expect(await history.readPositions()).toEqual(new Map([[1, 10]]));
+  await history.close();
+  await server.stop();
+}, 60_000);

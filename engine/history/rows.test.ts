@@ -1,0 +1,182 @@
+import { expect, test } from 'vitest';
+import type { Meter, PublicEvent, Sample, SessionEvent } from '#actors/schema/events';
+import { dateTime, samplesMax, toRows } from './rows.ts';
+
+const place = { partition: 3, sequence: 77, index: 2 };
+const at = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+
+const sample = (fields: Partial<Sample>): Sample => ({
+  at,
+  measurand: 'Power.Active.Import',
+  phase: '',
+  location: 'Outlet',
+  context: 'Sample.Periodic',
+  unit: 'W',
+  value: '0',
+  ...fields,
+});
+const meter = (samples: Sample[]): PublicEvent => {
+  const payload: Meter = {
+    site: 'demo',
+    station: 'nord-1',
+    charger: 'CP-0001',
+    connector: 1,
+    transaction: 9,
+    receivedAt: at + 5,
+    samples,
+  };
+  return { kind: 'meter', subject: 'meter.CP-0001.1', payload };
+};
+const session = (fields: Partial<SessionEvent>): PublicEvent => ({
+  kind: 'session',
+  subject: 'session.CP-0001.9',
+  payload: {
+    site: 'demo',
+    station: 'nord-1',
+    charger: 'CP-0001',
+    connector: 1,
+    transaction: 9,
+    tag: 'DEMO0001',
+    state: 'ended',
+    startAt: at - 1000,
+    receivedAt: at,
+    meterStartWh: 1000,
+    flags: ['late'],
+    version: 1,
+    ...fields,
+  },
+});
+
+test('a price is one row, with its slot and both times', () => {
+  const payload = {
+    station: 'nord-1',
+    slot: 147,
+    producedAt: at,
+    validUntil: at + 24_000,
+    loadW: 88_320,
+    capacityW: 138_000,
+    utilisationBp: 6_400,
+    tier: 'normal',
+    importOpen: true,
+    priceE5SekPerKwh: -100_000,
+  } as const;
+  expect(toRows({ kind: 'price', subject: 'price.nord-1', payload }, place)).toEqual({
+    table: 'prices',
+    rows: [
+      {
+        station: 'nord-1',
+        slot: 147,
+        produced_at: '2026-01-02 03:04:05.678',
+        valid_until: '2026-01-02 03:04:29.678',
+        load_w: 88_320,
+        capacity_w: 138_000,
+        utilisation_bp: 6_400,
+        tier: 'normal',
+        import_open: true,
+        price_e5_sek_per_kwh: -100_000,
+        ...place,
+      },
+    ],
+  });
+});
+
+test('each sampled value is a row with its own index, in exact integers of its unit', () => {
+  const values: [unit: string, value: string, power: number | null, energy: number | null, current: number | null][] = [
+    ['W', '6600', 6600, null, null],
+    ['kW', '6.6', 6600, null, null],
+    ['kW', '0.0125', 12, null, null],
+    ['W', '2.5', 2, null, null],
+    ['Wh', '9007199254740991', null, 9_007_199_254_740_991, null],
+    ['kWh', '1.2345', null, 1234, null],
+    ['kWh', '-0.001', null, -1, null],
+    ['A', '15.9996', null, null, 16_000],
+    ['V', '230.1', null, null, null],
+    ['W', 'nonsense', null, null, null],
+    ['', '1', null, null, null],
+    ['kWh', '99999999999999999', null, null, null],
+  ];
+  const found = toRows(meter(values.map(([unit, value]) => sample({ unit, value }))), place);
+  expect(found?.table).toBe('meter_values');
+  const rows = found?.table === 'meter_values' ? found.rows : [];
+  expect(rows.map((r) => [r.unit, r.value_raw, r.power_w, r.energy_wh, r.current_ma])).toEqual(values);
+  expect(rows.map((r) => r.index)).toEqual(values.map((_, n) => 2 * 4096 + n));
+  expect(rows[0]).toMatchObject({
+    transaction: 9,
+    received_at: '2026-01-02 03:04:05.683',
+    sampled_at: '2026-01-02 03:04:05.678',
+    partition: 3,
+    sequence: 77,
+  });
+});
+
+test('more samples than an index can tell apart are a bug, not a row lost in silence', () => {
+  const samples = (n: number) => meter(Array.from({ length: n }, () => sample({})));
+  expect(toRows(samples(samplesMax), place)?.rows).toHaveLength(samplesMax);
+  expect(() => toRows(samples(samplesMax + 1), place)).toThrow(/4097 samples, more than 4096/);
+});
+
+test('a session is written when it ends, not when it starts; a re-settlement is a row with a higher version', () => {
+  expect(toRows(session({ state: 'started', version: 0 }), place)).toBeUndefined();
+  const ended = { endAt: at, meterStopWh: 3500, energyWh: 2500, reason: 'EVDisconnected' };
+  expect(toRows(session(ended), place)).toEqual({
+    table: 'sessions',
+    rows: [
+      {
+        site: 'demo',
+        station: 'nord-1',
+        charger: 'CP-0001',
+        connector: 1,
+        transaction: 9,
+        tag: 'DEMO0001',
+        started_at: '2026-01-02 03:04:04.678',
+        ended_at: '2026-01-02 03:04:05.678',
+        received_at: '2026-01-02 03:04:05.678',
+        meter_start_wh: 1000,
+        meter_stop_wh: 3500,
+        energy_wh: 2500,
+        reason: 'EVDisconnected',
+        flags: ['late'],
+        version: 1,
+        ...place,
+      },
+    ],
+  });
+  expect(toRows(session({ ...ended, version: 2 }), place)?.rows[0]).toMatchObject({ version: 2 });
+  expect(() => toRows(session({ endAt: at }), place)).toThrow(/ended without/);
+});
+
+test('a charger event keeps its detail as JSON; its connector may be absent', () => {
+  const payload = {
+    charger: 'CP-0001',
+    kind: 'status',
+    at,
+    receivedAt: at,
+    detail: { status: 'Available', b: [1] },
+  } as const;
+  const event: PublicEvent = {
+    kind: 'charger',
+    subject: 'charger.CP-0001.status',
+    payload: { ...payload, detail: { ...payload.detail } },
+  };
+  expect(toRows(event, place)?.rows).toEqual([
+    {
+      charger: 'CP-0001',
+      connector: null,
+      kind: 'status',
+      at: '2026-01-02 03:04:05.678',
+      received_at: '2026-01-02 03:04:05.678',
+      detail: '{"status":"Available","b":[1]}',
+      ...place,
+    },
+  ]);
+});
+
+test('times that ClickHouse cannot hold become the nearest that it can', () => {
+  expect([0, -1e15, 1e15, Date.UTC(2299, 11, 31), Infinity].map(dateTime)).toEqual([
+    '1970-01-01 00:00:00.000',
+    '1900-01-01 00:00:00.000',
+    '2299-12-31 23:59:59.999',
+    '2299-12-31 00:00:00.000',
+    '2299-12-31 23:59:59.999',
+  ]);
+});
