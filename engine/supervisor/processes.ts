@@ -2,19 +2,39 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** Fields of /proc/<pid>/stat after the name, proc(5): [0] state, [1] parent, [19] start time; null when there is none. */
+function statFields(pid: number): string[] | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name in parentheses may hold anything, so count from its end.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Start time of a living process, or null: boot id and clock ticks since boot. A pid alone is used again sooner or later;
  * pid and start time together are not, not even after a reboot.
  */
 export function startTime(pid: number): string | null {
+  const fields = statFields(pid);
+  if (!fields || fields[0] === 'Z' || fields[0] === 'X') return null;
+  return `${bootId()}:${fields[19]}`;
+}
+
+/** Pid of its parent; null when the process is gone. */
+export function parentOf(pid: number): number | null {
+  const parent = statFields(pid)?.[1];
+  return parent === undefined ? null : Number(parent);
+}
+
+/** What the process calls itself, at most 15 characters; empty when it is gone. */
+export function processName(pid: number): string {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name in parentheses may hold anything, so count from its end (proc(5): state is field 3, starttime 22).
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return null;
-    return `${bootId()}:${fields[19]}`;
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
   } catch {
-    return null;
+    return '';
   }
 }
 

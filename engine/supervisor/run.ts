@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Config } from '../config/config.ts';
 import { screen } from './endpoints.ts';
 import { startInstallation } from './installation.ts';
+import { parentOf, processName } from './processes.ts';
 
 const parentPollMs = 500;
 
@@ -18,7 +19,7 @@ export async function runSupervisor(config: Config, say: (line: string) => void)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => asked(signal));
   // A terminal that went away must not end a stop half-way.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-  watchParent(() => asked('npm is gone'));
+  watchParent(() => asked('the shell that started this is gone'));
 
   const startedAt = Date.now();
   const installation = await startInstallation({ config, say, signal: stop.signal });
@@ -29,11 +30,15 @@ export async function runSupervisor(config: Config, say: (line: string) => void)
   say('stopped.');
 }
 
-/** Under npm, a killed npm leaves its script behind without a signal; nobody could reach it by Ctrl-C any more. */
+/**
+ * Under npm, a killed npm leaves its script behind without a signal; no Ctrl-C could reach it any more. npm runs scripts
+ * by `sh -c`, which may stay in between and then outlives npm as well.
+ */
 function watchParent(gone: () => void): void {
   if (process.env.npm_lifecycle_event === undefined) return;
   const parent = process.ppid;
+  const npm = processName(parent) === 'sh' ? parentOf(parent) : null;
   setInterval(() => {
-    if (process.ppid !== parent) gone();
+    if (process.ppid !== parent || (npm !== null && parentOf(parent) !== npm)) gone();
   }, parentPollMs).unref();
 }
