@@ -11,10 +11,18 @@ import type { RefusalCode } from './refusals.ts';
 import type { PublicEvent } from './schema/events.ts';
 
 /** Where an entity lives: `key` decides the partition, `kind` + `id` name it there. */
-export interface EntityAddress { kind: string; key: string; id: string }
+export interface EntityAddress {
+  kind: string;
+  key: string;
+  id: string;
+}
 
 /** A request to change one entity. `body` is plain JSON, validated against the actor's schema for `type`. */
-export interface Command { to: EntityAddress; type: string; body: Record<string, unknown> }
+export interface Command {
+  to: EntityAddress;
+  type: string;
+  body: Record<string, unknown>;
+}
 
 /** What a machine sees: the command, the log's time, and the facts its actor gathered inside the partition. */
 export interface ActorEvent<Body = Record<string, unknown>, Facts = unknown> {
@@ -45,10 +53,18 @@ export type Output =
   | { type: 'effect'; params: Effect };
 
 /** `target` is a gateway id; `kind` tells it what to do. */
-export interface Effect { id: string; target: string; kind: string; body: Record<string, unknown> }
+export interface Effect {
+  id: string;
+  target: string;
+  kind: string;
+  body: Record<string, unknown>;
+}
 
 /** A stored entity as the partition sees it: the machine's state value and its context. Records have no `value`. */
-export interface Stored<Context = Record<string, unknown>> { value: string | null; context: Context }
+export interface Stored<Context = Record<string, unknown>> {
+  value: string | null;
+  context: Context;
+}
 
 /** The partition, read-only: what `facts` and slots may look at. */
 export interface PartitionView {
@@ -84,7 +100,11 @@ export interface ActorDefinition {
 }
 
 /** Data an actor owns without a life of its own (a counter, a block of sample keys). */
-export interface RecordDefinition { kind: string; version: number; context: TObject }
+export interface RecordDefinition {
+  kind: string;
+  version: number;
+  context: TObject;
+}
 
 /** A timed input of the partition: `run` is called once per slot floor(now / everyMs) and yields commands for entities. */
 export interface SlotDefinition {
@@ -123,10 +143,11 @@ export function decide<Context extends MachineContext, Event extends ActorEvent>
     const decision = rule(context as Context, event as unknown as Event);
     if (decision.refuse !== undefined) {
       const { refuse: code, detail } = decision;
-      enqueue({ type: 'refuse', params: detail ? { code, detail } : { code } } as never);
+      enqueue({ type: 'refuse', params: detail ? { code, detail } : { code } });
       return;
     }
-    if (decision.context !== undefined) enqueue.assign(decision.context as never);
-    for (const output of decision.outputs ?? []) enqueue(output as never);
-  }) as unknown as RuleAction;
+    // As a function: XState would call each field of an object that holds one.
+    if (decision.context !== undefined) enqueue.assign(() => decision.context);
+    for (const output of decision.outputs ?? []) enqueue(output);
+  });
 }

@@ -15,18 +15,38 @@ export function nameAddress(kind: NameKind, name: string): EntityAddress {
 }
 
 export const siteAddress = (site: string): EntityAddress => ({ kind: 'site', key: site, id: site });
-export const stationAddress = (site: string, station: string): EntityAddress => ({ kind: 'station', key: site, id: station });
-export const chargerAddress = (site: string, charger: string): EntityAddress => ({ kind: 'charger', key: site, id: charger });
-export const sessionAddress = (site: string, transaction: number): EntityAddress =>
-  ({ kind: 'session', key: site, id: String(transaction) });
+export const stationAddress = (site: string, station: string): EntityAddress => ({
+  kind: 'station',
+  key: site,
+  id: station,
+});
+export const chargerAddress = (site: string, charger: string): EntityAddress => ({
+  kind: 'charger',
+  key: site,
+  id: charger,
+});
+export const sessionAddress = (site: string, transaction: number): EntityAddress => ({
+  kind: 'session',
+  key: site,
+  id: String(transaction),
+});
 export const userAddress = (user: string): EntityAddress => ({ kind: 'user', key: user, id: user });
 
 /** Key of what every partition holds one of. */
 export const partitionKey = (partition: number): string => `@${partition}`;
-export const rosterAddress = (partition: number): EntityAddress =>
-  ({ kind: 'roster', key: partitionKey(partition), id: partitionKey(partition) });
-export const gatewayAddress = (partition: number, gateway: string): EntityAddress =>
-  ({ kind: 'gateway', key: partitionKey(partition), id: gateway });
+export const rosterAddress = (partition: number): EntityAddress => ({
+  kind: 'roster',
+  key: partitionKey(partition),
+  id: partitionKey(partition),
+});
+export const gatewayAddress = (partition: number, gateway: string): EntityAddress => ({
+  kind: 'gateway',
+  key: partitionKey(partition),
+  id: gateway,
+});
 /** One entry of a partition's tag table; found by the folded tag. */
-export const tagAddress = (partition: number, tag: string): EntityAddress =>
-  ({ kind: 'tag', key: partitionKey(partition), id: foldName(tag) });
+export const tagAddress = (partition: number, tag: string): EntityAddress => ({
+  kind: 'tag',
+  key: partitionKey(partition),
+  id: foldName(tag),
+});

@@ -15,7 +15,14 @@ test('the newest connection wins and the older gateway is told to close its sock
   expect(charger.connect('gw-1', 'c1')).toEqual({ connectionSeq: 1, registration: 'pending' });
   expect(world.effects).toEqual([]);
   expect(charger.connect('gw-2', 'c2')).toEqual({ connectionSeq: 2, registration: 'pending' });
-  expect(world.effects).toEqual([{ id: 'close/CP-1/1', target: 'gw-1', kind: 'connection.close', body: { charger: 'CP-1', connection: 'c1', code: 4001 } }]);
+  expect(world.effects).toEqual([
+    {
+      id: 'close/CP-1/1',
+      target: 'gw-1',
+      kind: 'connection.close',
+      body: { charger: 'CP-1', connection: 'c1', code: 4001 },
+    },
+  ]);
   charger.disconnect('gw-1', 'c1');
   world.advance(14_000);
   expect(charger.state.context).toMatchObject({ online: true, connection: { gateway: 'gw-2' } });
@@ -78,13 +85,22 @@ test('a status of a connector nobody registered adds it', () => {
 
 test('the statuses of a tag stay distinct', () => {
   const { world, charger } = world1();
-  const put = (tag: string, body: object) => world.ask(nameAddress('tag', tag), 'tag.put', { customer: null, group: null, status: 'Accepted', expiresAt: null, ...body });
+  const put = (tag: string, body: object) =>
+    world.ask(nameAddress('tag', tag), 'tag.put', {
+      customer: null,
+      group: null,
+      status: 'Accepted',
+      expiresAt: null,
+      ...body,
+    });
   put('BLOCKED', { status: 'Blocked' });
   put('OLD', { expiresAt: world.now });
   put('GROUPED', { group: 'G', expiresAt: world.now + 1 });
   expect(['TAG-1', 'BLOCKED', 'OLD', 'GROUPED', 'NOBODY'].map((tag) => charger.authorize(tag))).toEqual([
-    { status: 'Accepted', expiresAt: null, group: null }, { status: 'Blocked', expiresAt: null, group: null },
-    { status: 'Expired', expiresAt: world.now, group: null }, { status: 'Accepted', expiresAt: world.now + 1, group: 'G' },
+    { status: 'Accepted', expiresAt: null, group: null },
+    { status: 'Blocked', expiresAt: null, group: null },
+    { status: 'Expired', expiresAt: world.now, group: null },
+    { status: 'Accepted', expiresAt: world.now + 1, group: 'G' },
     { status: 'Invalid', expiresAt: null, group: null },
   ]);
 });
@@ -92,7 +108,12 @@ test('the statuses of a tag stay distinct', () => {
 test('a resent Authorize gets the answer it got, though the tag has been blocked since', () => {
   const { world, charger } = world1();
   expect(charger.authorize('TAG-1', 'k')).toMatchObject({ status: 'Accepted' });
-  world.ask(nameAddress('tag', 'TAG-1'), 'tag.put', { customer: null, group: null, status: 'Blocked', expiresAt: null });
+  world.ask(nameAddress('tag', 'TAG-1'), 'tag.put', {
+    customer: null,
+    group: null,
+    status: 'Blocked',
+    expiresAt: null,
+  });
   expect(charger.authorize('TAG-1', 'k')).toMatchObject({ status: 'Accepted' });
   for (let i = 0; i < 32; i++) charger.authorize('TAG-1', `other-${i}`);
   expect(charger.authorize('TAG-1', 'k')).toMatchObject({ status: 'Blocked' });
@@ -107,11 +128,28 @@ test("a vendor's message is kept once", () => {
 });
 
 test.each([
-  ['a fraction', { meterStartWh: 0.5 }], ['a key that is missing', { key: undefined }], ['one too many', { extra: 1 }],
+  ['a fraction', { meterStartWh: 0.5 }],
+  ['a key that is missing', { key: undefined }],
+  ['one too many', { extra: 1 }],
 ])('%s in a body is refused and changes nothing', (_what, change) => {
   const { world, charger } = world1();
   const before = world.partitions[0]!.images();
-  const body = { key: 'k', connectionSeq: 0, frameHash: '', repairs: [], at: 1, atRaw: '', clock: false, connector: 1, tag: 'T', meterStartWh: 0, ...change };
-  expect(world.send(charger.address, 'session.started', JSON.parse(JSON.stringify(body)) as object)).toMatchObject({ ok: false, code: 'bad_request' });
+  const body = {
+    key: 'k',
+    connectionSeq: 0,
+    frameHash: '',
+    repairs: [],
+    at: 1,
+    atRaw: '',
+    clock: false,
+    connector: 1,
+    tag: 'T',
+    meterStartWh: 0,
+    ...change,
+  };
+  expect(world.send(charger.address, 'session.started', JSON.parse(JSON.stringify(body)) as object)).toMatchObject({
+    ok: false,
+    code: 'bad_request',
+  });
   expect(world.partitions[0]!.images()).toEqual(before);
 });

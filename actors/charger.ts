@@ -11,18 +11,42 @@ import { alive, connected, connectFacts, disconnected, lost, offline } from './c
 import { statusReported, tokenFacts, tokenPresented, vendorMessage } from './charger_messages.ts';
 import { meterFacts, meterSampled } from './charger_meter.ts';
 import { ended, started, startFacts, stopFacts } from './charger_sessions.ts';
-import type { MachineTypes } from './machine.ts';
+import { machineTypes } from './machine.ts';
 import {
-  ChargerAlive, ChargerBooted, ChargerConnected, ChargerDisconnected, ChargerRegister, ConnectorStatus, MeterSampled,
-  SessionEnded, SessionStarted, TokenPresented, VendorMessage, type BootedReply, type ConnectedReply,
+  ChargerAlive,
+  ChargerBooted,
+  ChargerConnected,
+  ChargerDisconnected,
+  ChargerRegister,
+  ConnectorStatus,
+  MeterSampled,
+  SessionEnded,
+  SessionStarted,
+  TokenPresented,
+  VendorMessage,
+  type BootedReply,
+  type ConnectedReply,
 } from './schema/commands.ts';
 import { ChargerState } from './schema/entities.ts';
 import { ChargerLost, NameGranted, NameRefused } from './schema/internal.ts';
 
 const initial: ChargerState = {
-  site: '', station: '', ratedW: 1, createdAt: 0, securityProfile: 0, passwordHash: '',
-  vendor: '', model: '', serial: '', firmware: '', bootedAt: null,
-  connectionSeq: 0, connection: null, online: false, lastHeardAt: 0, connectors: [],
+  site: '',
+  station: '',
+  ratedW: 1,
+  createdAt: 0,
+  securityProfile: 0,
+  passwordHash: '',
+  vendor: '',
+  model: '',
+  serial: '',
+  firmware: '',
+  bootedAt: null,
+  connectionSeq: 0,
+  connection: null,
+  online: false,
+  lastHeardAt: 0,
+  connectors: [],
 };
 
 /** What a boot and a connection are told depends on how far the charger has come. */
@@ -46,13 +70,16 @@ const facts = {
   'vendor.message': { actions: decide(vendorMessage) },
 };
 
-export const chargerMachine = setup({ types: {} as MachineTypes<ChargerState> }).createMachine({
-  id: 'charger', initial: 'absent', context: initial,
+export const chargerMachine = setup({ types: machineTypes<ChargerState>() }).createMachine({
+  id: 'charger',
+  initial: 'absent',
+  context: initial,
   states: {
     absent: { on: { 'charger.register': { target: 'unregistered', actions: decide(register) } } },
     unregistered: {
       on: {
-        ...facts, ...registration('unregistered', 'Pending'),
+        ...facts,
+        ...registration('unregistered', 'Pending'),
         'name.granted': { target: 'pending', actions: decide(confirmName) },
         'name.refused': 'rejected',
       },
@@ -68,25 +95,48 @@ export const chargerMachine = setup({ types: {} as MachineTypes<ChargerState> })
 type Body = never;
 
 export const charger: ActorDefinition = {
-  kind: 'charger', version: 1, machine: chargerMachine, context: ChargerState,
+  kind: 'charger',
+  version: 1,
+  machine: chargerMachine,
+  context: ChargerState,
   commands: {
-    'charger.register': ChargerRegister, 'name.granted': NameGranted, 'name.refused': NameRefused,
-    'charger.connected': ChargerConnected, 'charger.disconnected': ChargerDisconnected, 'charger.lost': ChargerLost,
-    'charger.alive': ChargerAlive, 'charger.booted': ChargerBooted,
-    'connector.status': ConnectorStatus, 'token.presented': TokenPresented, 'vendor.message': VendorMessage,
-    'session.started': SessionStarted, 'session.ended': SessionEnded, 'meter.sampled': MeterSampled,
+    'charger.register': ChargerRegister,
+    'name.granted': NameGranted,
+    'name.refused': NameRefused,
+    'charger.connected': ChargerConnected,
+    'charger.disconnected': ChargerDisconnected,
+    'charger.lost': ChargerLost,
+    'charger.alive': ChargerAlive,
+    'charger.booted': ChargerBooted,
+    'connector.status': ConnectorStatus,
+    'token.presented': TokenPresented,
+    'vendor.message': VendorMessage,
+    'session.started': SessionStarted,
+    'session.ended': SessionEnded,
+    'meter.sampled': MeterSampled,
   },
-  timers: ['offline'], creates: ['charger.register'],
+  timers: ['offline'],
+  creates: ['charger.register'],
   facts: (view, self, type, body): ActorEvent['facts'] => {
     switch (type) {
-      case 'meter.sampled': return meterFacts(view, self.id, body as Body);
-      case 'session.started': return startFacts(view, self.id, body as Body);
-      case 'session.ended': return stopFacts(view, self.id, body as Body);
-      case 'token.presented': return tokenFacts(view, self.id, body.tag as string);
-      case 'charger.connected': return connectFacts(view, body as Body);
-      case 'charger.register': return registerFacts(view, body as Body);
-      case 'charger.booted': case 'connector.status': case 'vendor.message': return bootFacts(view, self.id);
-      default: return null;
+      case 'meter.sampled':
+        return meterFacts(view, self.id, body as Body);
+      case 'session.started':
+        return startFacts(view, self.id, body as Body);
+      case 'session.ended':
+        return stopFacts(view, self.id, body as Body);
+      case 'token.presented':
+        return tokenFacts(view, self.id, body.tag as string);
+      case 'charger.connected':
+        return connectFacts(view, body as Body);
+      case 'charger.register':
+        return registerFacts(view, body as Body);
+      case 'charger.booted':
+      case 'connector.status':
+      case 'vendor.message':
+        return bootFacts(view, self.id);
+      default:
+        return null;
     }
   },
 };

@@ -10,14 +10,20 @@ import type { ChargerState, DecidedState, StationState } from './schema/entities
 import type { NameGranted } from './schema/internal.ts';
 
 type RegisterBody = Static<typeof ChargerRegister>;
-export interface RegisterFacts { siteKnown: boolean; stationSite: string | null }
+export interface RegisterFacts {
+  siteKnown: boolean;
+  stationSite: string | null;
+}
 
 export const registerFacts = (view: PartitionView, body: RegisterBody): RegisterFacts => {
   const station: Stored<StationState> | undefined = view.get('station', body.station);
   return { siteKnown: view.get('site', body.site) !== undefined, stationSite: station?.context.site ?? null };
 };
 
-export function register(charger: ChargerState, { self, now, body, facts }: ActorEvent<RegisterBody, RegisterFacts>): Decision<ChargerState> {
+export function register(
+  charger: ChargerState,
+  { self, now, body, facts }: ActorEvent<RegisterBody, RegisterFacts>,
+): Decision<ChargerState> {
   if (!facts.siteKnown || self.key !== body.site) return { refuse: 'unknown_site', detail: { site: body.site } };
   if (facts.stationSite !== body.site) return { refuse: 'unknown_station', detail: { station: body.station } };
   const { connectors, ...rest } = body;
@@ -32,14 +38,27 @@ export function register(charger: ChargerState, { self, now, body, facts }: Acto
 
 /** A charger may have shown more connectors since than it was registered with. */
 export function registerAgain(charger: ChargerState, { self, body }: ActorEvent<RegisterBody>): Decision<ChargerState> {
-  const same = charger.site === body.site && charger.station === body.station && charger.ratedW === body.ratedW
-    && charger.securityProfile === body.securityProfile && charger.passwordHash === body.passwordHash
-    && charger.connectors.length >= body.connectors;
+  const same =
+    charger.site === body.site &&
+    charger.station === body.station &&
+    charger.ratedW === body.ratedW &&
+    charger.securityProfile === body.securityProfile &&
+    charger.passwordHash === body.passwordHash &&
+    charger.connectors.length >= body.connectors;
   return same ? { outputs: [reply({ charger: self.id })] } : { refuse: 'already_exists', detail: { charger: self.id } };
 }
 
-export const confirmName = (_charger: ChargerState, { self, body }: ActorEvent<Static<typeof NameGranted>>): Decision<ChargerState> =>
-  ({ outputs: [{ type: 'send', params: { to: { kind: 'name', key: body.name, id: body.name }, type: 'name.confirm', body: { owner: self } } }] });
+export const confirmName = (
+  _charger: ChargerState,
+  { self, body }: ActorEvent<Static<typeof NameGranted>>,
+): Decision<ChargerState> => ({
+  outputs: [
+    {
+      type: 'send',
+      params: { to: { kind: 'name', key: body.name, id: body.name }, type: 'name.confirm', body: { owner: self } },
+    },
+  ],
+});
 
 const heartbeatS = 300;
 /** While it may not work yet it asks again soon. */
@@ -52,8 +71,12 @@ export function intervalOf(identity: string): number {
   return heartbeatS - heartbeatS / 10 + ((hash >>> 0) % (heartbeatS / 5 + 1));
 }
 
-export const booted = (status: BootedReply['status']) =>
-  (charger: ChargerState, { self, now, body, facts }: ActorEvent<Static<typeof ChargerBooted>, DecidedState>): Decision<ChargerState> => {
+export const booted =
+  (status: BootedReply['status']) =>
+  (
+    charger: ChargerState,
+    { self, now, body, facts }: ActorEvent<Static<typeof ChargerBooted>, DecidedState>,
+  ): Decision<ChargerState> => {
     const known = answerTo(facts, body.key);
     if (known !== undefined) return { outputs: [reply(known)] };
     const answer: BootedReply = { status, intervalS: status === 'Accepted' ? intervalOf(self.id) : retryS };
@@ -63,7 +86,14 @@ export const booted = (status: BootedReply['status']) =>
       outputs: [
         reply(answer),
         remember(self.id, facts, body.key, answer),
-        chargerEvent(self.id, 'booted', null, now, now, { vendor, model, serial, firmware, status, repairs: body.repairs }),
+        chargerEvent(self.id, 'booted', null, now, now, {
+          vendor,
+          model,
+          serial,
+          firmware,
+          status,
+          repairs: body.repairs,
+        }),
       ],
     };
   };

@@ -14,23 +14,35 @@ export const offlineGraceMs = 15_000;
 /** Close code for a socket that a newer one replaced. */
 const replacedCode = 4001;
 
-export interface ConnectFacts { partition: number; gatewayAlive: boolean }
+export interface ConnectFacts {
+  partition: number;
+  gatewayAlive: boolean;
+}
 
-export const connectFacts = (view: PartitionView, body: ChargerConnectedBody): ConnectFacts =>
-  ({ partition: view.partition, gatewayAlive: view.get('gateway', body.gateway)?.value === 'alive' });
+export const connectFacts = (view: PartitionView, body: ChargerConnectedBody): ConnectFacts => ({
+  partition: view.partition,
+  gatewayAlive: view.get('gateway', body.gateway)?.value === 'alive',
+});
 
 type Connection = NonNullable<ChargerState['connection']>;
 
 /** Stable per connection, so that delivering it twice closes one socket once. */
 const close = (charger: string, seq: number, { gateway, connection }: Connection): Outputs[number] => {
   const effect: Effect = {
-    id: `close/${charger}/${seq}`, target: gateway, kind: 'connection.close', body: { charger, connection, code: replacedCode },
+    id: `close/${charger}/${seq}`,
+    target: gateway,
+    kind: 'connection.close',
+    body: { charger, connection, code: replacedCode },
   };
   return { type: 'effect', params: effect };
 };
 
-export const connected = (registration: ConnectedReply['registration']) =>
-  (charger: ChargerState, { self, now, body, facts }: ActorEvent<ChargerConnectedBody, ConnectFacts>): Decision<ChargerState> => {
+export const connected =
+  (registration: ConnectedReply['registration']) =>
+  (
+    charger: ChargerState,
+    { self, now, body, facts }: ActorEvent<ChargerConnectedBody, ConnectFacts>,
+  ): Decision<ChargerState> => {
     const before = charger.connection;
     if (before?.gateway === body.gateway && before.connection === body.connection) {
       return { outputs: [reply({ connectionSeq: charger.connectionSeq, registration })] };
@@ -39,12 +51,24 @@ export const connected = (registration: ConnectedReply['registration']) =>
     const outputs: Outputs = [
       reply({ connectionSeq, registration }),
       { type: 'disarm', params: { name: 'offline' } },
-      chargerEvent(self.id, 'connected', null, now, now, { connectionSeq, protocol: body.protocol, remote: body.remote, gateway: body.gateway }),
+      chargerEvent(self.id, 'connected', null, now, now, {
+        connectionSeq,
+        protocol: body.protocol,
+        remote: body.remote,
+        gateway: body.gateway,
+      }),
     ];
     if (before) outputs.push(close(self.id, charger.connectionSeq, before));
     // A gateway that dies before its first sign of life must be missed too.
     if (!facts.gatewayAlive) {
-      outputs.push({ type: 'send', params: { to: gatewayAddress(facts.partition, body.gateway), type: 'gateway.alive', body: { gateway: body.gateway } } });
+      outputs.push({
+        type: 'send',
+        params: {
+          to: gatewayAddress(facts.partition, body.gateway),
+          type: 'gateway.alive',
+          body: { gateway: body.gateway },
+        },
+      });
     }
     const connection = { gateway: body.gateway, connection: body.connection, protocol: body.protocol, since: now };
     return { context: { ...charger, connectionSeq, connection, online: true, lastHeardAt: now }, outputs };
@@ -56,18 +80,38 @@ const gone = (charger: ChargerState, now: number, outputs: Outputs): Decision<Ch
 });
 
 /** A socket that was replaced before closes late: nothing to mourn. */
-export const disconnected = (charger: ChargerState, { now, body }: ActorEvent<Static<typeof ChargerDisconnected>>): Decision<ChargerState> =>
-  charger.connection?.gateway === body.gateway && charger.connection.connection === body.connection ? gone(charger, now, []) : {};
+export const disconnected = (
+  charger: ChargerState,
+  { now, body }: ActorEvent<Static<typeof ChargerDisconnected>>,
+): Decision<ChargerState> =>
+  charger.connection?.gateway === body.gateway && charger.connection.connection === body.connection
+    ? gone(charger, now, [])
+    : {};
 
 /** The gateway fell silent. Should it still live (it was only paused), it is told to close the socket, so that the charger comes back. */
-export const lost = (charger: ChargerState, { self, now, body }: ActorEvent<Static<typeof ChargerLost>>): Decision<ChargerState> =>
-  charger.connection?.gateway === body.gateway ? gone(charger, now, [close(self.id, charger.connectionSeq, charger.connection)]) : {};
+export const lost = (
+  charger: ChargerState,
+  { self, now, body }: ActorEvent<Static<typeof ChargerLost>>,
+): Decision<ChargerState> =>
+  charger.connection?.gateway === body.gateway
+    ? gone(charger, now, [close(self.id, charger.connectionSeq, charger.connection)])
+    : {};
 
 export const offline = (charger: ChargerState, { self, now }: ActorEvent): Decision<ChargerState> =>
-  charger.connection !== null || !charger.online ? {} : {
-    context: { ...charger, online: false },
-    outputs: [chargerEvent(self.id, 'offline', null, now, now, { connectionSeq: charger.connectionSeq, lastHeardAt: charger.lastHeardAt })],
-  };
+  charger.connection !== null || !charger.online
+    ? {}
+    : {
+        context: { ...charger, online: false },
+        outputs: [
+          chargerEvent(self.id, 'offline', null, now, now, {
+            connectionSeq: charger.connectionSeq,
+            lastHeardAt: charger.lastHeardAt,
+          }),
+        ],
+      };
 
-export const alive = (charger: ChargerState, { now, body }: ActorEvent<Static<typeof ChargerAlive>>): Decision<ChargerState> =>
+export const alive = (
+  charger: ChargerState,
+  { now, body }: ActorEvent<Static<typeof ChargerAlive>>,
+): Decision<ChargerState> =>
   body.connectionSeq < charger.connectionSeq ? {} : { context: { ...charger, lastHeardAt: now } };

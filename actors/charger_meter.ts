@@ -31,15 +31,29 @@ export function blocksFor(view: PartitionView, samples: readonly Sample[], idOf:
   return blocks;
 }
 
-export const sessionBlock = (transaction: number) => (at: number): string => sessionBlockId(transaction, blockOf(at));
+export const sessionBlock =
+  (transaction: number) =>
+  (at: number): string =>
+    sessionBlockId(transaction, blockOf(at));
 
-export interface Intake { fresh: Sample[]; late: Sample[]; conflicts: Sample[]; puts: Outputs }
+export interface Intake {
+  fresh: Sample[];
+  late: Sample[];
+  conflicts: Sample[];
+  puts: Outputs;
+}
 
 /**
  * Sorts samples into new, late (after `endAt`) and conflicting ones, and writes the keys of all that were unknown.
  * `knownUntil`: no sample later than this can be known, so only this message is searched for it.
  */
-export function takeIn(samples: readonly Sample[], blocks: Blocks, idOf: (at: number) => string, knownUntil: number, endAt: number | null): Intake {
+export function takeIn(
+  samples: readonly Sample[],
+  blocks: Blocks,
+  idOf: (at: number) => string,
+  knownUntil: number,
+  endAt: number | null,
+): Intake {
   const intake: Intake = { fresh: [], late: [], conflicts: [], puts: [] };
   const next: Blocks = { ...blocks };
   for (const sample of samples) {
@@ -60,7 +74,11 @@ export function takeIn(samples: readonly Sample[], blocks: Blocks, idOf: (at: nu
   return intake;
 }
 
-export interface MeterFacts { session: SessionState | null; blocks: Blocks; stray: StrayState | null }
+export interface MeterFacts {
+  session: SessionState | null;
+  blocks: Blocks;
+  stray: StrayState | null;
+}
 
 const sessionOf = (view: PartitionView, id: string | number): SessionState | null => {
   const stored: Stored<SessionState> | undefined = view.get('session', String(id));
@@ -71,7 +89,13 @@ const sessionOf = (view: PartitionView, id: string | number): SessionState | nul
  * A transaction's own id finds it. Without one (none given, or 0 and −1 of a start that was never acknowledged) the
  * connector's open session does, if it had begun by then, else the one that was going on at the time.
  */
-function belongsTo(view: PartitionView, charger: string, connector: number, transaction: number | null, at: number): SessionState | null {
+function belongsTo(
+  view: PartitionView,
+  charger: string,
+  connector: number,
+  transaction: number | null,
+  at: number,
+): SessionState | null {
   if (transaction !== null && transaction > 0) {
     const session = sessionOf(view, transaction);
     return session?.charger === charger ? session : null;
@@ -82,7 +106,8 @@ function belongsTo(view: PartitionView, charger: string, connector: number, tran
   let newest: SessionState | null = null;
   for (const id of (view.index as DomainIndex).endedOn(charger, connector)) {
     const session = sessionOf(view, id)!;
-    if (session.startAt <= at && at <= session.endAt! && (newest === null || session.transaction > newest.transaction)) newest = session;
+    if (session.startAt <= at && at <= session.endAt! && (newest === null || session.transaction > newest.transaction))
+      newest = session;
   }
   return newest;
 }
@@ -115,7 +140,8 @@ function withPower(session: SessionState, points: Point[], ratedW: number): Poin
   const { registerWh, registerAt } = session;
   let from = registerWh === null || registerAt === null ? null : { at: registerAt, registerWh };
   for (const point of points.slice(0, -1)) {
-    if (point.registerWh !== null && (from === null || point.at >= from.at)) from = { at: point.at, registerWh: point.registerWh };
+    if (point.registerWh !== null && (from === null || point.at >= from.at))
+      from = { at: point.at, registerWh: point.registerWh };
   }
   const powerW = derivedW(from, newest, ratedW);
   return powerW === null ? points : [...points.slice(0, -1), { ...newest, powerW }];
@@ -132,23 +158,51 @@ function powered(charger: ChargerState, session: SessionState, points: readonly 
     if (lastSampleAt !== null && point.at < lastSampleAt) continue;
     intervalMs = intervalAfter(intervalMs, lastSampleAt, point.at);
     lastSampleAt = point.at;
-    if (point.powerW !== null) { maxW = Math.max(maxW, point.powerW); known = true; }
+    if (point.powerW !== null) {
+      maxW = Math.max(maxW, point.powerW);
+      known = true;
+    }
   }
   return withConnector(charger, session.connector, (connector) => ({
     ...advance(connector, now),
     powerW: newest.powerW ?? connector.powerW,
-    silentFromMs: now + silenceMs(intervalMs), silentW: known ? maxW : charger.ratedW,
-    lastSampleAt: newest.at, lastEnergyWh: newest.registerWh ?? connector.lastEnergyWh,
+    silentFromMs: now + silenceMs(intervalMs),
+    silentW: known ? maxW : charger.ratedW,
+    lastSampleAt: newest.at,
+    lastEnergyWh: newest.registerWh ?? connector.lastEnergyWh,
   }));
 }
 
-export function meterEvent(charger: ChargerState, id: string, connector: number, transaction: number | null, now: number, samples: Sample[]): Outputs[number] {
-  return { type: 'emit', params: { kind: 'meter', subject: subject.meter(id, connector), payload: {
-    site: charger.site, station: charger.station, charger: id, connector, transaction, receivedAt: now, samples,
-  } } };
+export function meterEvent(
+  charger: ChargerState,
+  id: string,
+  connector: number,
+  transaction: number | null,
+  now: number,
+  samples: Sample[],
+): Outputs[number] {
+  return {
+    type: 'emit',
+    params: {
+      kind: 'meter',
+      subject: subject.meter(id, connector),
+      payload: {
+        site: charger.site,
+        station: charger.station,
+        charger: id,
+        connector,
+        transaction,
+        receivedAt: now,
+        samples,
+      },
+    },
+  };
 }
 
-export function meterSampled(charger: ChargerState, { self, now, body, facts }: ActorEvent<MeterSampledBody, MeterFacts>): Decision<ChargerState> {
+export function meterSampled(
+  charger: ChargerState,
+  { self, now, body, facts }: ActorEvent<MeterSampledBody, MeterFacts>,
+): Decision<ChargerState> {
   const { session } = facts;
   const idOf = session ? sessionBlock(session.transaction) : () => outsideBlockId(self.id, body.connector);
   const knownUntil = session && session.endAt === null ? (session.lastSampleAt ?? 0) : Infinity;
@@ -159,7 +213,8 @@ export function meterSampled(charger: ChargerState, { self, now, body, facts }: 
   const connector = session?.connector ?? body.connector;
   const transaction = session?.transaction ?? null;
   const quarantine = (reason: string, samples: Sample[]) => {
-    if (samples.length > 0) outputs.push(chargerEvent(self.id, 'event', connector, samples[0]!.at, now, { reason, transaction, samples }));
+    if (samples.length > 0)
+      outputs.push(chargerEvent(self.id, 'event', connector, samples[0]!.at, now, { reason, transaction, samples }));
   };
   quarantine('late_value', late);
   quarantine('conflict', conflicts);
@@ -172,10 +227,14 @@ export function meterSampled(charger: ChargerState, { self, now, body, facts }: 
     const measured = session.endAt === null ? withPower(session, points, charger.ratedW) : points;
     next = powered(next, session, measured, now);
     const flags = body.transaction !== null && body.transaction <= 0 ? ['repaired_id'] : [];
-    outputs.push({ type: 'send', params: {
-      to: sessionAddress(self.key, session.transaction), type: 'session.sampled',
-      body: { points: measured, samples: fresh.length, ratedW: charger.ratedW, flags },
-    } });
+    outputs.push({
+      type: 'send',
+      params: {
+        to: sessionAddress(self.key, session.transaction),
+        type: 'session.sampled',
+        body: { points: measured, samples: fresh.length, ratedW: charger.ratedW, flags },
+      },
+    });
   } else if (body.transaction !== null && body.transaction > 0) {
     outputs.push(...strayed(self.id, body.connector, body.transaction, facts.stray, points));
   }
@@ -183,7 +242,13 @@ export function meterSampled(charger: ChargerState, { self, now, body, facts }: 
 }
 
 /** The first register of a transaction that nobody started here: should its stop come, its energy begins there. */
-function strayed(charger: string, connector: number, transaction: number, known: StrayState | null, points: readonly Point[]): Outputs {
+function strayed(
+  charger: string,
+  connector: number,
+  transaction: number,
+  known: StrayState | null,
+  points: readonly Point[],
+): Outputs {
   const first = points.find((point) => point.registerWh !== null);
   if (!first || (known?.transaction === transaction && known.at <= first.at)) return [];
   const state = { transaction, at: first.at, registerWh: first.registerWh! };

@@ -13,7 +13,14 @@ import { chargerEvent, reply, type Outputs } from './machine.ts';
 import { hash64 } from './sample_keys.ts';
 import { pointsOf } from './samples.ts';
 import type { EndedReply, SessionEndedBody, SessionStartedBody, StartedReply } from './schema/commands.ts';
-import type { ChargerState, CounterState, DecidedState, SessionState, StrayState, TagEntryState } from './schema/entities.ts';
+import type {
+  ChargerState,
+  CounterState,
+  DecidedState,
+  SessionState,
+  StrayState,
+  TagEntryState,
+} from './schema/entities.ts';
 import type { SessionAdoptBody, SessionEndBody, SessionOpenBody } from './schema/internal.ts';
 import { plausible } from './session_registers.ts';
 import { tokenOf } from './tag.ts';
@@ -22,10 +29,15 @@ import { tokenOf } from './tag.ts';
 const transactionsPerPartition = 2 ** 25;
 const counterId = 'transactions';
 
-interface Numbering { partition: number; next: number }
+interface Numbering {
+  partition: number;
+  next: number;
+}
 
-const numbering = (view: PartitionView): Numbering =>
-  ({ partition: view.partition, next: view.get<CounterState>('counter', counterId)?.context.next ?? 1 });
+const numbering = (view: PartitionView): Numbering => ({
+  partition: view.partition,
+  next: view.get<CounterState>('counter', counterId)?.context.next ?? 1,
+});
 
 function number({ partition, next }: Numbering): { transaction: number; put: Outputs[number] } {
   if (next >= transactionsPerPartition) throw new RangeError(`partition ${partition} has used up its transaction ids`);
@@ -64,30 +76,45 @@ export function startFacts(view: PartitionView, id: string, body: SessionStarted
     ...numbering(view),
     known: sessionById(view, index.sessionOfStart(id, body.key)),
     open: open === 0 ? null : sessionById(view, open),
-    adopted: [...index.adoptedOf(id)].map((session) => sessionById(view, session)!).sort((a, b) => a.transaction - b.transaction),
+    adopted: [...index.adoptedOf(id)]
+      .map((session) => sessionById(view, session)!)
+      .sort((a, b) => a.transaction - b.transaction),
     entry: tagEntry(view, body.tag),
   };
 }
 
 /** Whether the start belongs to a session that so far only has its stop. */
 const completes = (session: SessionState, connector: number, body: SessionStartedBody, ratedW: number): boolean =>
-  (session.connector === 0 || session.connector === connector)
-  && (session.tag === '' || session.tag === body.tag)
-  && body.at <= session.endAt! && body.meterStartWh <= session.meterStopWh!
-  && plausible(session.meterStopWh! - body.meterStartWh, session.endAt! - body.at, ratedW);
+  (session.connector === 0 || session.connector === connector) &&
+  (session.tag === '' || session.tag === body.tag) &&
+  body.at <= session.endAt! &&
+  body.meterStartWh <= session.meterStopWh! &&
+  plausible(session.meterStopWh! - body.meterStartWh, session.endAt! - body.at, ratedW);
 
-export function started(charger: ChargerState, { self, now, body, facts }: ActorEvent<SessionStartedBody, StartFacts>): Decision<ChargerState> {
+export function started(
+  charger: ChargerState,
+  { self, now, body, facts }: ActorEvent<SessionStartedBody, StartFacts>,
+): Decision<ChargerState> {
   if (facts.known) {
     const { transaction, tagStatus, tagExpiresAt, tagGroup } = facts.known;
-    const answer = { transaction, token: { status: tagStatus, expiresAt: tagExpiresAt, group: tagGroup } } as StartedReply;
+    const answer = {
+      transaction,
+      token: { status: tagStatus, expiresAt: tagExpiresAt, group: tagGroup },
+    } as StartedReply;
     return { outputs: [reply(answer)] };
   }
   const connector = connectorOf(charger, body.connector);
   const open: SessionOpenBody = {
-    charger: self.id, station: charger.station, connector, tag: body.tag,
+    charger: self.id,
+    station: charger.station,
+    connector,
+    tag: body.tag,
     // An offline start is judged by the time it happened.
     token: tokenOf(facts.entry, Math.min(body.at, now)),
-    startKey: body.key, at: body.at, meterStartWh: body.meterStartWh, flags: [],
+    startKey: body.key,
+    at: body.at,
+    meterStartWh: body.meterStartWh,
+    flags: [],
   };
   if (body.clock) open.flags.push('clock');
   if (connector < 1 || connector > connectorsMax) open.flags.push('unknown_connector');
@@ -95,10 +122,16 @@ export function started(charger: ChargerState, { self, now, body, facts }: Actor
 
   const late = facts.adopted.find((session) => completes(session, connector, body, charger.ratedW));
   if (late) {
-    return { context: heard, outputs: [
-      reply({ transaction: late.transaction, token: open.token }),
-      { type: 'send', params: { to: sessionAddress(self.key, late.transaction), type: 'session.merge', body: { ...open } } },
-    ] };
+    return {
+      context: heard,
+      outputs: [
+        reply({ transaction: late.transaction, token: open.token }),
+        {
+          type: 'send',
+          params: { to: sessionAddress(self.key, late.transaction), type: 'session.merge', body: { ...open } },
+        },
+      ],
+    };
   }
 
   const { transaction, put } = number(facts);
@@ -134,14 +167,21 @@ export function stopFacts(view: PartitionView, id: string, body: SessionEndedBod
   const stray = session || !charger ? null : strayOf(view, id, charger, body.transaction);
   const transaction = session?.transaction ?? number(numbers).transaction;
   return {
-    ...numbers, session, stray,
+    ...numbers,
+    session,
+    stray,
     entry: body.tag === null ? null : tagEntry(view, body.tag),
     decided: decidedOf(view, id),
     blocks: blocksFor(view, body.samples, sessionBlock(transaction)),
   };
 }
 
-function stoppedSession(view: PartitionView, id: string, charger: ChargerState | undefined, body: SessionEndedBody): SessionState | null {
+function stoppedSession(
+  view: PartitionView,
+  id: string,
+  charger: ChargerState | undefined,
+  body: SessionEndedBody,
+): SessionState | null {
   if (body.transaction > 0) {
     const session = sessionById(view, body.transaction);
     if (session?.charger === id) return session;
@@ -192,23 +232,49 @@ export function ended(charger: ChargerState, event: ActorEvent<SessionEndedBody,
   const { fresh, conflicts, puts } = takeIn(body.samples, facts.blocks, sessionBlock(transaction), Infinity, null);
   outputs.push(...puts);
   if (conflicts.length > 0) {
-    outputs.push(chargerEvent(self.id, 'event', connector, conflicts[0]!.at, now, { reason: 'conflict', transaction, samples: conflicts }));
+    outputs.push(
+      chargerEvent(self.id, 'event', connector, conflicts[0]!.at, now, {
+        reason: 'conflict',
+        transaction,
+        samples: conflicts,
+      }),
+    );
   }
   if (fresh.length > 0) outputs.push(meterEvent(charger, self.id, connector, transaction, now, fresh));
 
   const flags = [...(body.transaction <= 0 ? ['repaired_id'] : []), ...(body.clock ? ['clock'] : [])];
   const end: SessionEndBody = {
-    at: body.at, meterStopWh: body.meterStopWh, reason: body.reason, stopKey: body.key, stopHash: hash, stopToken: token,
-    points: pointsOf(fresh), samples: fresh.length, ratedW: charger.ratedW, flags,
+    at: body.at,
+    meterStopWh: body.meterStopWh,
+    reason: body.reason,
+    stopKey: body.key,
+    stopHash: hash,
+    stopToken: token,
+    points: pointsOf(fresh),
+    samples: fresh.length,
+    ratedW: charger.ratedW,
+    flags,
   };
   if (facts.session) {
-    outputs.push({ type: 'send', params: { to: sessionAddress(self.key, transaction), type: 'session.end', body: { ...end } } });
+    outputs.push({
+      type: 'send',
+      params: { to: sessionAddress(self.key, transaction), type: 'session.end', body: { ...end } },
+    });
   } else {
     const adopt: SessionAdoptBody = {
-      ...end, charger: self.id, station: charger.station, connector, tag: body.tag ?? '', from: firstRegister(end, facts.stray),
+      ...end,
+      charger: self.id,
+      station: charger.station,
+      connector,
+      tag: body.tag ?? '',
+      from: firstRegister(end, facts.stray),
     };
-    outputs.push({ type: 'send', params: { to: sessionAddress(self.key, transaction), type: 'session.adopt', body: { ...adopt } } });
-    if (facts.stray) outputs.push({ type: 'drop', params: { kind: 'stray', id: strayId(self.id, facts.stray.connector) } });
+    outputs.push({
+      type: 'send',
+      params: { to: sessionAddress(self.key, transaction), type: 'session.adopt', body: { ...adopt } },
+    });
+    if (facts.stray)
+      outputs.push({ type: 'drop', params: { kind: 'stray', id: strayId(self.id, facts.stray.connector) } });
   }
 
   const heard = { ...charger, lastHeardAt: now };
@@ -225,7 +291,12 @@ function firstRegister(end: SessionEndBody, stray: StrayState | null): SessionAd
 }
 
 /** The same stop gets the same answer; another one is kept for an operator and the first stands. */
-function stoppedTwice(charger: ChargerState, { self, now, body, facts }: ActorEvent<SessionEndedBody, StopFacts>, session: SessionState, hash: string): Decision<ChargerState> {
+function stoppedTwice(
+  charger: ChargerState,
+  { self, now, body, facts }: ActorEvent<SessionEndedBody, StopFacts>,
+  session: SessionState,
+  hash: string,
+): Decision<ChargerState> {
   if (session.stopHash === hash) {
     return { outputs: [reply({ transaction: session.transaction, token: session.stopToken })] };
   }
@@ -240,9 +311,16 @@ function stoppedTwice(charger: ChargerState, { self, now, body, facts }: ActorEv
       reply(answer),
       remember(self.id, facts.decided, key, answer),
       chargerEvent(self.id, 'event', session.connector, body.at, now, {
-        reason: 'disputed', transaction: session.transaction, meterStopWh: body.meterStopWh, endAt: body.at, stopReason: body.reason,
+        reason: 'disputed',
+        transaction: session.transaction,
+        meterStopWh: body.meterStopWh,
+        endAt: body.at,
+        stopReason: body.reason,
       }),
-      { type: 'send', params: { to: sessionAddress(self.key, session.transaction), type: 'session.dispute', body: {} } },
+      {
+        type: 'send',
+        params: { to: sessionAddress(self.key, session.transaction), type: 'session.dispute', body: {} },
+      },
     ],
   };
 }

@@ -6,7 +6,10 @@ import { domain } from './mod.ts';
 
 const definition = {
   context: Type.Object({
-    count: Type.Integer(), name: Type.String(), on: Type.Boolean(), tier: Type.Enum(['low', 'high']),
+    count: Type.Integer(),
+    name: Type.String(),
+    on: Type.Boolean(),
+    tier: Type.Enum(['low', 'high']),
     limit: Type.Union([Type.Integer(), Type.Null()]),
     owner: Type.Union([Type.Null(), Type.Object({ kind: Type.String(), id: Type.String() })]),
     parts: Type.Array(Type.Object({ at: Type.Integer(), tags: Type.Array(Type.String()) })),
@@ -14,12 +17,28 @@ const definition = {
   }),
 };
 const context = {
-  count: 3, name: 'a', on: true, tier: 'low', limit: null, owner: { kind: 'k', id: 'i' }, parts: [{ at: 1, tags: ['x'] }], answer: { b: 1, a: [null] },
+  count: 3,
+  name: 'a',
+  on: true,
+  tier: 'low',
+  limit: null,
+  owner: { kind: 'k', id: 'i' },
+  parts: [{ at: 1, tags: ['x'] }],
+  answer: { b: 1, a: [null] },
 };
 
 test('an image holds the state, then the fields in schema order, nested objects as arrays', () => {
-  expect(encodeImage(definition, 'open', context)).toEqual(
-    ['open', 3, 'a', true, 'low', null, ['k', 'i'], [[1, ['x']]], '{"a":[null],"b":1}']);
+  expect(encodeImage(definition, 'open', context)).toEqual([
+    'open',
+    3,
+    'a',
+    true,
+    'low',
+    null,
+    ['k', 'i'],
+    [[1, ['x']]],
+    '{"a":[null],"b":1}',
+  ]);
 });
 
 test('the order of keys in the live object does not matter', () => {
@@ -39,7 +58,17 @@ test.each([
   ['a wrong type', { ...context, on: 1 }, '/on'],
   ['a value outside the enumeration', { ...context, tier: 'middle' }, '/tier'],
   ['null where nothing may be null', { ...context, name: null }, '/name'],
-  ['a fraction deep inside', { ...context, parts: [{ at: 1, tags: [] }, { at: 1.5, tags: [] }] }, '/parts/1/at'],
+  [
+    'a fraction deep inside',
+    {
+      ...context,
+      parts: [
+        { at: 1, tags: [] },
+        { at: 1.5, tags: [] },
+      ],
+    },
+    '/parts/1/at',
+  ],
   ['a fraction in a free answer', { ...context, answer: { deep: [0.1] } }, '/answer/deep/0'],
   ['undefined in a free answer', { ...context, answer: { a: undefined } }, '/answer/a'],
 ])('%s is refused with its path', (_what, broken, path) => {
@@ -47,7 +76,8 @@ test.each([
 });
 
 test.each([
-  ['too short', ['open', 3]], ['a fraction', ['open', 3.5, 'a', true, 'low', null, null, [], 'null']],
+  ['too short', ['open', 3]],
+  ['a fraction', ['open', 3.5, 'a', true, 'low', null, null, [], 'null']],
   ['a state that is no name', [7, 3, 'a', true, 'low', null, null, [], 'null']],
   ['broken JSON', ['open', 3, 'a', true, 'low', null, null, [], '{']],
 ])('an image that is %s is refused', (_what, image) => {
@@ -55,32 +85,65 @@ test.each([
 });
 
 const integer = fc.oneof(fc.integer(), fc.maxSafeInteger()).map((n) => n + 0);
-const arbitraryOf = (schema: { type?: string; anyOf?: never[]; enum?: unknown[]; items?: never; properties?: Record<string, never> }): fc.Arbitrary<unknown> => {
+const arbitraryOf = (schema: {
+  type?: string;
+  anyOf?: never[];
+  enum?: unknown[];
+  items?: never;
+  properties?: Record<string, never>;
+}): fc.Arbitrary<unknown> => {
   if (schema.enum) return fc.constantFrom(...schema.enum);
   if (schema.anyOf) return fc.oneof(...(schema.anyOf as (typeof schema)[]).map(arbitraryOf));
   switch (schema.type) {
-    case 'integer': return integer;
-    case 'string': return fc.string();
-    case 'boolean': return fc.boolean();
-    case 'null': return fc.constant(null);
-    case 'array': return fc.array(arbitraryOf(schema.items!), { maxLength: 4 });
-    case 'object': return fc.record(Object.fromEntries(Object.entries(schema.properties!).map(([key, part]) => [key, arbitraryOf(part)])), { noNullPrototype: true });
-    default: return fc.jsonValue({ noUnicodeString: false }).map((value) => JSON.parse(JSON.stringify(value, (_k, v: unknown) => (typeof v === 'number' ? Math.trunc(v) % 2 ** 50 + 0 || 0 : v))) as unknown);
+    case 'integer':
+      return integer;
+    case 'string':
+      return fc.string();
+    case 'boolean':
+      return fc.boolean();
+    case 'null':
+      return fc.constant(null);
+    case 'array':
+      return fc.array(arbitraryOf(schema.items!), { maxLength: 4 });
+    case 'object':
+      return fc.record(
+        Object.fromEntries(Object.entries(schema.properties!).map(([key, part]) => [key, arbitraryOf(part)])),
+        { noNullPrototype: true },
+      );
+    default:
+      return fc
+        .jsonValue({ noUnicodeString: false })
+        .map(
+          (value) =>
+            JSON.parse(
+              JSON.stringify(value, (_k, v: unknown) =>
+                typeof v === 'number' ? (Math.trunc(v) % 2 ** 50) + 0 || 0 : v,
+              ),
+            ) as unknown,
+        );
   }
 };
 
-test.each([...domain.actors, ...domain.records].map((d) => [d.kind, d] as const))('every state of %s survives its image', (_kind, { context }) => {
-  fc.assert(fc.property(fc.constantFrom(null, 'open'), arbitraryOf(context as never), (value, state) => {
-    const image = encodeImage({ context }, value, state);
-    const restored = decodeImage({ context }, JSON.parse(JSON.stringify(image)) as unknown[]);
-    expect(restored).toEqual({ value, context: state });
-    expect(encodeImage({ context }, value, restored.context)).toEqual(image);
-  }), { numRuns: 50 });
-});
+test.each([...domain.actors, ...domain.records].map((d) => [d.kind, d] as const))(
+  'every state of %s survives its image',
+  (_kind, { context }) => {
+    fc.assert(
+      fc.property(fc.constantFrom(null, 'open'), arbitraryOf(context as never), (value, state) => {
+        const image = encodeImage({ context }, value, state);
+        const restored = decodeImage({ context }, JSON.parse(JSON.stringify(image)) as unknown[]);
+        expect(restored).toEqual({ value, context: state });
+        expect(encodeImage({ context }, value, restored.context)).toEqual(image);
+      }),
+      { numRuns: 50 },
+    );
+  },
+);
 
 test('free JSON has one text, whatever the order of its keys', () => {
-  fc.assert(fc.property(fc.dictionary(fc.string(), fc.integer()), (object) => {
-    const reversed = Object.fromEntries(Object.entries(object).reverse());
-    expect(canonicalJson(reversed)).toBe(canonicalJson(object));
-  }));
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.integer()), (object) => {
+      const reversed = Object.fromEntries(Object.entries(object).reverse());
+      expect(canonicalJson(reversed)).toBe(canonicalJson(object));
+    }),
+  );
 });

@@ -18,7 +18,10 @@ export class ImageError extends Error {
   }
 }
 
-interface Codec { encode(value: unknown): unknown; decode(image: unknown): unknown }
+interface Codec {
+  encode: (value: unknown) => unknown;
+  decode: (image: unknown) => unknown;
+}
 interface JsonSchema {
   type?: string;
   anyOf?: JsonSchema[];
@@ -28,8 +31,18 @@ interface JsonSchema {
 }
 
 const show = (value: unknown): string =>
-  Object.is(value, -0) ? '-0' : typeof value === 'string' ? `'${value.slice(0, 40)}'` : Array.isArray(value) ? 'an array' : typeof value === 'object' && value !== null ? 'an object' : String(value);
-const refuse = (expected: string, value: unknown): never => { throw new ImageError('', `expected ${expected}, got ${show(value)}`); };
+  Object.is(value, -0)
+    ? '-0'
+    : typeof value === 'string'
+      ? `'${value.slice(0, 40)}'`
+      : Array.isArray(value)
+        ? 'an array'
+        : typeof value === 'object' && value !== null
+          ? 'an object'
+          : String(value);
+const refuse = (expected: string, value: unknown): never => {
+  throw new ImageError('', `expected ${expected}, got ${show(value)}`);
+};
 
 /** Runs `step` and puts `segment` before the path of what it refuses. */
 function within(segment: string | number, error: unknown): never {
@@ -39,10 +52,13 @@ function within(segment: string | number, error: unknown): never {
 
 const same = (check: (value: unknown) => unknown): Codec => ({ encode: check, decode: check });
 const integer = same((value) =>
-  Number.isSafeInteger(value) && (value !== 0 || 1 / (value as number) > 0) ? value : refuse('a safe integer', value));
+  Number.isSafeInteger(value) && (value !== 0 || 1 / (value as number) > 0) ? value : refuse('a safe integer', value),
+);
 const string = same((value) => (typeof value === 'string' ? value : refuse('a string', value)));
 const boolean = same((value) => (typeof value === 'boolean' ? value : refuse('a boolean', value)));
 const nothing = same((value) => (value === null ? null : refuse('null', value)));
+
+const scalars: Readonly<Record<string, Codec>> = { integer, string, boolean, null: nothing };
 
 /** Canonical text of free JSON, kept per object: answers are written again and again but never changed. */
 const canonical = new WeakMap<object, string>();
@@ -57,7 +73,11 @@ const unknown: Codec = {
   decode(image) {
     if (typeof image !== 'string') return refuse('JSON text', image);
     let value: unknown;
-    try { value = JSON.parse(image); } catch { return refuse('JSON text', image); }
+    try {
+      value = JSON.parse(image);
+    } catch {
+      return refuse('JSON text', image);
+    }
     canonicalJson(value);
     return value;
   },
@@ -68,15 +88,30 @@ export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'number') return JSON.stringify(integer.encode(value));
   if (Array.isArray(value)) {
-    return `[${value.map((item, i) => { try { return canonicalJson(item); } catch (error) { return within(i, error); } }).join(',')}]`;
+    return `[${value
+      .map((item, i) => {
+        try {
+          return canonicalJson(item);
+        } catch (error) {
+          return within(i, error);
+        }
+      })
+      .join(',')}]`;
   }
   if (typeof value !== 'object') return refuse('JSON', value);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return refuse('a plain object', value);
   const object = value as Record<string, unknown>;
-  return `{${Object.keys(object).sort().map((key) => {
-    try { return `${JSON.stringify(key)}:${canonicalJson(object[key])}`; } catch (error) { return within(key, error); }
-  }).join(',')}}`;
+  return `{${Object.keys(object)
+    .sort()
+    .map((key) => {
+      try {
+        return `${JSON.stringify(key)}:${canonicalJson(object[key])}`;
+      } catch (error) {
+        return within(key, error);
+      }
+    })
+    .join(',')}}`;
 }
 
 function compile(schema: JsonSchema): Codec {
@@ -86,14 +121,10 @@ function compile(schema: JsonSchema): Codec {
     return same((value) => (allowed.has(value) ? value : refuse(expected, value)));
   }
   if (schema.anyOf) return nullable(schema.anyOf);
-  switch (schema.type) {
-    case 'integer': return integer;
-    case 'string': return string;
-    case 'boolean': return boolean;
-    case 'null': return nothing;
-    case 'array': return array(schema.items ?? {});
-    case 'object': if (schema.properties) return object(schema.properties);
-  }
+  if (schema.type === 'array') return array(schema.items ?? {});
+  if (schema.type === 'object' && schema.properties) return object(schema.properties);
+  const simple = scalars[schema.type ?? ''];
+  if (simple) return simple;
   if (Object.keys(schema).length === 0) return unknown;
   throw new Error(`no image for a schema of type '${schema.type ?? JSON.stringify(schema)}'`);
 }
@@ -117,7 +148,9 @@ function array(items: JsonSchema): Codec {
     let i = 0;
     try {
       for (; i < value.length; i++) out[i] = step(value[i]);
-    } catch (error) { within(i, error); }
+    } catch (error) {
+      within(i, error);
+    }
     return out;
   };
   return { encode: each(codec.encode), decode: each(codec.decode) };
@@ -134,7 +167,9 @@ function object(properties: Record<string, JsonSchema>): Codec {
       let i = 0;
       try {
         for (; i < count; i++) out[i] = codecs[i]!.encode((value as Record<string, unknown>)[keys[i]!]);
-      } catch (error) { within(keys[i]!, error); }
+      } catch (error) {
+        within(keys[i]!, error);
+      }
       // All fields were there, so any further key is one too many.
       let found = 0;
       for (const _ in value) found += 1;
@@ -150,7 +185,9 @@ function object(properties: Record<string, JsonSchema>): Codec {
       let i = 0;
       try {
         for (; i < count; i++) out[keys[i]!] = codecs[i]!.decode(image[i]);
-      } catch (error) { within(keys[i]!, error); }
+      } catch (error) {
+        within(keys[i]!, error);
+      }
       return out;
     },
   };
@@ -159,7 +196,7 @@ function object(properties: Record<string, JsonSchema>): Codec {
 const compiled = new WeakMap<TSchema, Codec>();
 function codecOf(schema: TSchema): Codec {
   let codec = compiled.get(schema);
-  if (!codec) compiled.set(schema, (codec = compile(schema as JsonSchema)));
+  if (!codec) compiled.set(schema, (codec = compile(schema)));
   return codec;
 }
 
@@ -172,7 +209,10 @@ export function encodeImage(definition: { context: TObject }, value: string | nu
 }
 
 /** Inverse of {@link encodeImage}. Throws {@link ImageError} on a wrong shape. */
-export function decodeImage(definition: { context: TObject }, image: unknown[]): { value: string | null; context: unknown } {
+export function decodeImage(
+  definition: { context: TObject },
+  image: unknown[],
+): { value: string | null; context: unknown } {
   if (!Array.isArray(image)) return refuse('an image', image);
   const [value, ...fields] = image;
   if (value !== null && typeof value !== 'string') return refuse('a state name or null', value);

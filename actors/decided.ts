@@ -14,7 +14,10 @@ export const decidedOf = (view: PartitionView, charger: string): DecidedState =>
 export const answerTo = (decided: DecidedState, key: string): unknown =>
   decided.answers.find((known) => known.key === key)?.answer;
 
-const put = (charger: string, state: DecidedState): Outputs[number] => ({ type: 'put', params: { kind: 'decided', id: charger, state } });
+const put = (charger: string, state: DecidedState): Outputs[number] => ({
+  type: 'put',
+  params: { kind: 'decided', id: charger, state },
+});
 
 export const remember = (charger: string, decided: DecidedState, key: string, answer: unknown): Outputs[number] =>
   put(charger, { ...decided, answers: [...decided.answers.slice(1 - decidedKept), { key, answer }] });

@@ -35,13 +35,16 @@ export type Quantity = 'energyWh' | 'powerW' | 'currentMa' | 'voltageMv' | 'socB
 
 /** Units as OCPP writes them, each with the integer unit we keep and the power of ten between them. */
 export const units: Readonly<Record<string, { quantity: Quantity; power: number }>> = {
-  Wh: { quantity: 'energyWh', power: 0 }, kWh: { quantity: 'energyWh', power: 3 },
-  W: { quantity: 'powerW', power: 0 }, kW: { quantity: 'powerW', power: 3 },
+  Wh: { quantity: 'energyWh', power: 0 },
+  kWh: { quantity: 'energyWh', power: 3 },
+  W: { quantity: 'powerW', power: 0 },
+  kW: { quantity: 'powerW', power: 3 },
   A: { quantity: 'currentMa', power: 3 },
   V: { quantity: 'voltageMv', power: 3 },
   Percent: { quantity: 'socBp', power: 2 },
   Hz: { quantity: 'frequencyMhz', power: 3 },
-  Celsius: { quantity: 'temperatureMc', power: 3 }, Celcius: { quantity: 'temperatureMc', power: 3 },
+  Celsius: { quantity: 'temperatureMc', power: 3 },
+  Celcius: { quantity: 'temperatureMc', power: 3 },
 };
 
 /** The sample in our integer unit, null when its unit or value is not understood. */

@@ -12,7 +12,10 @@ test('a charger is usable once its identity is confirmed as its own, whatever pa
   const world = new TestWorld({ partitions: 16 });
   const [charger] = demoSite(world);
   expect(charger!.state.value).toBe('pending');
-  expect(world.get<NameState>(nameAddress('identity', 'cp-1'))).toMatchObject({ value: 'confirmed', context: { owner: charger!.address } });
+  expect(world.get<NameState>(nameAddress('identity', 'cp-1'))).toMatchObject({
+    value: 'confirmed',
+    context: { owner: charger!.address },
+  });
 });
 
 test('an identity has one owner, also when only its case differs', () => {
@@ -39,17 +42,24 @@ test('registering a charger again is fine, with other contents it is refused; si
   const [charger] = demoSite(world);
   expect(charger!.register()).toEqual({ ok: true, value: { charger: 'CP-1' } });
   expect(charger!.register({ ratedW: 22_000 })).toMatchObject({ ok: false, code: 'already_exists' });
-  expect(new TestCharger(world, 'demo', 'CP-9').register({ station: 'none' })).toMatchObject({ ok: false, code: 'unknown_station' });
+  expect(new TestCharger(world, 'demo', 'CP-9').register({ station: 'none' })).toMatchObject({
+    ok: false,
+    code: 'unknown_station',
+  });
   expect(new TestCharger(world, 'none', 'CP-9').register()).toMatchObject({ ok: false, code: 'unknown_site' });
 });
 
 test('a tag reaches every partition that holds a site, and only those', () => {
   const world = new TestWorld({ partitions: 8 });
-  site(world, 'a'); site(world, 'b'); site(world, 'c');
+  site(world, 'a');
+  site(world, 'b');
+  site(world, 'c');
   world.ask(nameAddress('tag', 'DEMO0001'), 'tag.put', accepted);
   const homes = new Set(['a', 'b', 'c'].map((id) => world.partitionOf(id).partition));
   for (const partition of world.partitions) {
-    expect(partition.get('tag', tagAddress(partition.partition, 'DEMO0001').id) !== undefined).toBe(homes.has(partition.partition));
+    expect(partition.get('tag', tagAddress(partition.partition, 'DEMO0001').id) !== undefined).toBe(
+      homes.has(partition.partition),
+    );
   }
 });
 
@@ -61,7 +71,9 @@ test('a site partition that comes later gets all tags there are, page by page', 
   world.advance(1);
   const home = world.partitionOf('a');
   expect(tags.filter((tag) => home.get('tag', tag.toLowerCase()) === undefined)).toEqual([]);
-  expect(world.get(rosterAddress(1 - home.partition))).toMatchObject({ context: { sitePartitions: [home.partition], spreading: [] } });
+  expect(world.get(rosterAddress(1 - home.partition))).toMatchObject({
+    context: { sitePartitions: [home.partition], spreading: [] },
+  });
 });
 
 test('a blocked tag is blocked everywhere; putting the same again sends nothing', () => {
@@ -79,8 +91,14 @@ test('a blocked tag is blocked everywhere; putting the same again sends nothing'
 test('a tag is put to its folded name only, and never to a name that somebody owns', () => {
   const world = new TestWorld();
   const [charger] = demoSite(world);
-  expect(world.send({ kind: 'name', key: 'tag:ABC', id: 'tag:ABC' }, 'tag.put', accepted)).toMatchObject({ ok: false, code: 'bad_request' });
-  expect(world.send(nameAddress('email', 'a@b.c'), 'tag.put', accepted)).toMatchObject({ ok: false, code: 'bad_request' });
+  expect(world.send({ kind: 'name', key: 'tag:ABC', id: 'tag:ABC' }, 'tag.put', accepted)).toMatchObject({
+    ok: false,
+    code: 'bad_request',
+  });
+  expect(world.send(nameAddress('email', 'a@b.c'), 'tag.put', accepted)).toMatchObject({
+    ok: false,
+    code: 'bad_request',
+  });
   world.ask(nameAddress('tag', 'X'), 'name.claim', { owner: charger!.address });
   expect(world.send(nameAddress('tag', 'X'), 'tag.put', accepted)).toMatchObject({ ok: false, code: 'name_taken' });
 });
@@ -93,7 +111,10 @@ test('a user signs in once the e-mail is theirs; the second one with it is disab
   world.ask(userAddress('u2'), 'user.create', { ...body, email: 'operator@demo.local' });
   expect(world.get(userAddress('u1'))).toMatchObject({ value: 'active', context: { email: 'operator@demo.local' } });
   expect(world.get(userAddress('u2'))).toMatchObject({ value: 'disabled' });
-  expect(world.send(userAddress('u1'), 'user.create', { ...body, name: 'Other' })).toMatchObject({ ok: false, code: 'already_exists' });
+  expect(world.send(userAddress('u1'), 'user.create', { ...body, name: 'Other' })).toMatchObject({
+    ok: false,
+    code: 'already_exists',
+  });
 });
 
 test('15 s without a sign of life a gateway has lost all its sockets; 15 s later its chargers are offline', () => {
@@ -101,11 +122,27 @@ test('15 s without a sign of life a gateway has lost all its sockets; 15 s later
   const [a, b] = demoSite(world, { chargers: 2 });
   a!.connect('gw-1');
   b!.connect('gw-2');
-  const alive = (gateway: string) => world.ask(gatewayAddress(world.partitionOf('demo').partition, gateway), 'gateway.alive', { gateway });
-  for (let i = 0; i < 8; i++) { alive('gw-2'); world.advance(5_000); }
+  const alive = (gateway: string) =>
+    world.ask(gatewayAddress(world.partitionOf('demo').partition, gateway), 'gateway.alive', { gateway });
+  for (let i = 0; i < 8; i++) {
+    alive('gw-2');
+    world.advance(5_000);
+  }
   expect(a!.state.context).toMatchObject({ connection: null, online: false });
   expect(b!.state.context).toMatchObject({ online: true });
-  expect(world.payloads('charger').filter((e) => e.kind === 'offline').map((e) => e.charger)).toEqual(['CP-1']);
+  expect(
+    world
+      .payloads('charger')
+      .filter((e) => e.kind === 'offline')
+      .map((e) => e.charger),
+  ).toEqual(['CP-1']);
   // Should the gateway only have been paused, its socket must go, so that the charger comes back.
-  expect(world.effects).toEqual([{ id: 'close/CP-1/1', target: 'gw-1', kind: 'connection.close', body: { charger: 'CP-1', connection: 'CP-1-1', code: 4001 } }]);
+  expect(world.effects).toEqual([
+    {
+      id: 'close/CP-1/1',
+      target: 'gw-1',
+      kind: 'connection.close',
+      body: { charger: 'CP-1', connection: 'CP-1-1', code: 4001 },
+    },
+  ]);
 });

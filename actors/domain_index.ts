@@ -8,7 +8,9 @@ import type { ChargerState, NameState, SessionState, StationState } from './sche
 /** Sets by name; an empty one is dropped. */
 class Groups {
   #members = new Map<string, Set<string>>();
-  get(group: string): ReadonlySet<string> { return this.#members.get(group) ?? none; }
+  get(group: string): ReadonlySet<string> {
+    return this.#members.get(group) ?? none;
+  }
   add(group: string, member: string) {
     const members = this.#members.get(group);
     if (members) members.add(member);
@@ -42,18 +44,34 @@ export class DomainIndex implements Index {
   readonly #tags = new Set<string>();
   #sortedTags: string[] | null = null;
 
-  stationsOf(site: string) { return this.#stations.get(site); }
-  chargersOf(station: string) { return this.#chargers.get(station); }
+  stationsOf(site: string) {
+    return this.#stations.get(site);
+  }
+  chargersOf(station: string) {
+    return this.#chargers.get(station);
+  }
   /** Chargers whose newest connection is with this gateway. */
-  connectedBy(gateway: string) { return this.#connected.get(gateway); }
+  connectedBy(gateway: string) {
+    return this.#connected.get(gateway);
+  }
   /** Sessions of the charger that were adopted from a stop and still lack their start. */
-  adoptedOf(charger: string) { return this.#adopted.get(charger); }
+  adoptedOf(charger: string) {
+    return this.#adopted.get(charger);
+  }
   /** Blocks of sample keys of a session. */
-  blocksOf(session: string) { return this.#blocks.get(session); }
-  sessionOfStart(charger: string, key: string): string | undefined { return this.#starts.get(by(charger, key)); }
-  sessionOfStop(charger: string, key: string): string | undefined { return this.#stops.get(by(charger, key)); }
+  blocksOf(session: string) {
+    return this.#blocks.get(session);
+  }
+  sessionOfStart(charger: string, key: string): string | undefined {
+    return this.#starts.get(by(charger, key));
+  }
+  sessionOfStop(charger: string, key: string): string | undefined {
+    return this.#stops.get(by(charger, key));
+  }
   /** Ended sessions of a connector that are still kept. */
-  endedOn(charger: string, connector: number) { return this.#ended.get(by(charger, connector)); }
+  endedOn(charger: string, connector: number) {
+    return this.#ended.get(by(charger, connector));
+  }
   /** Names of tags in byte order. */
   tagNames(): readonly string[] {
     return (this.#sortedTags ??= [...this.#tags].sort());
@@ -61,17 +79,26 @@ export class DomainIndex implements Index {
 
   changed(kind: string, id: string, before: Stored | undefined, after: Stored | undefined) {
     switch (kind) {
-      case 'session': this.#session(id, before as Stored<SessionState> | undefined, after as Stored<SessionState> | undefined); return;
-      case 'charger': this.#charger(id, before as Stored<ChargerState> | undefined, after as Stored<ChargerState> | undefined); return;
-      case 'sample_keys': this.#block(id, before !== undefined, after !== undefined); return;
-      case 'site': if (after) this.sites.add(id); else this.sites.delete(id); return;
+      case 'session':
+        this.#session(id, before as Stored<SessionState> | undefined, after as Stored<SessionState> | undefined);
+        return;
+      case 'charger':
+        this.#charger(id, before as Stored<ChargerState> | undefined, after as Stored<ChargerState> | undefined);
+        return;
+      case 'sample_keys':
+        this.#block(id, before !== undefined, after !== undefined);
+        return;
+      case 'site':
+        if (after) this.sites.add(id);
+        else this.sites.delete(id);
+        return;
       case 'station': {
         const site = (stored: Stored | undefined) => (stored as Stored<StationState> | undefined)?.context.site ?? null;
         this.#stations.move(id, site(before), site(after));
         return;
       }
       case 'name': {
-        const isTag = (after as Stored<NameState> | undefined)?.context.tag != null;
+        const isTag = ((after as Stored<NameState> | undefined)?.context.tag ?? null) !== null;
         if (isTag === this.#tags.has(id)) return;
         if (isTag) this.#tags.add(id);
         else this.#tags.delete(id);
@@ -84,7 +111,8 @@ export class DomainIndex implements Index {
     const a = after?.context;
     const b = before?.context;
     if (a?.station !== b?.station) this.#chargers.move(id, b?.station ?? null, a?.station ?? null);
-    if (a?.connection !== b?.connection) this.#connected.move(id, b?.connection?.gateway ?? null, a?.connection?.gateway ?? null);
+    if (a?.connection !== b?.connection)
+      this.#connected.move(id, b?.connection?.gateway ?? null, a?.connection?.gateway ?? null);
   }
 
   #block(id: string, before: boolean, after: boolean) {
@@ -98,10 +126,23 @@ export class DomainIndex implements Index {
   #session(id: string, before: Stored<SessionState> | undefined, after: Stored<SessionState> | undefined) {
     const a = after?.context;
     const b = before?.context;
-    if (a?.startKey !== b?.startKey) this.#move(this.#starts, id, b && by(b.charger, b.startKey), a && a.startKey !== '' ? by(a.charger, a.startKey) : undefined);
-    if (a?.stopKey !== b?.stopKey) this.#move(this.#stops, id, b && by(b.charger, b.stopKey), a && a.stopKey !== '' ? by(a.charger, a.stopKey) : undefined);
+    if (a?.startKey !== b?.startKey)
+      this.#move(
+        this.#starts,
+        id,
+        b && by(b.charger, b.startKey),
+        a && a.startKey !== '' ? by(a.charger, a.startKey) : undefined,
+      );
+    if (a?.stopKey !== b?.stopKey)
+      this.#move(
+        this.#stops,
+        id,
+        b && by(b.charger, b.stopKey),
+        a && a.stopKey !== '' ? by(a.charger, a.stopKey) : undefined,
+      );
     if (a?.startKey !== b?.startKey || a?.flags !== b?.flags) {
-      const orphan = (s: SessionState | undefined) => (s && s.startKey === '' && s.flags.includes('adopted') ? s.charger : null);
+      const orphan = (s: SessionState | undefined) =>
+        s && s.startKey === '' && s.flags.includes('adopted') ? s.charger : null;
       this.#adopted.move(id, orphan(b), orphan(a));
     }
     if (a?.endAt !== b?.endAt || a?.connector !== b?.connector) {
@@ -114,5 +155,4 @@ export class DomainIndex implements Index {
     if (before !== undefined && map.get(before) === id) map.delete(before);
     if (after !== undefined) map.set(after, id);
   }
-
 }

@@ -3,7 +3,7 @@ import { setup } from 'xstate';
 import { decide, type ActorDefinition, type ActorEvent, type Decision } from './actor.ts';
 import { chargerAddress } from './addresses.ts';
 import type { DomainIndex } from './domain_index.ts';
-import type { MachineTypes, Outputs } from './machine.ts';
+import { machineTypes, type Outputs } from './machine.ts';
 import { GatewayAlive } from './schema/commands.ts';
 import { GatewayState, type ChargerState } from './schema/entities.ts';
 
@@ -24,16 +24,22 @@ const alive = (_gateway: GatewayState, { self, now }: ActorEvent): Decision<Gate
 const lost = (_gateway: GatewayState, { self, now, facts }: LostEvent): Decision<GatewayState> => {
   const outputs: Outputs = [{ type: 'arm', params: { name: 'forget', dueAt: now + gatewayKeptMs } }];
   for (const { site, charger } of facts.chargers) {
-    outputs.push({ type: 'send', params: { to: chargerAddress(site, charger), type: 'charger.lost', body: { gateway: self.id } } });
+    outputs.push({
+      type: 'send',
+      params: { to: chargerAddress(site, charger), type: 'charger.lost', body: { gateway: self.id } },
+    });
   }
   return { outputs };
 };
 
-const forget = (_gateway: GatewayState, { self }: ActorEvent): Decision<GatewayState> =>
-  ({ outputs: [{ type: 'drop', params: { kind: 'gateway', id: self.id } }] });
+const forget = (_gateway: GatewayState, { self }: ActorEvent): Decision<GatewayState> => ({
+  outputs: [{ type: 'drop', params: { kind: 'gateway', id: self.id } }],
+});
 
-export const gatewayMachine = setup({ types: {} as MachineTypes<GatewayState> }).createMachine({
-  id: 'gateway', initial: 'absent', context: { gateway: '', lastAliveAt: 0 },
+export const gatewayMachine = setup({ types: machineTypes<GatewayState>() }).createMachine({
+  id: 'gateway',
+  initial: 'absent',
+  context: { gateway: '', lastAliveAt: 0 },
   on: { 'gateway.alive': { target: '.alive', actions: decide(alive) } },
   states: {
     absent: {},
@@ -43,11 +49,21 @@ export const gatewayMachine = setup({ types: {} as MachineTypes<GatewayState> })
 });
 
 export const gateway: ActorDefinition = {
-  kind: 'gateway', version: 1, machine: gatewayMachine, context: GatewayState,
-  commands: { 'gateway.alive': GatewayAlive }, timers: ['lost', 'forget'], creates: ['gateway.alive'],
+  kind: 'gateway',
+  version: 1,
+  machine: gatewayMachine,
+  context: GatewayState,
+  commands: { 'gateway.alive': GatewayAlive },
+  timers: ['lost', 'forget'],
+  creates: ['gateway.alive'],
   facts: (view, self, type) => {
     if (type !== 'timer.lost') return null;
     const chargers = [...(view.index as DomainIndex).connectedBy(self.id)].sort();
-    return { chargers: chargers.map((charger) => ({ site: view.get<ChargerState>('charger', charger)!.context.site, charger })) };
+    return {
+      chargers: chargers.map((charger) => ({
+        site: view.get<ChargerState>('charger', charger)!.context.site,
+        charger,
+      })),
+    };
   },
 };

@@ -1,11 +1,27 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { advance, intervalAfter, loadInSlot, meanW, newConnector, plugged, released, silenceMs, slotMs, sumLoads } from './load.ts';
+import {
+  advance,
+  intervalAfter,
+  loadInSlot,
+  meanW,
+  newConnector,
+  plugged,
+  released,
+  silenceMs,
+  slotMs,
+  sumLoads,
+} from './load.ts';
 import type { ConnectorState } from './schema/entities.ts';
 
 const at = (slot: number, ms = 0) => slot * slotMs + ms;
-const withPower = (c: ConnectorState, powerW: number, now: number, silentFromMs: number | null = null, silentW = 0) =>
-  ({ ...advance(c, now), powerW, silentFromMs, silentW });
+const withPower = (
+  c: ConnectorState,
+  powerW: number,
+  now: number,
+  silentFromMs: number | null = null,
+  silentW = 0,
+) => ({ ...advance(c, now), powerW, silentFromMs, silentW });
 
 test('power counts from the moment it was applied to the end of the slot', () => {
   const c = withPower(newConnector(), 6_000, at(10, 3_000));
@@ -56,30 +72,46 @@ test('an extra sample in between does not make a slow charger look silent', () =
 });
 
 test('any history of powers integrates as the sum over its milliseconds', () => {
-  const change = fc.record({ afterMs: fc.integer({ min: 0, max: 9_000 }), powerW: fc.integer({ min: 0, max: 22_000 }), silence: fc.option(fc.integer({ min: 0, max: 15_000 }), { nil: null }) });
-  fc.assert(fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
-    const begin = at(100);
-    const end = begin + 5 * slotMs;
-    const watts = new Array<number>(end - begin).fill(0);
-    const totals: number[] = [];
-    let c: ConnectorState = { ...newConnector(), sinceMs: begin, slot: 100 };
-    let now = begin;
-    const pass = (until: number) => {
-      for (let slot = Math.floor(now / slotMs); (slot + 1) * slotMs <= until; slot++) totals.push(loadInSlot(c, slot).wMs);
-      for (let t = now; t < until; t++) watts[t - begin] = c.silentFromMs !== null && t >= c.silentFromMs ? c.silentW : c.powerW;
-      now = until;
-    };
-    for (const { afterMs, powerW, silence } of changes) {
-      if (now + afterMs >= end) break;
-      pass(now + afterMs);
-      c = withPower(c, powerW, now, silence === null ? null : now + silence, 22_000);
-    }
-    pass(end);
-    const expected = Array.from({ length: 5 }, (_, s) => watts.slice(s * slotMs, (s + 1) * slotMs).reduce((sum, w) => sum + w, 0));
-    expect(totals).toEqual(expected);
-  }), { numRuns: 60 });
+  const change = fc.record({
+    afterMs: fc.integer({ min: 0, max: 9_000 }),
+    powerW: fc.integer({ min: 0, max: 22_000 }),
+    silence: fc.option(fc.integer({ min: 0, max: 15_000 }), { nil: null }),
+  });
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
+      const begin = at(100);
+      const end = begin + 5 * slotMs;
+      const watts = new Array<number>(end - begin).fill(0);
+      const totals: number[] = [];
+      let c: ConnectorState = { ...newConnector(), sinceMs: begin, slot: 100 };
+      let now = begin;
+      const pass = (until: number) => {
+        for (let slot = Math.floor(now / slotMs); (slot + 1) * slotMs <= until; slot++)
+          totals.push(loadInSlot(c, slot).wMs);
+        for (let t = now; t < until; t++)
+          watts[t - begin] = c.silentFromMs !== null && t >= c.silentFromMs ? c.silentW : c.powerW;
+        now = until;
+      };
+      for (const { afterMs, powerW, silence } of changes) {
+        if (now + afterMs >= end) break;
+        pass(now + afterMs);
+        c = withPower(c, powerW, now, silence === null ? null : now + silence, 22_000);
+      }
+      pass(end);
+      const expected = Array.from({ length: 5 }, (_, s) =>
+        watts.slice(s * slotMs, (s + 1) * slotMs).reduce((sum, w) => sum + w, 0),
+      );
+      expect(totals).toEqual(expected);
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test('a station is stale as soon as one connector is', () => {
-  expect(sumLoads([{ wMs: 1, stale: false }, { wMs: 2, stale: true }])).toEqual({ wMs: 3, stale: true });
+  expect(
+    sumLoads([
+      { wMs: 1, stale: false },
+      { wMs: 2, stale: true },
+    ]),
+  ).toEqual({ wMs: 3, stale: true });
 });

@@ -31,9 +31,19 @@ export function intervalAfter(intervalMs: number, previousAt: number | null, at:
 }
 
 export const newConnector = (): ConnectorState => ({
-  status: '', errorCode: '', statusAt: 0, transaction: 0,
-  powerW: 0, sinceMs: 0, slot: 0, wMs: 0, silentFromMs: null, silentW: 0, assumedSlot: null,
-  lastSampleAt: null, lastEnergyWh: null,
+  status: '',
+  errorCode: '',
+  statusAt: 0,
+  transaction: 0,
+  powerW: 0,
+  sinceMs: 0,
+  slot: 0,
+  wMs: 0,
+  silentFromMs: null,
+  silentW: 0,
+  assumedSlot: null,
+  lastSampleAt: null,
+  lastEnergyWh: null,
 });
 
 type Drawing = Pick<ConnectorState, 'powerW' | 'sinceMs' | 'slot' | 'wMs' | 'silentFromMs' | 'silentW' | 'assumedSlot'>;
@@ -45,7 +55,8 @@ function drawn(c: Drawing, from: number, until: number): number {
   return c.powerW * (silentFrom - from) + c.silentW * (until - silentFrom);
 }
 
-const assumed = (c: Drawing, from: number, until: number) => c.silentFromMs !== null && c.silentFromMs < until && from < until;
+const assumed = (c: Drawing, from: number, until: number) =>
+  c.silentFromMs !== null && c.silentFromMs < until && from < until;
 
 /** Brings the account up to `now`; what changes after it acts from `now` on. */
 export function advance(c: ConnectorState, now: number): ConnectorState {
@@ -55,23 +66,44 @@ export function advance(c: ConnectorState, now: number): ConnectorState {
   const from = Math.max(c.sinceMs, start);
   const before = c.slot === slot ? c.wMs : 0;
   return {
-    ...c, sinceMs: now, slot, wMs: safe(before + drawn(c, from, now)),
+    ...c,
+    sinceMs: now,
+    slot,
+    wMs: safe(before + drawn(c, from, now)),
     assumedSlot: assumed(c, from, now) ? slot : c.assumedSlot,
   };
 }
 
 /** A session begins: no power until its first sample, then silence counts as rated power. */
-export const plugged = (c: ConnectorState, transaction: number, ratedW: number, meterStartWh: number, now: number): ConnectorState => ({
-  ...advance(c, now), transaction, powerW: 0, silentFromMs: now + silenceMs(0), silentW: ratedW,
-  lastSampleAt: null, lastEnergyWh: meterStartWh,
+export const plugged = (
+  c: ConnectorState,
+  transaction: number,
+  ratedW: number,
+  meterStartWh: number,
+  now: number,
+): ConnectorState => ({
+  ...advance(c, now),
+  transaction,
+  powerW: 0,
+  silentFromMs: now + silenceMs(0),
+  silentW: ratedW,
+  lastSampleAt: null,
+  lastEnergyWh: meterStartWh,
 });
 
 /** The session is over: nothing is drawn from now on. */
 export const released = (c: ConnectorState, now: number): ConnectorState => ({
-  ...advance(c, now), transaction: 0, powerW: 0, silentFromMs: null, silentW: 0,
+  ...advance(c, now),
+  transaction: 0,
+  powerW: 0,
+  silentFromMs: null,
+  silentW: 0,
 });
 
-export interface SlotLoad { wMs: number; stale: boolean }
+export interface SlotLoad {
+  wMs: number;
+  stale: boolean;
+}
 
 /** What was drawn in a whole slot that has passed. A connector already beyond it no longer knows: 0. */
 export function loadInSlot(c: ConnectorState, slot: number): SlotLoad {

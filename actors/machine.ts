@@ -3,8 +3,12 @@ import type { ActorEvent, Output } from './actor.ts';
 import { subject } from './schema/subjects.ts';
 import type { ChargerEvent, ChargerEventKind } from './schema/events.ts';
 
-/** What `setup({ types })` of every machine names: any command is a possible event, its body is checked before it arrives. */
-export interface MachineTypes<Context> { context: Context; events: ActorEvent }
+interface MachineTypes<Context> {
+  context: Context;
+  events: ActorEvent;
+}
+/** What `setup({ types })` names: any command is a possible event, its body is checked before it arrives. */
+export const machineTypes = <Context>(): MachineTypes<Context> => ({}) as MachineTypes<Context>;
 
 export type Outputs = Exclude<Output, { type: 'refuse' }>[];
 
@@ -12,11 +16,17 @@ export const reply = (value: unknown): Outputs[number] => ({ type: 'reply', para
 
 /** `connector` null: the charger as a whole. */
 export function chargerEvent(
-  charger: string, kind: ChargerEventKind, connector: number | null, at: number, now: number, detail: Record<string, unknown>,
+  charger: string,
+  kind: ChargerEventKind,
+  connector: number | null,
+  at: number,
+  now: number,
+  detail: Record<string, unknown>,
 ): Outputs[number] {
-  const payload: ChargerEvent = connector === null
-    ? { charger, kind, at, receivedAt: now, detail }
-    : { charger, connector, kind, at, receivedAt: now, detail };
+  const payload: ChargerEvent =
+    connector === null
+      ? { charger, kind, at, receivedAt: now, detail }
+      : { charger, connector, kind, at, receivedAt: now, detail };
   return { type: 'emit', params: { kind: 'charger', subject: subject.charger(charger, kind), payload } };
 }
 

@@ -10,13 +10,13 @@ import type { ChargerState, SiteState, StationState } from './schema/entities.ts
 
 function* connectorLoads(view: PartitionView, station: string, slot: number): Generator<SlotLoad> {
   for (const id of (view.index as DomainIndex).chargersOf(station)) {
-    for (const connector of view.get<ChargerState>('charger', id)!.context.connectors) yield loadInSlot(connector, slot);
+    for (const connector of view.get<ChargerState>('charger', id)!.context.connectors)
+      yield loadInSlot(connector, slot);
   }
 }
 
 /** How much of the slot something that was created at `createdAt` has seen; ≤ 0: nothing. */
-const seenMs = (createdAt: number, slot: number): number =>
-  slotMs - Math.max(0, createdAt - slot * slotMs);
+const seenMs = (createdAt: number, slot: number): number => slotMs - Math.max(0, createdAt - slot * slotMs);
 
 function run(view: PartitionView, slot: number): Command[] {
   const index = view.index as DomainIndex;
@@ -33,7 +33,8 @@ function run(view: PartitionView, slot: number): Command[] {
       const durationMs = seenMs(station.createdAt, passed);
       if (durationMs <= 0) continue;
       commands.push({
-        to: stationAddress(site, id), type: 'station.tick',
+        to: stationAddress(site, id),
+        type: 'station.tick',
         body: { slot, durationMs, loadWMs: load.wMs, stale: load.stale },
       });
     }
@@ -42,7 +43,8 @@ function run(view: PartitionView, slot: number): Command[] {
     if (durationMs <= 0 || (capacityW === 0 && context.capacityW === null)) continue;
     const load = sumLoads(loads);
     commands.push({
-      to: siteAddress(site), type: 'site.tick',
+      to: siteAddress(site),
+      type: 'site.tick',
       body: { slot, durationMs, loadWMs: load.wMs, stale: load.stale, capacityW: Math.max(capacityW, 1) },
     });
   }
@@ -50,7 +52,8 @@ function run(view: PartitionView, slot: number): Command[] {
 }
 
 export const priceSlot: SlotDefinition = {
-  name: 'price', everyMs: slotMs,
+  name: 'price',
+  everyMs: slotMs,
   active: (view) => (view.index as DomainIndex).sites.size > 0,
   run,
 };

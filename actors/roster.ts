@@ -6,7 +6,7 @@ import { setup } from 'xstate';
 import type { Static } from 'typebox';
 import { decide, type ActorDefinition, type ActorEvent, type Decision, type PartitionView } from './actor.ts';
 import type { DomainIndex } from './domain_index.ts';
-import type { MachineTypes, Outputs } from './machine.ts';
+import { machineTypes, type Outputs } from './machine.ts';
 import { listing } from './name.ts';
 import { RosterState, type NameState, type TagEntryState } from './schema/entities.ts';
 import { RosterSite } from './schema/internal.ts';
@@ -14,7 +14,11 @@ import { RosterSite } from './schema/internal.ts';
 /** Tags sent to one partition per page. */
 export const pageSize = 256;
 
-interface Page { partition: number; tags: { name: string; entry: TagEntryState }[]; done: boolean }
+interface Page {
+  partition: number;
+  tags: { name: string; entry: TagEntryState }[];
+  done: boolean;
+}
 type SpreadEvent = ActorEvent<Record<string, unknown>, Page[]>;
 
 const initial: RosterState = { sitePartitions: [], spreading: [] };
@@ -35,7 +39,8 @@ function spread(roster: RosterState, { now, facts }: SpreadEvent): Decision<Rost
   const outputs: Outputs = [];
   const spreading: RosterState['spreading'] = [];
   for (const page of facts) {
-    for (const { name, entry } of page.tags) outputs.push({ type: 'send', params: listing(page.partition, name, entry) });
+    for (const { name, entry } of page.tags)
+      outputs.push({ type: 'send', params: listing(page.partition, name, entry) });
     const last = page.tags.at(-1);
     if (!page.done && last) spreading.push({ partition: page.partition, after: last.name });
   }
@@ -47,7 +52,9 @@ function pages(view: PartitionView, roster: RosterState): Page[] {
   const names = (view.index as DomainIndex).tagNames();
   return roster.spreading.map(({ partition, after }) => {
     const from = firstAfter(names, after);
-    const tags = names.slice(from, from + pageSize).map((name) => ({ name, entry: view.get<NameState>('name', name)!.context.tag! }));
+    const tags = names
+      .slice(from, from + pageSize)
+      .map((name) => ({ name, entry: view.get<NameState>('name', name)!.context.tag! }));
     return { partition, tags, done: from + pageSize >= names.length };
   });
 }
@@ -64,8 +71,10 @@ function firstAfter(names: readonly string[], after: string): number {
   return low;
 }
 
-export const rosterMachine = setup({ types: {} as MachineTypes<RosterState> }).createMachine({
-  id: 'roster', initial: 'absent', context: initial,
+export const rosterMachine = setup({ types: machineTypes<RosterState>() }).createMachine({
+  id: 'roster',
+  initial: 'absent',
+  context: initial,
   states: {
     absent: { on: { 'roster.site': { target: 'open', actions: decide(learn) } } },
     open: { on: { 'roster.site': { actions: decide(learn) }, 'timer.spread': { actions: decide(spread) } } },
@@ -73,8 +82,13 @@ export const rosterMachine = setup({ types: {} as MachineTypes<RosterState> }).c
 });
 
 export const roster: ActorDefinition = {
-  kind: 'roster', version: 1, machine: rosterMachine, context: RosterState,
-  commands: { 'roster.site': RosterSite }, timers: ['spread'], creates: ['roster.site'],
+  kind: 'roster',
+  version: 1,
+  machine: rosterMachine,
+  context: RosterState,
+  commands: { 'roster.site': RosterSite },
+  timers: ['spread'],
+  creates: ['roster.site'],
   facts: (view, self, type) =>
     type === 'timer.spread' ? pages(view, view.get<RosterState>('roster', self.id)!.context) : null,
 };

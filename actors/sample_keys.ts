@@ -16,7 +16,12 @@ const valueChars = 6;
 export const entryChars = keyChars + valueChars;
 
 const word = (n: number): string =>
-  digits[n >>> 26]! + digits[(n >>> 20) & 63]! + digits[(n >>> 14) & 63]! + digits[(n >>> 8) & 63]! + digits[(n >>> 2) & 63]! + digits[n & 3]!;
+  digits[n >>> 26]! +
+  digits[(n >>> 20) & 63]! +
+  digits[(n >>> 14) & 63]! +
+  digits[(n >>> 8) & 63]! +
+  digits[(n >>> 2) & 63]! +
+  digits[n & 3]!;
 
 /** Two 32-bit lanes mixed into each other (the construction of cyrb53, with all 64 bits kept). */
 export function hash64(text: string): string {
@@ -33,7 +38,8 @@ export function hash64(text: string): string {
 }
 
 /** Connector and session are in the record's id, so they are not part of the key. */
-const contentKey = (s: Sample): string => hash64(`${s.at}|${s.measurand}|${s.phase}|${s.location}|${s.context}|${s.unit}`);
+const contentKey = (s: Sample): string =>
+  hash64(`${s.at}|${s.measurand}|${s.phase}|${s.location}|${s.context}|${s.unit}`);
 const valueHash = (value: string): string => hash64(value).slice(0, valueChars);
 
 export const blockOf = (at: number): number => Math.floor(at / blockMs);

@@ -10,7 +10,8 @@ const activePower = 'Power.Active.Import';
 const registerWhMax = 1_000_000_000_000;
 
 /** Where it is measured: the outlet counts, the inlet where the outlet is not metered; body, cable and EV never. */
-const rank = (location: string): number => (location === 'Outlet' || location === '' ? 0 : location === 'Inlet' ? 1 : 2);
+const rank = (location: string): number =>
+  location === 'Outlet' || location === '' ? 0 : location === 'Inlet' ? 1 : 2;
 const perPhase = (phase: string): boolean => /^L[123](-N)?$/.test(phase);
 
 /** Total of a measurand: the value without phase, else the sum over the phases; null when there is none. */

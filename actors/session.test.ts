@@ -9,7 +9,11 @@ const setUp = (options: DemoOptions = {}) => {
   return { world, charger: charger!, t0: world.now };
 };
 const endings = (world: TestWorld) => world.payloads('session').filter((e) => e.state === 'ended');
-const reasons = (world: TestWorld) => world.payloads('charger').filter((e) => e.kind === 'event').map((e) => e.detail['reason']);
+const reasons = (world: TestWorld) =>
+  world
+    .payloads('charger')
+    .filter((e) => e.kind === 'event')
+    .map((e) => e.detail['reason']);
 
 test('a session is its start, its samples and its stop; energy is the difference of the registers', () => {
   const { world, charger, t0 } = setUp();
@@ -23,12 +27,44 @@ test('a session is its start, its samples and its stop; energy is the difference
   charger.meter(1, { w: 0, wh: 1_051 });
   expect(charger.session(1)).toMatchObject({ value: 'suspended' });
   world.advance(10_000);
-  expect(charger.stop(1, { meterStopWh: 1_052, tag: 'TAG-1' })).toEqual({ transaction: 1, token: { status: 'Accepted', expiresAt: null, group: null } });
+  expect(charger.stop(1, { meterStopWh: 1_052, tag: 'TAG-1' })).toEqual({
+    transaction: 1,
+    token: { status: 'Accepted', expiresAt: null, group: null },
+  });
   expect(charger.session(1)).toMatchObject({ value: 'ended', context: { energyWh: 52, version: 1 } });
   expect(world.payloads('session')).toEqual([
-    { site: 'demo', station: 'nord-1', charger: 'CP-1', connector: 1, transaction: 1, tag: 'TAG-1', state: 'started', startAt: t0, receivedAt: t0, meterStartWh: 1_000, flags: [], version: 0 },
-    { site: 'demo', station: 'nord-1', charger: 'CP-1', connector: 1, transaction: 1, tag: 'TAG-1', state: 'ended', startAt: t0, endAt: t0 + 30_000, receivedAt: t0 + 30_000,
-      meterStartWh: 1_000, meterStopWh: 1_052, energyWh: 52, reason: 'Local', flags: [], version: 1 },
+    {
+      site: 'demo',
+      station: 'nord-1',
+      charger: 'CP-1',
+      connector: 1,
+      transaction: 1,
+      tag: 'TAG-1',
+      state: 'started',
+      startAt: t0,
+      receivedAt: t0,
+      meterStartWh: 1_000,
+      flags: [],
+      version: 0,
+    },
+    {
+      site: 'demo',
+      station: 'nord-1',
+      charger: 'CP-1',
+      connector: 1,
+      transaction: 1,
+      tag: 'TAG-1',
+      state: 'ended',
+      startAt: t0,
+      endAt: t0 + 30_000,
+      receivedAt: t0 + 30_000,
+      meterStartWh: 1_000,
+      meterStopWh: 1_052,
+      energyWh: 52,
+      reason: 'Local',
+      flags: [],
+      version: 1,
+    },
   ]);
   expect(charger.state.context.connectors[0]).toMatchObject({ transaction: 0, powerW: 0, silentFromMs: null });
 });
@@ -85,9 +121,26 @@ test('a new start on the connector supersedes the open session with its last sam
   world.advance(600_000);
   const second = charger.start({ tag: 'TAG-2', meterStartWh: 5_800 });
   expect(second.transaction).toBe(2);
-  expect(endings(world)).toMatchObject([{ transaction: 1, endAt: t0 + 4_200_000, energyWh: 5_000, meterStopWh: 5_000, reason: 'Superseded', flags: ['superseded'], version: 1 }]);
+  expect(endings(world)).toMatchObject([
+    {
+      transaction: 1,
+      endAt: t0 + 4_200_000,
+      energyWh: 5_000,
+      meterStopWh: 5_000,
+      reason: 'Superseded',
+      flags: ['superseded'],
+      version: 1,
+    },
+  ]);
   charger.stop(1, { at: t0 + 4_100_000, meterStopWh: 5_700 });
-  expect(endings(world)[1]).toMatchObject({ transaction: 1, endAt: t0 + 4_100_000, energyWh: 5_700, reason: 'Local', flags: ['superseded'], version: 2 });
+  expect(endings(world)[1]).toMatchObject({
+    transaction: 1,
+    endAt: t0 + 4_100_000,
+    energyWh: 5_700,
+    reason: 'Local',
+    flags: ['superseded'],
+    version: 2,
+  });
   expect(charger.state.context.connectors[0]).toMatchObject({ transaction: 2 });
   expect(charger.session(2)).toMatchObject({ value: 'started' });
 });
@@ -110,7 +163,10 @@ test('samples with id 0 or −1 belong to the open session of the connector, and
   world.advance(1_000);
   expect(charger.stop(-1, { meterStopWh: 1_001, tag: 'TAG-1' })).toMatchObject({ transaction: 1 });
   expect(charger.stop(-1, { meterStopWh: 91_001 })).toMatchObject({ transaction: 2 });
-  expect(endings(world).map((e) => [e.transaction, e.energyWh, e.flags])).toEqual([[1, 1_001, ['repaired_id']], [2, 1_001, ['repaired_id']]]);
+  expect(endings(world).map((e) => [e.transaction, e.energyWh, e.flags])).toEqual([
+    [1, 1_001, ['repaired_id']],
+    [2, 1_001, ['repaired_id']],
+  ]);
   const stopAt = world.now;
   world.advance(5_000);
   expect(charger.stop(-1, { meterStopWh: 1_001, tag: 'TAG-1', at: stopAt })).toMatchObject({ transaction: 1 });
@@ -126,7 +182,14 @@ test('an orphan stop becomes an adopted session; without a known start its energ
   expect(endings(world)[0]!.energyWh).toBeUndefined();
   expect(charger.stop(777, { meterStopWh: 9_000, tag: 'TAG-1', at: t0 + 3_600_000 })).toEqual(stop);
   expect(charger.start({ at: t0, meterStartWh: 2_000 })).toMatchObject({ transaction: 1 });
-  expect(endings(world)[1]).toMatchObject({ transaction: 1, startAt: t0, meterStartWh: 2_000, energyWh: 7_000, flags: ['adopted', 'late_start'], version: 2 });
+  expect(endings(world)[1]).toMatchObject({
+    transaction: 1,
+    startAt: t0,
+    meterStartWh: 2_000,
+    energyWh: 7_000,
+    flags: ['adopted', 'late_start'],
+    version: 2,
+  });
   expect(charger.start({ at: t0, meterStartWh: 2_000 })).toMatchObject({ transaction: 1 });
   expect(endings(world)).toHaveLength(2);
   expect(charger.state.context.connectors[0]).toMatchObject({ transaction: 0 });
@@ -140,7 +203,11 @@ test('the energy of an adopted session begins at its first known register', () =
   charger.stop(777, { meterStopWh: 2_600 });
   expect(endings(world)[0]).toMatchObject({ energyWh: 2_100, meterStartWh: 500, flags: ['adopted'] });
   const { charger: other, world: elsewhere, t0 } = setUp();
-  other.stop(5, { at: t0, meterStopWh: 2_600, samples: [...samplesOf({ at: t0 - 3_600_000, wh: 1_600 }), ...samplesOf({ at: t0, wh: 2_600 })] });
+  other.stop(5, {
+    at: t0,
+    meterStopWh: 2_600,
+    samples: [...samplesOf({ at: t0 - 3_600_000, wh: 1_600 }), ...samplesOf({ at: t0, wh: 2_600 })],
+  });
   expect(endings(elsewhere)[0]).toMatchObject({ startAt: t0 - 3_600_000, energyWh: 1_000 });
 });
 
@@ -154,8 +221,13 @@ test('a start after an adopted stop is a session of its own', () => {
 test('a register that drops is a reset: the segments are summed and the session says so', () => {
   const { world, charger } = setUp();
   charger.start({ meterStartWh: 10_000 });
-  const at = (ms: number, wh: number) => { world.advance(ms); charger.meter(1, { wh }); };
-  at(600_000, 11_000); at(600_000, 200); at(600_000, 700);
+  const at = (ms: number, wh: number) => {
+    world.advance(ms);
+    charger.meter(1, { wh });
+  };
+  at(600_000, 11_000);
+  at(600_000, 200);
+  at(600_000, 700);
   world.advance(600_000);
   charger.stop(1, { meterStopWh: 1_000 });
   expect(endings(world)[0]).toMatchObject({ energyWh: 1_000 + 800, flags: ['meter_reset'] });
@@ -164,7 +236,10 @@ test('a register that drops is a reset: the segments are summed and the session 
 test('a drop of 1 Wh is rounding: neither a reset nor energy', () => {
   const { world, charger } = setUp();
   charger.start({ meterStartWh: 100 });
-  for (const wh of [101, 100, 101, 100, 101]) { world.advance(10_000); charger.meter(1, { wh }); }
+  for (const wh of [101, 100, 101, 100, 101]) {
+    world.advance(10_000);
+    charger.meter(1, { wh });
+  }
   charger.stop(1, { meterStopWh: 101 });
   expect(endings(world)[0]).toMatchObject({ energyWh: 1, flags: [] });
 });
@@ -218,7 +293,10 @@ test('samples from before the end that come after it settle the session anew; la
   charger.stop(1, { meterStopWh: 1_000 });
   world.advance(60_000);
   charger.meter(1, { at: t0 + 300_000, wh: 500 });
-  expect(endings(world).map((e) => [e.version, e.energyWh])).toEqual([[1, 1_000], [2, 1_000]]);
+  expect(endings(world).map((e) => [e.version, e.energyWh])).toEqual([
+    [1, 1_000],
+    [2, 1_000],
+  ]);
   const late = samplesOf({ at: t0 + 600_001, wh: 1_001 });
   charger.meter(1, late);
   charger.meter(1, late);
@@ -244,7 +322,11 @@ test('a message with known and new samples brings only the new ones', () => {
   const { world, charger, t0 } = setUp();
   charger.start();
   charger.meter(1, samplesOf({ at: t0 + 1_000, w: 5_000 }));
-  charger.meter(1, [...samplesOf({ at: t0 + 1_000, w: 5_000 }), ...samplesOf({ at: t0 + 2_000, w: 6_000 }), ...samplesOf({ at: t0 + 2_000, w: 6_000 })]);
+  charger.meter(1, [
+    ...samplesOf({ at: t0 + 1_000, w: 5_000 }),
+    ...samplesOf({ at: t0 + 2_000, w: 6_000 }),
+    ...samplesOf({ at: t0 + 2_000, w: 6_000 }),
+  ]);
   expect(world.payloads('meter').map((m) => m.samples.map((s) => s.value))).toEqual([['5000'], ['6000']]);
 });
 
@@ -253,8 +335,14 @@ test('the samples that a stop carries are new only where they were not sent befo
   charger.start();
   charger.meter(1, { at: t0 + 10_000, wh: 20 });
   world.advance(20_000);
-  charger.stop(1, { meterStopWh: 40, samples: [...samplesOf({ at: t0 + 10_000, wh: 20 }), ...samplesOf({ at: t0 + 20_000, wh: 40 })] });
-  expect(world.payloads('meter').map((m) => [m.transaction, m.samples.map((s) => s.value)])).toEqual([[1, ['20']], [1, ['40']]]);
+  charger.stop(1, {
+    meterStopWh: 40,
+    samples: [...samplesOf({ at: t0 + 10_000, wh: 20 }), ...samplesOf({ at: t0 + 20_000, wh: 40 })],
+  });
+  expect(world.payloads('meter').map((m) => [m.transaction, m.samples.map((s) => s.value)])).toEqual([
+    [1, ['20']],
+    [1, ['40']],
+  ]);
 });
 
 test('late values never change present power', () => {
@@ -269,10 +357,22 @@ test('late values never change present power', () => {
 test('power is the total, else the sum over the phases, else what the register gained', () => {
   const { world, charger, t0 } = setUp();
   charger.start({ at: t0 });
-  const w = (at: number, phase: string, value: string, unit = 'W', location = 'Outlet') =>
-    ({ at, measurand: 'Power.Active.Import', phase, location, context: 'Sample.Periodic', unit, value });
+  const w = (at: number, phase: string, value: string, unit = 'W', location = 'Outlet') => ({
+    at,
+    measurand: 'Power.Active.Import',
+    phase,
+    location,
+    context: 'Sample.Periodic',
+    unit,
+    value,
+  });
   const power = () => charger.state.context.connectors[0]!.powerW;
-  charger.meter(1, [w(t0 + 1, 'L1', '1.5', 'kW'), w(t0 + 1, 'L2', '1.5', 'kW'), w(t0 + 1, 'L3', '1000.4'), w(t0 + 1, 'L1', '9999', 'W', 'Inlet')]);
+  charger.meter(1, [
+    w(t0 + 1, 'L1', '1.5', 'kW'),
+    w(t0 + 1, 'L2', '1.5', 'kW'),
+    w(t0 + 1, 'L3', '1000.4'),
+    w(t0 + 1, 'L1', '9999', 'W', 'Inlet'),
+  ]);
   expect(power()).toBe(4_000);
   charger.meter(1, [w(t0 + 2, 'L1', '1'), w(t0 + 2, '', '2000')]);
   expect(power()).toBe(2_000);
@@ -289,7 +389,10 @@ test('samples outside sessions are kept once and draw nothing', () => {
   charger.meter(null, { at: t0, w: 9_000, wh: 5 }, 0);
   charger.meter(null, { at: t0, w: 9_000, wh: 5 }, 0);
   charger.meter(null, { at: t0, w: 9_000 }, 1);
-  expect(world.payloads('meter').map((m) => [m.connector, m.transaction, m.samples.length])).toEqual([[0, null, 2], [1, null, 1]]);
+  expect(world.payloads('meter').map((m) => [m.connector, m.transaction, m.samples.length])).toEqual([
+    [0, null, 2],
+    [1, null, 1],
+  ]);
   world.advance(12_000);
   expect(world.payloads('price').at(-1)).toMatchObject({ loadW: 0 });
 });
@@ -305,7 +408,10 @@ test('the clock-aligned samples of a connector count for its open session', () =
 test('thirty days after its end a session is forgotten with all its sample keys', () => {
   const { world, charger } = setUp();
   charger.start();
-  for (let i = 0; i < 3; i++) { world.advance(blockMs); charger.meter(1, { wh: 100 * i }); }
+  for (let i = 0; i < 3; i++) {
+    world.advance(blockMs);
+    charger.meter(1, { wh: 100 * i });
+  }
   charger.stop(1, { meterStopWh: 300 });
   const kept = () => world.partitions[0]!.images().filter(([name]) => /^(session|sample_keys)\|/.test(name)).length;
   expect(kept()).toBe(4);

@@ -22,14 +22,24 @@ const resolutionMs = 1_000;
 
 /** Whether `gainWh` can have flowed in `spanMs` at 1.5 times the rated power. */
 export const plausible = (gainWh: number, spanMs: number, ratedW: number): boolean =>
-  gainWh <= roundingWh || BigInt(gainWh - roundingWh) * msPerHour * 2n <= BigInt(ratedW) * BigInt(Math.max(spanMs, 0) + resolutionMs) * 3n;
+  gainWh <= roundingWh ||
+  BigInt(gainWh - roundingWh) * msPerHour * 2n <= BigInt(ratedW) * BigInt(Math.max(spanMs, 0) + resolutionMs) * 3n;
 
-export interface Refused { at: number; registerWh: number; previousWh: number }
+export interface Refused {
+  at: number;
+  registerWh: number;
+  previousWh: number;
+}
 
 export type Registers = Pick<SessionState, 'segmentsWh' | 'segmentFromWh' | 'registerWh' | 'registerAt' | 'flags'>;
 
 /** The registers after one more reading; `refused` when it cannot be believed. */
-export function read<T extends Registers>(r: T, at: number, registerWh: number, ratedW: number): { registers: T; refused: Refused | null } {
+export function read<T extends Registers>(
+  r: T,
+  at: number,
+  registerWh: number,
+  ratedW: number,
+): { registers: T; refused: Refused | null } {
   if (r.registerWh === null || r.registerAt === null || r.segmentFromWh === null) {
     return { registers: { ...r, segmentFromWh: registerWh, registerWh, registerAt: at }, refused: null };
   }
@@ -38,7 +48,10 @@ export function read<T extends Registers>(r: T, at: number, registerWh: number, 
   if (gain < -roundingWh) {
     const closed = safe(r.segmentsWh + (r.registerWh - r.segmentFromWh));
     const flags = withFlags(r.flags, 'meter_reset');
-    return { registers: { ...r, segmentsWh: closed, segmentFromWh: registerWh, registerWh, registerAt: at, flags }, refused: null };
+    return {
+      registers: { ...r, segmentsWh: closed, segmentFromWh: registerWh, registerWh, registerAt: at, flags },
+      refused: null,
+    };
   }
   if (gain <= 0) return { registers: { ...r, registerAt: at }, refused: null };
   if (!r.flags.includes('clock') && !plausible(gain, at - r.registerAt, ratedW)) {
@@ -53,7 +66,12 @@ export function read<T extends Registers>(r: T, at: number, registerWh: number, 
 export const gainedWh = (r: Registers): number => safe(r.segmentsWh + ((r.registerWh ?? 0) - (r.segmentFromWh ?? 0)));
 
 /** The running session after the points of one message, oldest first. */
-export function sampled(session: SessionState, points: readonly Point[], samples: number, ratedW: number): { session: SessionState; refused: Refused[] } {
+export function sampled(
+  session: SessionState,
+  points: readonly Point[],
+  samples: number,
+  ratedW: number,
+): { session: SessionState; refused: Refused[] } {
   let next: SessionState = { ...session, samples: session.samples + samples };
   const refused: Refused[] = [];
   for (const point of points) {
@@ -85,10 +103,16 @@ const integrated = (wMs: number, powerW: number, ms: number): number => {
 };
 
 /** A stop's register closes the account: it counts as read after the newest sample, even when its clock says otherwise. */
-export function stopped(session: SessionState, at: number, meterStopWh: number, ratedW: number): { session: SessionState; refused: Refused[] } {
+export function stopped(
+  session: SessionState,
+  at: number,
+  meterStopWh: number,
+  ratedW: number,
+): { session: SessionState; refused: Refused[] } {
   const readAt = Math.max(at, session.registerAt ?? at);
   const { registers, refused } = read(session, readAt, meterStopWh, ratedW);
-  if (refused === null || at === readAt) return { session: { ...registers, meterStopWh }, refused: refused ? [refused] : [] };
+  if (refused === null || at === readAt)
+    return { session: { ...registers, meterStopWh }, refused: refused ? [refused] : [] };
   // Its time is out of order: judged by the whole session instead.
   const whole = plausible(meterStopWh - session.meterStartWh, readAt - session.startAt, ratedW);
   const believed = whole ? { ...session, registerWh: meterStopWh, registerAt: readAt } : registers;
@@ -100,8 +124,11 @@ export function settled(s: SessionState): { energyWh: number | null; flags: stri
   if (s.flags.includes('unknown_start')) return { energyWh: null, flags: s.flags };
   const integralWh = safe(divideHalfEven(BigInt(s.integralWMs), msPerHour));
   const reset = s.flags.includes('meter_reset');
-  const stopBelieved = s.meterStopWh !== null && s.registerWh !== null && s.meterStopWh >= s.meterStartWh
-    && s.meterStopWh <= s.registerWh + roundingWh;
+  const stopBelieved =
+    s.meterStopWh !== null &&
+    s.registerWh !== null &&
+    s.meterStopWh >= s.meterStartWh &&
+    s.meterStopWh <= s.registerWh + roundingWh;
   const registers = !reset && stopBelieved ? s.meterStopWh! - s.meterStartWh : gainedWh(s);
   // No register was ever sampled and start equals stop, yet power flowed: the charger has no meter of energy.
   if (registers === 0 && s.registers === 0 && integralWh > 0 && !s.flags.includes('implausible')) {

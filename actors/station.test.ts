@@ -12,22 +12,39 @@ test('a site is created once; the same again is fine, other contents are refused
   const body = { name: 'Demo', timeZone: 'Europe/Stockholm', capacityW: null, profile0Networks: [] };
   expect(world.ask(siteAddress('demo'), 'site.create', body)).toEqual({ site: 'demo' });
   expect(world.ask(siteAddress('demo'), 'site.create', body)).toEqual({ site: 'demo' });
-  expect(world.send(siteAddress('demo'), 'site.create', { ...body, name: 'Other' })).toMatchObject({ ok: false, code: 'already_exists' });
-  expect(world.send({ kind: 'site', key: 'elsewhere', id: 'other' }, 'site.create', body)).toMatchObject({ ok: false, code: 'bad_request' });
+  expect(world.send(siteAddress('demo'), 'site.create', { ...body, name: 'Other' })).toMatchObject({
+    ok: false,
+    code: 'already_exists',
+  });
+  expect(world.send({ kind: 'site', key: 'elsewhere', id: 'other' }, 'site.create', body)).toMatchObject({
+    ok: false,
+    code: 'bad_request',
+  });
 });
 
 test('a station needs its site, stays below its limit, and is created once', () => {
   const world = new TestWorld();
   const body = { site: 'demo', name: 'Nord', capacityW: 138_000, baseE5SekPerKwh: 100_000 };
   expect(world.send(station, 'station.create', body)).toMatchObject({ ok: false, code: 'unknown_site' });
-  world.ask(siteAddress('demo'), 'site.create', { name: 'Demo', timeZone: 'Europe/Stockholm', capacityW: 100_000, profile0Networks: [] });
+  world.ask(siteAddress('demo'), 'site.create', {
+    name: 'Demo',
+    timeZone: 'Europe/Stockholm',
+    capacityW: 100_000,
+    profile0Networks: [],
+  });
   expect(world.send(station, 'station.create', body)).toMatchObject({ ok: false, code: 'child_above_parent' });
   expect(world.get(station)).toBeUndefined();
   const smaller = { ...body, capacityW: 100_000 };
   expect(world.ask(station, 'station.create', smaller)).toEqual({ station: 'nord-1' });
   expect(world.ask(station, 'station.create', smaller)).toEqual({ station: 'nord-1' });
-  expect(world.send(station, 'station.create', { ...smaller, baseE5SekPerKwh: 1 })).toMatchObject({ ok: false, code: 'already_exists' });
-  expect(world.send(station, 'station.create', { ...smaller, capacityW: 0.5 })).toMatchObject({ ok: false, code: 'bad_request' });
+  expect(world.send(station, 'station.create', { ...smaller, baseE5SekPerKwh: 1 })).toMatchObject({
+    ok: false,
+    code: 'already_exists',
+  });
+  expect(world.send(station, 'station.create', { ...smaller, capacityW: 0.5 })).toMatchObject({
+    ok: false,
+    code: 'bad_request',
+  });
 });
 
 test('the tier walks up at once and down with hysteresis; a slot comes once', () => {
@@ -39,9 +56,16 @@ test('the tier walks up at once and down with hysteresis; a slot comes once', ()
   tick(world, first + 3, 130_000);
   const prices = world.payloads('price');
   expect(prices.map((p) => [p.utilisationBp, p.tier, p.priceE5SekPerKwh, p.importOpen])).toEqual([
-    [8_000, 'normal', 100_000, true], [8_001, 'double', 200_000, true], [7_801, 'double', 200_000, true], [7_800, 'normal', 100_000, true],
-    [13_000, 'capped', 300_000, false], [11_801, 'capped', 300_000, false], [11_800, 'triple', 300_000, true],
-    [9_801, 'triple', 300_000, true], [9_800, 'double', 200_000, true], [0, 'normal', 100_000, true],
+    [8_000, 'normal', 100_000, true],
+    [8_001, 'double', 200_000, true],
+    [7_801, 'double', 200_000, true],
+    [7_800, 'normal', 100_000, true],
+    [13_000, 'capped', 300_000, false],
+    [11_801, 'capped', 300_000, false],
+    [11_800, 'triple', 300_000, true],
+    [9_801, 'triple', 300_000, true],
+    [9_800, 'double', 200_000, true],
+    [0, 'normal', 100_000, true],
   ]);
   expect(world.get(station)).toMatchObject({ value: 'normal', context: { slot: first + 9, importOpen: true } });
 });
@@ -57,13 +81,38 @@ test('the price of a slot comes from the load of the slot before; the first from
   charger!.meter(transaction, { w: 3_000 });
   world.advanceTo((slot + 2) * slotMs);
   expect(world.payloads('price')).toEqual([
-    { station: 'nord-1', slot: slot + 1, producedAt: (slot + 1) * slotMs, loadW: 9_000, capacityW: 10_000, utilisationBp: 9_000,
-      tier: 'double', importOpen: true, priceE5SekPerKwh: 200_000, validUntil: (slot + 3) * slotMs },
-    { station: 'nord-1', slot: slot + 2, producedAt: (slot + 2) * slotMs, loadW: 6_000, capacityW: 10_000, utilisationBp: 6_000,
-      tier: 'normal', importOpen: true, priceE5SekPerKwh: 100_000, validUntil: (slot + 4) * slotMs },
+    {
+      station: 'nord-1',
+      slot: slot + 1,
+      producedAt: (slot + 1) * slotMs,
+      loadW: 9_000,
+      capacityW: 10_000,
+      utilisationBp: 9_000,
+      tier: 'double',
+      importOpen: true,
+      priceE5SekPerKwh: 200_000,
+      validUntil: (slot + 3) * slotMs,
+    },
+    {
+      station: 'nord-1',
+      slot: slot + 2,
+      producedAt: (slot + 2) * slotMs,
+      loadW: 6_000,
+      capacityW: 10_000,
+      utilisationBp: 6_000,
+      tier: 'normal',
+      importOpen: true,
+      priceE5SekPerKwh: 100_000,
+      validUntil: (slot + 4) * slotMs,
+    },
   ]);
-  expect(world.payloads('load').map(({ node, slot: measured, loadW, stale }) => [node, measured, loadW, stale])).toEqual([
-    ['nord-1', slot, 9_000, false], ['demo', slot, 9_000, false], ['nord-1', slot + 1, 6_000, false], ['demo', slot + 1, 6_000, false],
+  expect(
+    world.payloads('load').map(({ node, slot: measured, loadW, stale }) => [node, measured, loadW, stale]),
+  ).toEqual([
+    ['nord-1', slot, 9_000, false],
+    ['demo', slot, 9_000, false],
+    ['nord-1', slot + 1, 6_000, false],
+    ['demo', slot + 1, 6_000, false],
   ]);
 });
 
@@ -91,8 +140,18 @@ test('a session that falls silent counts its highest power and makes the slot st
   world.advance(10_000);
   charger!.meter(transaction, { w: 1_000 });
   world.advance(2_000 + 5 * slotMs);
-  expect(world.payloads('load').filter((l) => l.node === 'nord-1').map((l) => [l.loadW, l.stale])).toEqual([
-    [7_667, false], [1_000, false], [1_000, false], [2_333 + 4_000, true], [9_000, true], [9_000, true],
+  expect(
+    world
+      .payloads('load')
+      .filter((l) => l.node === 'nord-1')
+      .map((l) => [l.loadW, l.stale]),
+  ).toEqual([
+    [7_667, false],
+    [1_000, false],
+    [1_000, false],
+    [2_333 + 4_000, true],
+    [9_000, true],
+    [9_000, true],
   ]);
 });
 

@@ -5,7 +5,17 @@
  */
 import { initialTransition, transition, type AnyMachineSnapshot, type AnyStateMachine } from 'xstate';
 import { Compile, type Validator } from 'typebox/compile';
-import type { ActorDefinition, ActorEvent, Command, Effect, EntityAddress, Index, Output, PartitionView, Stored } from './actor.ts';
+import type {
+  ActorDefinition,
+  ActorEvent,
+  Command,
+  Effect,
+  EntityAddress,
+  Index,
+  Output,
+  PartitionView,
+  Stored,
+} from './actor.ts';
 import { chargerAddress, nameAddress, siteAddress, stationAddress } from './addresses.ts';
 import { decodeImage, encodeImage } from './codec.ts';
 import { domain } from './mod.ts';
@@ -17,15 +27,27 @@ import type { PublicEvent, Sample } from './schema/events.ts';
 
 export type Result = { ok: true; value: unknown } | { ok: false; code: RefusalCode; detail?: Record<string, unknown> };
 
-interface Step { snapshot: AnyMachineSnapshot; outputs: Output[] }
+interface Step {
+  snapshot: AnyMachineSnapshot;
+  outputs: Output[];
+}
 
 /** The machine as a reducer: one inert scope, reused for all steps. */
 export function reducer(machine: AnyStateMachine) {
   let outputs: Output[] = [];
   const system = { _sendInspectionEvent() {}, scheduler: { schedule() {}, cancel() {}, cancelAll() {} } };
   const scope = {
-    self: { id: machine.id, sessionId: '', system }, system, id: machine.id, sessionId: '', defer() {}, logger() {}, stopChild() {}, emit() {},
-    actionExecutor: ({ type, params }: { type: string; params: unknown }) => { outputs.push({ type, params } as Output); },
+    self: { id: machine.id, sessionId: '', system },
+    system,
+    id: machine.id,
+    sessionId: '',
+    defer() {},
+    logger() {},
+    stopChild() {},
+    emit() {},
+    actionExecutor: ({ type, params }: { type: string; params: unknown }) => {
+      outputs.push({ type, params } as Output);
+    },
   } as unknown as Parameters<AnyStateMachine['transition']>[2];
   const collect = (run: () => unknown): Step => {
     outputs = [];
@@ -35,25 +57,47 @@ export function reducer(machine: AnyStateMachine) {
   };
   return {
     initial: () => collect(() => machine.getInitialSnapshot(scope)).snapshot,
-    restore: (value: string, context: unknown) => machine.resolveState({ value, context } as never) as AnyMachineSnapshot,
-    step: (snapshot: AnyMachineSnapshot, event: ActorEvent) => collect(() => machine.transition(snapshot, event, scope)),
+    restore: (value: string, context: unknown) => machine.resolveState({ value, context }) as AnyMachineSnapshot,
+    step: (snapshot: AnyMachineSnapshot, event: ActorEvent) =>
+      collect(() => machine.transition(snapshot, event, scope)),
     /** The same step by XState's public functions. */
     publicStep: (snapshot: AnyMachineSnapshot | null, event: ActorEvent): Step => {
-      const [after, actions] = transition(machine, (snapshot ?? initialTransition(machine)[0]) as never, event as never);
-      return { snapshot: after as AnyMachineSnapshot, outputs: actions.map(({ type, params }) => ({ type, params }) as unknown as Output) };
+      const [after, actions] = transition(
+        machine,
+        (snapshot ?? initialTransition(machine)[0]) as never,
+        event as never,
+      );
+      return {
+        snapshot: after as AnyMachineSnapshot,
+        outputs: actions.map(({ type, params }) => ({ type, params }) as unknown as Output),
+      };
     },
   };
 }
 
-interface Kind { definition: ActorDefinition; run: ReturnType<typeof reducer>; validators: Map<string, Validator> }
+interface Kind {
+  definition: ActorDefinition;
+  run: ReturnType<typeof reducer>;
+  validators: Map<string, Validator>;
+}
 
-const kinds = new Map<string, Kind>(domain.actors.map((definition) => [definition.kind, {
-  definition, run: reducer(definition.machine),
-  validators: new Map(Object.entries(definition.commands).map(([type, schema]) => [type, Compile(schema) as Validator])),
-}]));
+const kinds = new Map<string, Kind>(
+  domain.actors.map((definition) => [
+    definition.kind,
+    {
+      definition,
+      run: reducer(definition.machine),
+      validators: new Map(Object.entries(definition.commands).map(([type, schema]) => [type, Compile(schema)])),
+    },
+  ]),
+);
 const records = new Map(domain.records.map((definition) => [definition.kind, definition]));
 
-interface Timer { dueAt: number; to: EntityAddress; name: string }
+interface Timer {
+  dueAt: number;
+  to: EntityAddress;
+  name: string;
+}
 
 export class TestPartition implements PartitionView {
   readonly partition: number;
@@ -77,7 +121,8 @@ export class TestPartition implements PartitionView {
 
   /** All entities, sorted: equal partitions give equal lists. */
   images(): [name: string, image: unknown[]][] {
-    return [...this.#entities].map(([name, { stored }]): [string, unknown[]] => [name, imageOf(name.slice(0, name.indexOf('|')), stored)])
+    return [...this.#entities]
+      .map(([name, { stored }]): [string, unknown[]] => [name, imageOf(name.slice(0, name.indexOf('|')), stored)])
       .sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
@@ -87,7 +132,8 @@ export class TestPartition implements PartitionView {
     const result = this.#apply(command, queue);
     for (let i = 1; i < queue.length; i++) {
       const sent = this.#apply(queue[i]!, queue);
-      if (!sent.ok && sent.code !== 'unknown_entity') throw new Error(`${queue[i]!.type} was refused: ${sent.code} ${JSON.stringify(sent.detail)}`);
+      if (!sent.ok && sent.code !== 'unknown_entity')
+        throw new Error(`${queue[i]!.type} was refused: ${sent.code} ${JSON.stringify(sent.detail)}`);
     }
     return result;
   }
@@ -99,7 +145,11 @@ export class TestPartition implements PartitionView {
     if (!kind || (!validator && !timer)) return { ok: false, code: 'unknown_command' };
     if (validator && !validator.Check(body)) {
       const [first] = validator.Errors(body);
-      return { ok: false, code: 'bad_request', detail: { path: first?.instancePath ?? '', rule: first?.message ?? '' } };
+      return {
+        ok: false,
+        code: 'bad_request',
+        detail: { path: first?.instancePath ?? '', rule: first?.message ?? '' },
+      };
     }
     const stored = this.get(to.kind, to.id);
     if (!stored && !kind.definition.creates.includes(type)) return { ok: false, code: 'unknown_entity' };
@@ -107,15 +157,19 @@ export class TestPartition implements PartitionView {
     const facts = kind.definition.facts?.(this, to, type, body);
     const event: ActorEvent = { type, now: this.now, self: to, body, facts };
     const { snapshot, outputs } = kind.run.step(before, event);
-    if (this.#world.compare) compareSteps(type, { snapshot, outputs }, kind.run.publicStep(stored ? before : null, event));
+    if (this.#world.compare)
+      compareSteps(type, { snapshot, outputs }, kind.run.publicStep(stored ? before : null, event));
     const refusal = outputs.find((output) => output.type === 'refuse');
     if (refusal) {
       if (outputs.length > 1) throw new Error(`${type}: a refusal comes alone`);
-      const { code, detail } = refusal.params as { code: RefusalCode; detail?: Record<string, unknown> };
+      const { code, detail } = refusal.params;
       return detail ? { ok: false, code, detail } : { ok: false, code };
     }
     this.#world.writes += snapshot.context === before.context && snapshot.value === before.value && stored ? 0 : 1;
-    this.#put(to.kind, to.id, to.key, { value: snapshot.value as string, context: snapshot.context as Record<string, unknown> });
+    this.#put(to.kind, to.id, to.key, {
+      value: snapshot.value as string,
+      context: snapshot.context as Record<string, unknown>,
+    });
     let value: unknown = null;
     for (const output of outputs) {
       if (output.type === 'reply') value = output.params.value;
@@ -126,8 +180,12 @@ export class TestPartition implements PartitionView {
 
   #output(self: EntityAddress, output: Output, queue: Command[]) {
     switch (output.type) {
-      case 'emit': this.#world.events.push(output.params); return;
-      case 'effect': this.#world.effects.push(output.params); return;
+      case 'emit':
+        this.#world.events.push(output.params);
+        return;
+      case 'effect':
+        this.#world.effects.push(output.params);
+        return;
       case 'send':
         if (partitionOf(output.params.to.key, this.partitions) === this.partition) queue.push(output.params);
         else this.#world.relays.push(structuredClone(output.params));
@@ -137,8 +195,12 @@ export class TestPartition implements PartitionView {
         this.timers.set(`${self.kind}|${self.id}|${name}`, { dueAt, to: self, name });
         return;
       }
-      case 'disarm': this.timers.delete(`${self.kind}|${self.id}|${output.params.name}`); return;
-      case 'put': this.#put(output.params.kind, output.params.id, self.key, { value: null, context: output.params.state }); return;
+      case 'disarm':
+        this.timers.delete(`${self.kind}|${self.id}|${output.params.name}`);
+        return;
+      case 'put':
+        this.#put(output.params.kind, output.params.id, self.key, { value: null, context: output.params.state });
+        return;
       case 'drop': {
         const name = `${output.params.kind}|${output.params.id}`;
         const gone = this.#entities.get(name);
@@ -146,7 +208,8 @@ export class TestPartition implements PartitionView {
         if (gone) this.index.changed(output.params.kind, output.params.id, gone.stored, undefined);
         return;
       }
-      default: throw new Error(`unexpected output '${output.type}'`);
+      default:
+        throw new Error(`unexpected output '${output.type}'`);
     }
   }
 
@@ -167,7 +230,8 @@ const imageOf = (kind: string, stored: Stored) => encodeImage(definitionOf(kind)
 
 function compareSteps(type: string, ours: Step, theirs: Step) {
   const show = ({ snapshot, outputs }: Step) => JSON.stringify([snapshot.value, snapshot.context, outputs]);
-  if (show(ours) !== show(theirs)) throw new Error(`${type}: reused scope and public transition() differ\n${show(ours)}\n${show(theirs)}`);
+  if (show(ours) !== show(theirs))
+    throw new Error(`${type}: reused scope and public transition() differ\n${show(ours)}\n${show(theirs)}`);
 }
 
 export class TestWorld {
@@ -188,9 +252,13 @@ export class TestWorld {
     for (const partition of this.partitions) partition.now = now;
   }
 
-  partitionOf(key: string): TestPartition { return this.partitions[partitionOf(key, this.partitions.length)]!; }
+  partitionOf(key: string): TestPartition {
+    return this.partitions[partitionOf(key, this.partitions.length)]!;
+  }
 
-  get<Context>(to: EntityAddress): Stored<Context> | undefined { return this.partitionOf(to.key).get<Context>(to.kind, to.id); }
+  get<Context>(to: EntityAddress): Stored<Context> | undefined {
+    return this.partitionOf(to.key).get<Context>(to.kind, to.id);
+  }
 
   /** Applies the command now; what it relays to other partitions arrives before this returns. */
   send(to: EntityAddress, type: string, body: object): Result {
@@ -224,7 +292,9 @@ export class TestWorld {
   }
 
   /** Moves the clock, firing timers and slots in their order. */
-  advance(ms: number) { this.advanceTo(this.now + ms); }
+  advance(ms: number) {
+    this.advanceTo(this.now + ms);
+  }
 
   advanceTo(now: number) {
     for (;;) {
@@ -241,7 +311,8 @@ export class TestWorld {
   jumpTo(now: number) {
     const everyMs = domain.slots[0]!.everyMs;
     for (const partition of this.partitions) {
-      if (partition.slotDue !== null && partition.slotDue <= now) partition.slotDue = Math.floor(now / everyMs) * everyMs;
+      if (partition.slotDue !== null && partition.slotDue <= now)
+        partition.slotDue = Math.floor(now / everyMs) * everyMs;
     }
     this.advanceTo(now);
   }
@@ -282,16 +353,45 @@ export class TestWorld {
 
 // --- a small demo site ----------------------------------------------------------------------------------------------------
 
-export interface DemoOptions { site?: string; station?: string; capacityW?: number; baseE5SekPerKwh?: number; chargers?: number; ratedW?: number; connectors?: number; tags?: number }
+export interface DemoOptions {
+  site?: string;
+  station?: string;
+  capacityW?: number;
+  baseE5SekPerKwh?: number;
+  chargers?: number;
+  ratedW?: number;
+  connectors?: number;
+  tags?: number;
+}
 
 /** Site, station, chargers `CP-1`… and tags `TAG-1`…, all through their commands. */
-export function demoSite(world: TestWorld, {
-  site = 'demo', station = 'nord-1', capacityW = 138_000, baseE5SekPerKwh = 100_000, chargers = 1, ratedW = 11_040, connectors = 1, tags = 2,
-}: DemoOptions = {}): TestCharger[] {
-  world.ask(siteAddress(site), 'site.create', { name: site, timeZone: 'Europe/Stockholm', capacityW: null, profile0Networks: ['127.0.0.0/8'] });
+export function demoSite(
+  world: TestWorld,
+  {
+    site = 'demo',
+    station = 'nord-1',
+    capacityW = 138_000,
+    baseE5SekPerKwh = 100_000,
+    chargers = 1,
+    ratedW = 11_040,
+    connectors = 1,
+    tags = 2,
+  }: DemoOptions = {},
+): TestCharger[] {
+  world.ask(siteAddress(site), 'site.create', {
+    name: site,
+    timeZone: 'Europe/Stockholm',
+    capacityW: null,
+    profile0Networks: ['127.0.0.0/8'],
+  });
   world.ask(stationAddress(site, station), 'station.create', { site, name: station, capacityW, baseE5SekPerKwh });
   for (let n = 1; n <= tags; n++) {
-    world.ask(nameAddress('tag', `TAG-${n}`), 'tag.put', { customer: null, group: null, status: 'Accepted', expiresAt: null });
+    world.ask(nameAddress('tag', `TAG-${n}`), 'tag.put', {
+      customer: null,
+      group: null,
+      status: 'Accepted',
+      expiresAt: null,
+    });
   }
   return Array.from({ length: chargers }, (_, i) => {
     const charger = new TestCharger(world, site, `CP-${i + 1}`);
@@ -314,23 +414,44 @@ export class TestCharger {
     this.id = id;
   }
 
-  get address(): EntityAddress { return chargerAddress(this.site, this.id); }
-  get state() { return this.world.get<ChargerState>(this.address)!; }
+  get address(): EntityAddress {
+    return chargerAddress(this.site, this.id);
+  }
+  get state() {
+    return this.world.get<ChargerState>(this.address)!;
+  }
   session(transaction: number) {
     return this.world.get<SessionState>({ kind: 'session', key: this.site, id: String(transaction) });
   }
 
-  #fact(key: string) { return { key: key.slice(0, 64), connectionSeq: this.connectionSeq, frameHash: '', repairs: [] }; }
-  #time(at: number) { return { at, atRaw: new Date(at).toISOString(), clock: false }; }
-  #ask<Value>(type: string, body: object): Value { return this.world.ask<Value>(this.address, type, body); }
+  #fact(key: string) {
+    return { key: key.slice(0, 64), connectionSeq: this.connectionSeq, frameHash: '', repairs: [] };
+  }
+  #time(at: number) {
+    return { at, atRaw: new Date(at).toISOString(), clock: false };
+  }
+  #ask<Value>(type: string, body: object): Value {
+    return this.world.ask<Value>(this.address, type, body);
+  }
 
   register(options: { station?: string; ratedW?: number; connectors?: number } = {}) {
     return this.world.send(this.address, 'charger.register', {
-      site: this.site, station: 'nord-1', ratedW: 11_040, connectors: 1, securityProfile: 0, passwordHash: '', ...options,
+      site: this.site,
+      station: 'nord-1',
+      ratedW: 11_040,
+      connectors: 1,
+      securityProfile: 0,
+      passwordHash: '',
+      ...options,
     });
   }
   connect(gateway = 'gw-1', connection = `${this.id}-${this.connectionSeq + 1}`): ConnectedReply {
-    const answer = this.#ask<ConnectedReply>('charger.connected', { gateway, connection, protocol: 'ocpp1.6', remote: '127.0.0.1' });
+    const answer = this.#ask<ConnectedReply>('charger.connected', {
+      gateway,
+      connection,
+      protocol: 'ocpp1.6',
+      remote: '127.0.0.1',
+    });
     this.connectionSeq = answer.connectionSeq;
     return answer;
   }
@@ -338,24 +459,60 @@ export class TestCharger {
     this.#ask('charger.disconnected', { gateway, connection, code: 1006 });
   }
   boot(key = `boot-${this.connectionSeq}-${++this.#messages}`): BootedReply {
-    return this.#ask('charger.booted', { ...this.#fact(key), vendor: 'Acme', model: 'One', serial: 'S1', firmware: '1.0' });
+    return this.#ask('charger.booted', {
+      ...this.#fact(key),
+      vendor: 'Acme',
+      model: 'One',
+      serial: 'S1',
+      firmware: '1.0',
+    });
   }
   authorize(tag: string, key = `auth-${this.connectionSeq}-${++this.#messages}`): TokenReply {
     return this.#ask('token.presented', { ...this.#fact(key), tag });
   }
   status(status: string, { connector = 1, at = this.world.now } = {}) {
     this.#ask('connector.status', {
-      ...this.#fact(`status-${connector}-${at}-${status}`), ...this.#time(at), connector, status, errorCode: 'NoError', info: '', vendorErrorCode: '',
+      ...this.#fact(`status-${connector}-${at}-${status}`),
+      ...this.#time(at),
+      connector,
+      status,
+      errorCode: 'NoError',
+      info: '',
+      vendorErrorCode: '',
     });
   }
   start({ connector = 1, tag = 'TAG-1', at = this.world.now, meterStartWh = 0, clock = false } = {}): StartedReply {
     return this.#ask('session.started', {
-      ...this.#fact(`start-${connector}-${tag}-${at}-${meterStartWh}`), ...this.#time(at), clock, connector, tag, meterStartWh,
+      ...this.#fact(`start-${connector}-${tag}-${at}-${meterStartWh}`),
+      ...this.#time(at),
+      clock,
+      connector,
+      tag,
+      meterStartWh,
     });
   }
-  stop(transaction: number, { at = this.world.now, meterStopWh = 0, tag = null as string | null, reason = 'Local', samples = [] as Sample[], clock = false } = {}): EndedReply {
+  stop(
+    transaction: number,
+    {
+      at = this.world.now,
+      meterStopWh = 0,
+      tag = null as string | null,
+      reason = 'Local',
+      samples = [] as Sample[],
+      clock = false,
+    } = {},
+  ): EndedReply {
     const key = transaction > 0 ? `stop-${transaction}` : `stop-${at}-${meterStopWh}-${tag ?? ''}`;
-    return this.#ask('session.ended', { ...this.#fact(key), ...this.#time(at), clock, transaction, tag, meterStopWh, reason, samples });
+    return this.#ask('session.ended', {
+      ...this.#fact(key),
+      ...this.#time(at),
+      clock,
+      transaction,
+      tag,
+      meterStopWh,
+      reason,
+      samples,
+    });
   }
   /** One MeterValues message; `values` in the order given. */
   meter(transaction: number | null, values: { at?: number; w?: number; wh?: number } | Sample[], connector = 1) {
@@ -366,8 +523,15 @@ export class TestCharger {
 
 /** Power and register as most chargers send them. */
 export function samplesOf({ at, w, wh }: { at: number; w?: number; wh?: number }): Sample[] {
-  const sample = (measurand: string, unit: string, value: number): Sample =>
-    ({ at, measurand, phase: '', location: 'Outlet', context: 'Sample.Periodic', unit, value: String(value) });
+  const sample = (measurand: string, unit: string, value: number): Sample => ({
+    at,
+    measurand,
+    phase: '',
+    location: 'Outlet',
+    context: 'Sample.Periodic',
+    unit,
+    value: String(value),
+  });
   return [
     ...(w === undefined ? [] : [sample('Power.Active.Import', 'W', w)]),
     ...(wh === undefined ? [] : [sample('Energy.Active.Import.Register', 'Wh', wh)]),

@@ -8,38 +8,61 @@ const closed = { additionalProperties: false };
 // --- what admins and the seed send -----------------------------------------------------------------------------------
 
 /** to: site. Reply `{ site }`. Same contents again: ok; other contents: `already_exists`. */
-export const SiteCreate = Type.Object({
-  name: Type.String({ minLength: 1 }), timeZone: Type.String(),
-  capacityW: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
-  profile0Networks: Type.Array(Type.String()),
-}, closed);
+export const SiteCreate = Type.Object(
+  {
+    name: Type.String({ minLength: 1 }),
+    timeZone: Type.String(),
+    capacityW: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
+    profile0Networks: Type.Array(Type.String()),
+  },
+  closed,
+);
 
 /** to: station (key = site). Reply `{ station }`. */
-export const StationCreate = Type.Object({
-  site: id('the site'), name: Type.String({ minLength: 1 }),
-  capacityW: Type.Integer({ minimum: 1, description: '100 % of the local grid connection, W' }),
-  baseE5SekPerKwh: Type.Integer({ description: 'price at normal load, 10⁻⁵ SEK/kWh' }),
-}, closed);
+export const StationCreate = Type.Object(
+  {
+    site: id('the site'),
+    name: Type.String({ minLength: 1 }),
+    capacityW: Type.Integer({ minimum: 1, description: '100 % of the local grid connection, W' }),
+    baseE5SekPerKwh: Type.Integer({ description: 'price at normal load, 10⁻⁵ SEK/kWh' }),
+  },
+  closed,
+);
 
 /** to: charger (key = site). Reply `{ charger }` once committed; usable when `identity:<id>` is confirmed to it. */
-export const ChargerRegister = Type.Object({
-  site: id('the site'), station: id('the station it draws from'),
-  ratedW: Type.Integer({ minimum: 1 }), connectors: Type.Integer({ minimum: 1, maximum: 64 }),
-  securityProfile: Type.Integer({ minimum: 0, maximum: 3 }), passwordHash: Type.String(),
-}, closed);
+export const ChargerRegister = Type.Object(
+  {
+    site: id('the site'),
+    station: id('the station it draws from'),
+    ratedW: Type.Integer({ minimum: 1 }),
+    connectors: Type.Integer({ minimum: 1, maximum: 64 }),
+    securityProfile: Type.Integer({ minimum: 0, maximum: 3 }),
+    passwordHash: Type.String(),
+  },
+  closed,
+);
 
 /** to: name, id = key = `tag:<tag>`. Reply `{ tag }`. Distributed to every partition that holds a site. */
-export const TagPut = Type.Object({
-  customer: Type.Union([id('owner'), Type.Null()]), group: Type.Union([Type.String(), Type.Null()]),
-  status: Type.Enum(['Accepted', 'Blocked']), expiresAt: Type.Union([Type.Integer(), Type.Null()]),
-}, closed);
+export const TagPut = Type.Object(
+  {
+    customer: Type.Union([id('owner'), Type.Null()]),
+    group: Type.Union([Type.String(), Type.Null()]),
+    status: Type.Enum(['Accepted', 'Blocked']),
+    expiresAt: Type.Union([Type.Integer(), Type.Null()]),
+  },
+  closed,
+);
 
 /** to: user (key = id). Reply `{ user }`; usable for sign-in when `email:<e-mail>` is confirmed to it. */
-export const UserCreate = Type.Object({
-  email: Type.String({ minLength: 3, maxLength: 254 }), name: Type.String(),
-  passwordHash: Type.String({ minLength: 1, description: 'self-describing scrypt string, made at the door' }),
-  roles: Type.Array(Type.Enum(['operator', 'admin', 'customer'])),
-}, closed);
+export const UserCreate = Type.Object(
+  {
+    email: Type.String({ minLength: 3, maxLength: 254 }),
+    name: Type.String(),
+    passwordHash: Type.String({ minLength: 1, description: 'self-describing scrypt string, made at the door' }),
+    roles: Type.Array(Type.Enum(['operator', 'admin', 'customer'])),
+  },
+  closed,
+);
 
 // --- what the OCPP gateway sends; to: charger (key = site, id = registered identity) ---------------------------------
 
@@ -54,64 +77,114 @@ const fact = {
 const time = { at: Type.Integer(), atRaw: Type.String(), clock: Type.Boolean() };
 
 /** Asks for a connection: the newest wins. Reply `{ connectionSeq, registration }`; the older socket gets effect `connection.close`. */
-export const ChargerConnected = Type.Object({
-  gateway: id('gateway'), connection: id('connection'), protocol: Type.String(), remote: Type.String(),
-}, closed);
+export const ChargerConnected = Type.Object(
+  {
+    gateway: id('gateway'),
+    connection: id('connection'),
+    protocol: Type.String(),
+    remote: Type.String(),
+  },
+  closed,
+);
 export const ConnectedReply = Type.Object({
-  connectionSeq: Type.Integer(), registration: Type.Enum(['unregistered', 'pending', 'accepted', 'rejected']),
+  connectionSeq: Type.Integer(),
+  registration: Type.Enum(['unregistered', 'pending', 'accepted', 'rejected']),
 });
 export type ConnectedReply = Static<typeof ConnectedReply>;
 
 /** The socket closed; offline is raised after 15 s without a new one. */
-export const ChargerDisconnected = Type.Object({ gateway: id('gateway'), connection: id('connection'), code: Type.Integer() }, closed);
+export const ChargerDisconnected = Type.Object(
+  { gateway: id('gateway'), connection: id('connection'), code: Type.Integer() },
+  closed,
+);
 
 /** Reply `{ status, intervalS }`. */
-export const ChargerBooted = Type.Object({
-  ...fact, vendor: Type.String(), model: Type.String(), serial: Type.String(), firmware: Type.String(),
-}, closed);
+export const ChargerBooted = Type.Object(
+  {
+    ...fact,
+    vendor: Type.String(),
+    model: Type.String(),
+    serial: Type.String(),
+    firmware: Type.String(),
+  },
+  closed,
+);
 export const BootedReply = Type.Object({
-  status: Type.Enum(['Accepted', 'Pending', 'Rejected']), intervalS: Type.Integer({ minimum: 1 }),
+  status: Type.Enum(['Accepted', 'Pending', 'Rejected']),
+  intervalS: Type.Integer({ minimum: 1 }),
 });
 export type BootedReply = Static<typeof BootedReply>;
 
 /** Coalesced heartbeats: at most one per charger in 5 min. */
 export const ChargerAlive = Type.Object({ connectionSeq: Type.Integer() }, closed);
 
-export const ConnectorStatus = Type.Object({
-  ...fact, ...time, connector: Type.Integer({ minimum: 0 }), status: Type.String(), errorCode: Type.String(),
-  info: Type.String(), vendorErrorCode: Type.String(),
-}, closed);
+export const ConnectorStatus = Type.Object(
+  {
+    ...fact,
+    ...time,
+    connector: Type.Integer({ minimum: 0 }),
+    status: Type.String(),
+    errorCode: Type.String(),
+    info: Type.String(),
+    vendorErrorCode: Type.String(),
+  },
+  closed,
+);
 
 /** Reply: {@link TokenReply}. */
 export const TokenPresented = Type.Object({ ...fact, tag: Type.String() }, closed);
 export const TokenReply = Type.Object({
   status: Type.Enum(['Accepted', 'Blocked', 'Expired', 'Invalid', 'ConcurrentTx']),
-  expiresAt: Type.Union([Type.Integer(), Type.Null()]), group: Type.Union([Type.String(), Type.Null()]),
+  expiresAt: Type.Union([Type.Integer(), Type.Null()]),
+  group: Type.Union([Type.String(), Type.Null()]),
 });
 export type TokenReply = Static<typeof TokenReply>;
 
 /** Reply: {@link StartedReply}; always a real transaction, whatever the tag. */
-export const SessionStarted = Type.Object({
-  ...fact, ...time, connector: Type.Integer({ minimum: 0 }), tag: Type.String(), meterStartWh: Type.Integer(),
-}, closed);
+export const SessionStarted = Type.Object(
+  {
+    ...fact,
+    ...time,
+    connector: Type.Integer({ minimum: 0 }),
+    tag: Type.String(),
+    meterStartWh: Type.Integer(),
+  },
+  closed,
+);
 export const StartedReply = Type.Object({ transaction: Type.Integer({ minimum: 1 }), token: TokenReply });
 export type StartedReply = Static<typeof StartedReply>;
 
 /** `transaction` ≤ 0: the start was never acknowledged. Reply: {@link EndedReply}; always an answer. */
-export const SessionEnded = Type.Object({
-  ...fact, ...time, transaction: Type.Integer(), tag: Type.Union([Type.String(), Type.Null()]),
-  meterStopWh: Type.Integer(), reason: Type.String(), samples: Type.Array(Sample),
-}, closed);
+export const SessionEnded = Type.Object(
+  {
+    ...fact,
+    ...time,
+    transaction: Type.Integer(),
+    tag: Type.Union([Type.String(), Type.Null()]),
+    meterStopWh: Type.Integer(),
+    reason: Type.String(),
+    samples: Type.Array(Sample),
+  },
+  closed,
+);
 export const EndedReply = Type.Object({ transaction: Type.Integer(), token: Type.Union([TokenReply, Type.Null()]) });
 export type EndedReply = Static<typeof EndedReply>;
 
 /** `transaction` null: none given; ≤ 0: the start was never acknowledged. */
-export const MeterSampled = Type.Object({
-  ...fact, connector: Type.Integer({ minimum: 0 }), transaction: Type.Union([Type.Integer(), Type.Null()]),
-  samples: Type.Array(Sample),
-}, closed);
+export const MeterSampled = Type.Object(
+  {
+    ...fact,
+    connector: Type.Integer({ minimum: 0 }),
+    transaction: Type.Union([Type.Integer(), Type.Null()]),
+    samples: Type.Array(Sample),
+  },
+  closed,
+);
 
-export const VendorMessage = Type.Object({ ...fact, vendor: Type.String(), message: Type.String(), data: Type.String() }, closed);
+export const VendorMessage = Type.Object(
+  { ...fact, vendor: Type.String(), message: Type.String(), data: Type.String() },
+  closed,
+);
 
 /** to: gateway (key `@<p>`, id = gateway id), every 5 s from each gateway that serves chargers of the partition. */
 export const GatewayAlive = Type.Object({ gateway: id('gateway') }, closed);

@@ -12,80 +12,143 @@ const nullableStr = () => Type.Union([Type.String(), Type.Null()]);
 
 /** value: `open`. id = key = the site's id. */
 export const SiteState = Type.Object({
-  name: str(), timeZone: str(), capacityW: nullableInt(), createdAt: int(),
+  name: str(),
+  timeZone: str(),
+  capacityW: nullableInt(),
+  createdAt: int(),
   /** Networks (CIDR) from which chargers of security profile 0 may connect; empty: profile 0 is not allowed. */
   profile0Networks: Type.Array(str()),
   /** The newest measured slot of the site as a node. */
-  slot: nullableInt(), loadW: nullableInt(), stale: Type.Boolean(),
+  slot: nullableInt(),
+  loadW: nullableInt(),
+  stale: Type.Boolean(),
 });
 export type SiteState = Static<typeof SiteState>;
 
 /** value: `unpriced` | `normal` | `double` | `triple` | `capped`. key = site. */
 export const StationState = Type.Object({
-  site: str(), name: str(), capacityW: int(), baseE5SekPerKwh: int(), createdAt: int(),
-  slot: nullableInt(), producedAt: nullableInt(), loadW: nullableInt(), utilisationBp: nullableInt(),
-  priceE5SekPerKwh: nullableInt(), importOpen: Type.Boolean(), stale: Type.Boolean(),
+  site: str(),
+  name: str(),
+  capacityW: int(),
+  baseE5SekPerKwh: int(),
+  createdAt: int(),
+  slot: nullableInt(),
+  producedAt: nullableInt(),
+  loadW: nullableInt(),
+  utilisationBp: nullableInt(),
+  priceE5SekPerKwh: nullableInt(),
+  importOpen: Type.Boolean(),
+  stale: Type.Boolean(),
 });
 export type StationState = Static<typeof StationState>;
 
 export const ConnectorState = Type.Object({
   /** OCPP status (1.6 names), '' until the first report. */
-  status: str(), errorCode: str(), statusAt: int(),
+  status: str(),
+  errorCode: str(),
+  statusAt: int(),
   /** Open transaction, 0 = none. */
   transaction: int(),
   /** Power in force, since when (log time), and the W·ms gathered in `slot` before that. */
-  powerW: int(), sinceMs: int(), slot: int(), wMs: int(),
+  powerW: int(),
+  sinceMs: int(),
+  slot: int(),
+  wMs: int(),
   /** When the silence rule starts to count `silentW` instead of `powerW`; null: no open session. */
-  silentFromMs: nullableInt(), silentW: int(),
+  silentFromMs: nullableInt(),
+  silentW: int(),
   /** The newest slot a part of which was counted with `silentW`. */
   assumedSlot: nullableInt(),
-  lastSampleAt: nullableInt(), lastEnergyWh: nullableInt(),
+  lastSampleAt: nullableInt(),
+  lastEnergyWh: nullableInt(),
 });
 export type ConnectorState = Static<typeof ConnectorState>;
 
 /** value: `unregistered` (name not confirmed) | `pending` | `accepted` | `rejected`. key = site, id = registered identity. */
 export const ChargerState = Type.Object({
-  site: str(), station: str(), ratedW: int(), createdAt: int(),
+  site: str(),
+  station: str(),
+  ratedW: int(),
+  createdAt: int(),
   /** OCPP security profile 0..3 required of it, and the stored verifier of its password ('' without). */
-  securityProfile: int(), passwordHash: str(),
-  vendor: str(), model: str(), serial: str(), firmware: str(), bootedAt: nullableInt(),
+  securityProfile: int(),
+  passwordHash: str(),
+  vendor: str(),
+  model: str(),
+  serial: str(),
+  firmware: str(),
+  bootedAt: nullableInt(),
   /** Dense number of connections granted so far; the newest wins. */
   connectionSeq: int(),
-  connection: Type.Union([Type.Null(), Type.Object({ gateway: str(), connection: str(), protocol: str(), since: int() })]),
-  online: Type.Boolean(), lastHeardAt: int(),
+  connection: Type.Union([
+    Type.Null(),
+    Type.Object({ gateway: str(), connection: str(), protocol: str(), since: int() }),
+  ]),
+  online: Type.Boolean(),
+  lastHeardAt: int(),
   connectors: Type.Array(ConnectorState),
 });
 export type ChargerState = Static<typeof ChargerState>;
 
 /** value: `started` | `energising` | `suspended` | `ended`. key = site, id = String(transaction). */
 export const SessionState = Type.Object({
-  site: str(), station: str(), charger: str(), connector: int(), transaction: int(),
-  tag: str(), tagStatus: str(), startKey: str(),
+  site: str(),
+  station: str(),
+  charger: str(),
+  connector: int(),
+  transaction: int(),
+  tag: str(),
+  tagStatus: str(),
+  startKey: str(),
   /** The answer to the start beside the tag's status, for a resend. */
-  tagExpiresAt: nullableInt(), tagGroup: nullableStr(),
-  startAt: int(), startedAt: int(), meterStartWh: int(),
+  tagExpiresAt: nullableInt(),
+  tagGroup: nullableStr(),
+  startAt: int(),
+  startedAt: int(),
+  meterStartWh: int(),
   /** Register segments: energy closed by resets, first and last register of the running one. */
-  segmentsWh: int(), segmentFromWh: nullableInt(), registerWh: nullableInt(), registerAt: nullableInt(),
+  segmentsWh: int(),
+  segmentFromWh: nullableInt(),
+  registerWh: nullableInt(),
+  registerAt: nullableInt(),
   /** Integral of power, W·ms, for chargers without a register. */
-  integralWMs: int(), samples: int(), powerW: nullableInt(),
+  integralWMs: int(),
+  samples: int(),
+  powerW: nullableInt(),
   /** Samples that carried a register. */
   registers: int(),
-  lastSampleAt: nullableInt(), intervalMs: int(), maxW: int(),
-  endAt: nullableInt(), endedAt: nullableInt(), meterStopWh: nullableInt(), energyWh: nullableInt(),
-  reason: str(), stopKey: str(),
+  lastSampleAt: nullableInt(),
+  intervalMs: int(),
+  maxW: int(),
+  endAt: nullableInt(),
+  endedAt: nullableInt(),
+  meterStopWh: nullableInt(),
+  energyWh: nullableInt(),
+  reason: str(),
+  stopKey: str(),
   /** Hash of what the stop said, and the answer it got: a resend is told from a second, different stop. */
-  stopHash: str(), stopToken: Type.Union([Type.Null(), Type.Object({
-    status: str(), expiresAt: nullableInt(), group: nullableStr(),
-  })]),
-  flags: Type.Array(str()), version: int(),
+  stopHash: str(),
+  stopToken: Type.Union([
+    Type.Null(),
+    Type.Object({
+      status: str(),
+      expiresAt: nullableInt(),
+      group: nullableStr(),
+    }),
+  ]),
+  flags: Type.Array(str()),
+  version: int(),
 });
 export type SessionState = Static<typeof SessionState>;
 
 /** Tag table: one entry in every partition that holds a site. value: `listed`. id = the tag, key = `@<partition>`. */
 export const TagEntryState = Type.Object({
-  customer: nullableStr(), group: nullableStr(),
+  customer: nullableStr(),
+  group: nullableStr(),
   status: Type.Enum(['Accepted', 'Blocked', 'Expired', 'Invalid']),
-  credit: Type.Enum(['ok', 'empty']), expiresAt: nullableInt(), version: int(),
+  credit: Type.Enum(['ok', 'empty']),
+  expiresAt: nullableInt(),
+  version: int(),
 });
 export type TagEntryState = Static<typeof TagEntryState>;
 
@@ -100,7 +163,11 @@ export type NameState = Static<typeof NameState>;
 
 /** value: `invited` (e-mail not confirmed as unique) | `active` | `disabled`. id = key = the user's id. */
 export const UserState = Type.Object({
-  email: str(), name: str(), passwordHash: str(), roles: Type.Array(str()), createdAt: int(),
+  email: str(),
+  name: str(),
+  passwordHash: str(),
+  roles: Type.Array(str()),
+  createdAt: int(),
 });
 export type UserState = Static<typeof UserState>;
 
@@ -132,7 +199,8 @@ export type SampleKeysState = Static<typeof SampleKeysState>;
  * and content keys of its last 32 status reports and messages.
  */
 export const DecidedState = Type.Object({
-  answers: Type.Array(Type.Object({ key: str(), answer: Type.Unknown() })), seen: Type.Array(str()),
+  answers: Type.Array(Type.Object({ key: str(), answer: Type.Unknown() })),
+  seen: Type.Array(str()),
 });
 export type DecidedState = Static<typeof DecidedState>;
 

@@ -13,83 +13,122 @@ export const Tier = Type.Enum(['normal', 'double', 'triple', 'capped'], {
 export type Tier = Static<typeof Tier>;
 
 /** The price of one station in one slot of 12 s: made from the mean load of the slot before. */
-export const Price = Type.Object({
-  station: Type.String(),
-  slot: Type.Integer({ description: 'floor(time / 12,000 ms)' }),
-  producedAt: at('start of the slot'),
-  loadW: Type.Integer({ description: 'mean load of the preceding slot, W, rounded half to even' }),
-  capacityW: Type.Integer(),
-  utilisationBp: Type.Integer({ description: 'load / capacity in basis points, rounded up; 10,000 = 100 %' }),
-  tier: Tier,
-  importOpen: Type.Boolean({ description: 'false above the cap of 120 %' }),
-  priceE5SekPerKwh: Type.Integer({ description: '10⁻⁵ SEK per kWh, signed' }),
-  validUntil: at('when the price lapses: 24 s after the start of its slot'),
-}, { $id: 'Price', additionalProperties: false });
+export const Price = Type.Object(
+  {
+    station: Type.String(),
+    slot: Type.Integer({ description: 'floor(time / 12,000 ms)' }),
+    producedAt: at('start of the slot'),
+    loadW: Type.Integer({ description: 'mean load of the preceding slot, W, rounded half to even' }),
+    capacityW: Type.Integer(),
+    utilisationBp: Type.Integer({ description: 'load / capacity in basis points, rounded up; 10,000 = 100 %' }),
+    tier: Tier,
+    importOpen: Type.Boolean({ description: 'false above the cap of 120 %' }),
+    priceE5SekPerKwh: Type.Integer({ description: '10⁻⁵ SEK per kWh, signed' }),
+    validUntil: at('when the price lapses: 24 s after the start of its slot'),
+  },
+  { $id: 'Price', additionalProperties: false },
+);
 export type Price = Static<typeof Price>;
 
 /** Mean load of a node of the load tree over one slot. */
-export const Load = Type.Object({
-  site: Type.String(), node: Type.String(),
-  slot: Type.Integer({ description: 'the slot that was measured' }),
-  loadW: Type.Integer(), capacityW: Type.Integer(), utilisationBp: Type.Integer(),
-  stale: Type.Boolean({ description: 'true when a part of it is assumed, because a meter fell silent' }),
-}, { $id: 'Load', additionalProperties: false });
+export const Load = Type.Object(
+  {
+    site: Type.String(),
+    node: Type.String(),
+    slot: Type.Integer({ description: 'the slot that was measured' }),
+    loadW: Type.Integer(),
+    capacityW: Type.Integer(),
+    utilisationBp: Type.Integer(),
+    stale: Type.Boolean({ description: 'true when a part of it is assumed, because a meter fell silent' }),
+  },
+  { $id: 'Load', additionalProperties: false },
+);
 export type Load = Static<typeof Load>;
 
 /** One sampled value as the charger sent it, repaired to canonical names; `value` is an exact decimal string. */
-export const Sample = Type.Object({
-  at: at("the sample's own time"),
-  measurand: Type.String(), phase: Type.String({ description: "'' when the value is a total" }),
-  location: Type.String(), context: Type.String(), unit: Type.String(),
-  value: Type.String({ description: 'decimal string' }),
-}, { $id: 'Sample', additionalProperties: false });
+export const Sample = Type.Object(
+  {
+    at: at("the sample's own time"),
+    measurand: Type.String(),
+    phase: Type.String({ description: "'' when the value is a total" }),
+    location: Type.String(),
+    context: Type.String(),
+    unit: Type.String(),
+    value: Type.String({ description: 'decimal string' }),
+  },
+  { $id: 'Sample', additionalProperties: false },
+);
 export type Sample = Static<typeof Sample>;
 
 /** One MeterValues message (or the samples carried by a stop). */
-export const Meter = Type.Object({
-  site: Type.String(), station: Type.String(), charger: Type.String(),
-  connector: Type.Integer({ description: '0 = the main meter of the charger' }),
-  transaction: nullable(Type.Integer()),
-  receivedAt: at("the log's time at which it was applied"),
-  samples: Type.Array(Sample),
-}, { $id: 'Meter', additionalProperties: false });
+export const Meter = Type.Object(
+  {
+    site: Type.String(),
+    station: Type.String(),
+    charger: Type.String(),
+    connector: Type.Integer({ description: '0 = the main meter of the charger' }),
+    transaction: nullable(Type.Integer()),
+    receivedAt: at("the log's time at which it was applied"),
+    samples: Type.Array(Sample),
+  },
+  { $id: 'Meter', additionalProperties: false },
+);
 export type Meter = Static<typeof Meter>;
 
 export const ChargerEventKind = Type.Enum(['booted', 'connected', 'offline', 'status', 'event']);
 export type ChargerEventKind = Static<typeof ChargerEventKind>;
 
 /** What happened to a charger; `detail` depends on the kind. */
-export const ChargerEvent = Type.Object({
-  charger: Type.String(), connector: Type.Optional(Type.Integer()),
-  kind: ChargerEventKind,
-  at: at("the charger's own time, or the log's where it has none"),
-  receivedAt: at("the log's time"),
-  detail: Type.Record(Type.String(), Type.Unknown()),
-}, { $id: 'ChargerEvent', additionalProperties: false });
+export const ChargerEvent = Type.Object(
+  {
+    charger: Type.String(),
+    connector: Type.Optional(Type.Integer()),
+    kind: ChargerEventKind,
+    at: at("the charger's own time, or the log's where it has none"),
+    receivedAt: at("the log's time"),
+    detail: Type.Record(Type.String(), Type.Unknown()),
+  },
+  { $id: 'ChargerEvent', additionalProperties: false },
+);
 export type ChargerEvent = Static<typeof ChargerEvent>;
 
 /** A session (one OCPP transaction) started or ended. */
-export const SessionEvent = Type.Object({
-  site: Type.String(), station: Type.String(),
-  charger: Type.String(), connector: Type.Integer(), transaction: Type.Integer(),
-  tag: Type.String(), state: Type.Enum(['started', 'ended']),
-  startAt: at('start, charger time'), endAt: Type.Optional(at('end, charger time')),
-  receivedAt: at("the log's time at which the load changed"),
-  meterStartWh: Type.Integer(), meterStopWh: Type.Optional(Type.Integer()),
-  energyWh: Type.Optional(Type.Integer()), reason: Type.Optional(Type.String()),
-  flags: Type.Array(Type.String()),
-  version: Type.Integer({ description: '1 at the end, +1 at each re-settlement; 0 while it runs' }),
-}, { $id: 'SessionEvent', additionalProperties: false });
+export const SessionEvent = Type.Object(
+  {
+    site: Type.String(),
+    station: Type.String(),
+    charger: Type.String(),
+    connector: Type.Integer(),
+    transaction: Type.Integer(),
+    tag: Type.String(),
+    state: Type.Enum(['started', 'ended']),
+    startAt: at('start, charger time'),
+    endAt: Type.Optional(at('end, charger time')),
+    receivedAt: at("the log's time at which the load changed"),
+    meterStartWh: Type.Integer(),
+    meterStopWh: Type.Optional(Type.Integer()),
+    energyWh: Type.Optional(Type.Integer()),
+    reason: Type.Optional(Type.String()),
+    flags: Type.Array(Type.String()),
+    version: Type.Integer({ description: '1 at the end, +1 at each re-settlement; 0 while it runs' }),
+  },
+  { $id: 'SessionEvent', additionalProperties: false },
+);
 export type SessionEvent = Static<typeof SessionEvent>;
 
 /** What operators must be able to look up later: a command that failed, a message that could not be used. */
-export const Audit = Type.Object({
-  kind: Type.Enum(['dead_letter', 'quarantine']),
-  at: at("the log's time"),
-  entity: Type.String({ description: '<kind>/<id>' }), command: Type.String({ description: 'type of the command' }),
-  reason: Type.String(), correlation: nullable(Type.String()),
-  detail: Type.Record(Type.String(), Type.Unknown()),
-}, { $id: 'Audit', additionalProperties: false });
+export const Audit = Type.Object(
+  {
+    kind: Type.Enum(['dead_letter', 'quarantine']),
+    at: at("the log's time"),
+    entity: Type.String({ description: '<kind>/<id>' }),
+    command: Type.String({ description: 'type of the command' }),
+    reason: Type.String(),
+    correlation: nullable(Type.String()),
+    detail: Type.Record(Type.String(), Type.Unknown()),
+  },
+  { $id: 'Audit', additionalProperties: false },
+);
 export type Audit = Static<typeof Audit>;
 
 /** Kinds are stream names in lower case; each is captured by one stream. */
@@ -101,5 +140,19 @@ export type PublicEvent =
   | { kind: 'session'; subject: string; payload: SessionEvent }
   | { kind: 'audit'; subject: string; payload: Audit };
 
-export const publicKinds = ['price', 'load', 'meter', 'charger', 'session', 'audit'] as const satisfies PublicEvent['kind'][];
-export const publicSchemas = { price: Price, load: Load, meter: Meter, charger: ChargerEvent, session: SessionEvent, audit: Audit };
+export const publicKinds = [
+  'price',
+  'load',
+  'meter',
+  'charger',
+  'session',
+  'audit',
+] as const satisfies PublicEvent['kind'][];
+export const publicSchemas = {
+  price: Price,
+  load: Load,
+  meter: Meter,
+  charger: ChargerEvent,
+  session: SessionEvent,
+  audit: Audit,
+};

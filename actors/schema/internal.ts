@@ -31,11 +31,21 @@ export const ChargerLost = Type.Object({ gateway: str() }, closed);
 // --- slots -------------------------------------------------------------------------------------------------------------
 
 /** to: station. `loadWMs` was drawn in the `durationMs` before `slot` began. */
-export const StationTick = Type.Object({ slot: int(), durationMs: int(), loadWMs: int(), stale: Type.Boolean() }, closed);
+export const StationTick = Type.Object(
+  { slot: int(), durationMs: int(), loadWMs: int(), stale: Type.Boolean() },
+  closed,
+);
 /** to: site. `capacityW` = the sum of its stations', for a site without a limit of its own. */
-export const SiteTick = Type.Object({
-  slot: int(), durationMs: int(), loadWMs: int(), stale: Type.Boolean(), capacityW: int(),
-}, closed);
+export const SiteTick = Type.Object(
+  {
+    slot: int(),
+    durationMs: int(),
+    loadWMs: int(),
+    stale: Type.Boolean(),
+    capacityW: int(),
+  },
+  closed,
+);
 
 // --- sessions; from the charger, in the same partition -------------------------------------------------------------------
 
@@ -44,26 +54,54 @@ export const Point = Type.Object({ at: int(), registerWh: nullableInt(), powerW:
 export type Point = Static<typeof Point>;
 
 const start = {
-  charger: str(), station: str(), connector: int(), tag: str(), token: TokenReply, startKey: str(),
-  at: int(), meterStartWh: int(), flags: Type.Array(str()),
+  charger: str(),
+  station: str(),
+  connector: int(),
+  tag: str(),
+  token: TokenReply,
+  startKey: str(),
+  at: int(),
+  meterStartWh: int(),
+  flags: Type.Array(str()),
 };
 export const SessionOpen = Type.Object(start, closed);
 /** A late start of a session that was adopted from its stop. */
 export const SessionMerge = Type.Object(start, closed);
 
 const stop = {
-  at: int(), meterStopWh: int(), reason: str(), stopKey: str(), stopHash: str(),
-  stopToken: Type.Union([Type.Null(), TokenReply]), points: Type.Array(Point), samples: int(), ratedW: int(), flags: Type.Array(str()),
+  at: int(),
+  meterStopWh: int(),
+  reason: str(),
+  stopKey: str(),
+  stopHash: str(),
+  stopToken: Type.Union([Type.Null(), TokenReply]),
+  points: Type.Array(Point),
+  samples: int(),
+  ratedW: int(),
+  flags: Type.Array(str()),
 };
 export const SessionEnd = Type.Object(stop, closed);
 /** A stop without a start: `from` = the first known register, null when there is none. */
-export const SessionAdopt = Type.Object({
-  ...stop, charger: str(), station: str(), connector: int(), tag: str(),
-  from: Type.Union([Type.Null(), Type.Object({ at: int(), registerWh: int() }, closed)]),
-}, closed);
-export const SessionSampled = Type.Object({
-  points: Type.Array(Point), samples: int(), ratedW: int(), flags: Type.Array(str()),
-}, closed);
+export const SessionAdopt = Type.Object(
+  {
+    ...stop,
+    charger: str(),
+    station: str(),
+    connector: int(),
+    tag: str(),
+    from: Type.Union([Type.Null(), Type.Object({ at: int(), registerWh: int() }, closed)]),
+  },
+  closed,
+);
+export const SessionSampled = Type.Object(
+  {
+    points: Type.Array(Point),
+    samples: int(),
+    ratedW: int(),
+    flags: Type.Array(str()),
+  },
+  closed,
+);
 /** A new start on the same connector; `at` = its time. */
 export const SessionSupersede = Type.Object({ at: int() }, closed);
 /** A second stop that says something else. */

@@ -8,7 +8,10 @@ export function token(identity: string): string {
   let out = '';
   for (const byte of utf8.encode(identity)) {
     const plain = (byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122);
-    out += plain || byte === 45 || byte === 95 ? String.fromCharCode(byte) : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    out +=
+      plain || byte === 45 || byte === 95
+        ? String.fromCharCode(byte)
+        : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return out;
 }
