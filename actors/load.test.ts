@@ -115,3 +115,8 @@ test('a station is stale as soon as one connector is', () => {
     ]),
   ).toEqual({ wMs: 3, stale: true });
 });
+
+test('a connector that has moved on no longer knows an earlier slot', () => {
+  const c = withPower(newConnector(), 6_000, at(10, 3_000));
+  expect(loadInSlot(c, 9)).toEqual({ wMs: 0, stale: false });
+});
