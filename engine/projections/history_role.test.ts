@@ -32,7 +32,7 @@ beforeAll(async () => {
   [nats, redisServer, clickhouse] = await Promise.all([startTestNats(), startTestRedis(), startTestClickHouse()]);
   nc = await connectLog(nats.url, 'test');
   await provision(nc, { partitions, scale: 0.1 });
-}, 120_000);
+}, 240_000);
 afterAll(async () => {
   await nc.close();
   await Promise.all([nats.stop(), redisServer.stop(), clickhouse.stop()]);
@@ -184,7 +184,7 @@ test('a history killed at random again and again: each row, public event and sta
   child.kill('SIGTERM');
   expect(await gone, log()).toEqual([0, null]);
   await history.close();
-}, 120_000);
+}, 240_000);
 
 test('positions of all three sinks are announced, and the role ends with its supervisor', async () => {
   const announced = new Map<string, SinkPositions>();
