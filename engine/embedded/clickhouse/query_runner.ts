@@ -220,6 +220,8 @@ const rawFormats: ReadonlySet<string> = new Set<RawInsertFormat>([
   'TabSeparatedWithNames',
 ]);
 
+const plainHead = /^INSERT INTO \w+(\.\w+)? (\(\w+(, \w+)*\) )?FORMAT \w+$/;
+
 async function runInsert(
   context: QueryContext,
   session: EngineSession,
@@ -228,7 +230,9 @@ async function runInsert(
 ): Promise<void> {
   const started = performance.now();
   const head = Buffer.from(insert.head, 'latin1').toString('utf8');
-  const parts = /^INSERT INTO (.+?)( SETTINGS .+)? FORMAT (\w+)$/.exec(await session.canonical(head));
+  // Heads as client libraries write them need no parser; all others are brought into the form that is taken apart here.
+  const canonical = plainHead.test(head) ? head : await session.canonical(head);
+  const parts = /^INSERT INTO (.+?)( SETTINGS .+)? FORMAT (\w+)$/.exec(canonical);
   if (!parts) throw exception('SYNTAX_ERROR', `Syntax error in the head of INSERT: ${head.slice(0, 200)}`);
   const [, target = '', settings = '', format = ''] = parts;
   const [, table, columns] = /^(\w+(?:\.\w+)?)(?: \((\w+(?:, \w+)*)\))?$/.exec(target) ?? [];
