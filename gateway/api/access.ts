@@ -13,10 +13,16 @@ declare module 'fastify' {
     /** Answers while live state is still being loaded. @default false */
     whileStarting?: boolean;
   }
-  interface FastifyRequest { principal: Principal | null }
+  interface FastifyRequest {
+    principal: Principal | null;
+  }
 }
 
-export interface AccessDeps { principals: Principals; grid: Grid; allowedOrigins: readonly string[] }
+export interface AccessDeps {
+  principals: Principals;
+  grid: Grid;
+  allowedOrigins: readonly string[];
+}
 
 export function guard(app: FastifyInstance, { principals, grid, allowedOrigins }: AccessDeps): void {
   app.decorateRequest('principal', null);
@@ -24,7 +30,8 @@ export function guard(app: FastifyInstance, { principals, grid, allowedOrigins }
   app.addHook('preParsing', async (request) => {
     const { access = 'signed_in', whileStarting = false } = request.routeOptions.config;
     const reads = request.method === 'GET' || request.method === 'HEAD';
-    if (!reads && !originAllowed(request.headers.origin, request.headers.host, allowedOrigins)) throw new Refused('bad_origin');
+    if (!reads && !originAllowed(request.headers.origin, request.headers.host, allowedOrigins))
+      throw new Refused('bad_origin');
     if (!whileStarting && !grid.ready) throw new Refused('starting');
     if (access === 'none') return;
     const found = await principals.byCookie(signInCookie(request.headers.cookie));

@@ -45,14 +45,21 @@ const bodyBytesMax = 16 * 1024;
 
 export async function buildApi(deps: ApiDeps) {
   const app = Fastify({
-    loggerInstance: deps.log, bodyLimit: bodyBytesMax, genReqId: () => randomUUID(), requestIdHeader: false,
-    forceCloseConnections: true, logController: new LogController({ disableRequestLogging: true }),
+    loggerInstance: deps.log,
+    bodyLimit: bodyBytesMax,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    forceCloseConnections: true,
+    logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: 384 },
-    frameworkErrors: answerError, clientErrorHandler: answerBrokenHttp,
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+    clientErrorHandler: answerBrokenHttp,
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler(answerError);
-  app.addHook('onRequest', async (request, reply) => { reply.header('x-correlation-id', request.id); });
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-correlation-id', request.id);
+  });
 
   await app.register(fastifyHelmet, helmetOptions(deps.dashboardDir));
   await app.register(fastifyCookie);
@@ -60,20 +67,25 @@ export async function buildApi(deps: ApiDeps) {
     maxEventLoopDelay: 2_000,
     pressureHandler: (request, _reply, _type, value) => {
       // No number: the loop has not been sampled yet, which is so for a second after a slow start.
-      if (request.url !== '/health/live' && Number.isFinite(value)) throw new Refused('overloaded', { retryAfterMs: 2_000 });
+      if (request.url !== '/health/live' && Number.isFinite(value))
+        throw new Refused('overloaded', { retryAfterMs: 2_000 });
     },
   });
   await describeApi(app);
   healthRoutes(app, deps.probes);
   await app.register(async (scope: ApiScope) => {
     await scope.register(fastifyRateLimit, {
-      max: deps.requestsPerMinute ?? 1_200, timeWindow: 60_000, nameSpace: 'rate:',
+      max: deps.requestsPerMinute ?? 1_200,
+      timeWindow: 60_000,
+      nameSpace: 'rate:',
       // Limits protect the house; when Redis is away, its own error says more than a limit would.
       ...(deps.redis === null ? {} : { redis: deps.redis, skipOnError: true }),
       errorResponseBuilder: (_request, { ttl }) => new Refused('rate_limited', { retryAfterMs: ttl }),
     });
     guard(scope, deps);
-    scope.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'no-store'); });
+    scope.addHook('onSend', async (_request, reply) => {
+      reply.header('cache-control', 'no-store');
+    });
     signInRoutes(scope, { signIns: deps.principals.signIns, directory: deps.directory, lockout: deps.lockout });
     gridRoutes(scope, deps.grid);
     priceRoutes(scope, deps.grid, deps.history);

@@ -24,17 +24,28 @@ const serverPaths = /^\/(api|health|live|metrics)(\/|$)/;
 
 const isPage = (request: FastifyRequest): boolean => {
   const path = request.url.split('?', 1)[0] as string;
-  return (request.method === 'GET' || request.method === 'HEAD') && !serverPaths.test(path)
-    && !/\.\w+$/.test(path) && (request.headers.accept ?? '*/*').includes('html');
+  return (
+    (request.method === 'GET' || request.method === 'HEAD') &&
+    !serverPaths.test(path) &&
+    !/\.\w+$/.test(path) &&
+    (request.headers.accept ?? '*/*').includes('html')
+  );
 };
 
 export async function serveDashboard(app: FastifyInstance, dir: string | null): Promise<void> {
   if (dir !== null) {
     await app.register(fastifyStatic, {
-      root: dir, index: ['index.html'], dotfiles: 'deny', schemaHide: true, cacheControl: false,
+      root: dir,
+      index: ['index.html'],
+      dotfiles: 'deny',
+      schemaHide: true,
+      cacheControl: false,
       // Built files carry a hash in their name; the index names the current ones.
       setHeaders: (reply, path) => {
-        reply.header('cache-control', /-[\w-]{8,}\.\w+$/.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache');
+        reply.header(
+          'cache-control',
+          /-[\w-]{8,}\.\w+$/.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
+        );
       },
     });
   }

@@ -1,9 +1,9 @@
 /** Every failure leaves as `{ ok: false, code, detail?, correlation }` with the status of its code. */
-import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HashingOverloaded } from '../auth/password.ts';
 import type { Refusal } from '../schema/refusal.ts';
+import { refuseRaw } from '../live/refuse_raw.ts';
 import { Refused } from './refused.ts';
 
 /** Which refusal an error of Fastify, a plugin or a driver is. */
@@ -14,15 +14,21 @@ function asRefused(error: FastifyError | Refused | Error): Refused {
   if (validation !== undefined) {
     const [first] = validation;
     return new Refused('bad_request', {
-      in: validationContext ?? 'request', field: first?.instancePath ?? '', reason: first?.message ?? 'invalid', ...first?.params,
+      in: validationContext ?? 'request',
+      field: first?.instancePath ?? '',
+      reason: first?.message ?? 'invalid',
+      ...first?.params,
     });
   }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Refused('too_large');
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Refused('bad_request', { in: 'headers', reason: 'send application/json' });
-  if (error.name === 'MaxRetriesPerRequestError' || error.message === 'Connection is closed.') return new Refused('unavailable');
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return new Refused('bad_request', { in: 'headers', reason: 'send application/json' });
+  if (error.name === 'MaxRetriesPerRequestError' || error.message === 'Connection is closed.')
+    return new Refused('unavailable');
   // 403 comes from the file server alone, for paths that leave its folder; which of them exist is nobody's business.
   if (statusCode === 404 || statusCode === 403) return new Refused('not_found');
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new Refused('bad_request', { reason: error.message });
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return new Refused('bad_request', { reason: error.message });
   return new Refused('internal_error');
 }
 
@@ -32,7 +38,11 @@ export function refuse(reply: FastifyReply, request: FastifyRequest, refused: Re
   const waitMs = detail?.['retryAfterMs'];
   if (typeof waitMs === 'number') reply.header('retry-after', Math.ceil(waitMs / 1_000));
   // Serialised here, not by the route's schema: a failure in a serialiser must still get its answer.
-  return reply.code(statusCode).header('cache-control', 'no-store').type('application/json; charset=utf-8').send(JSON.stringify(body));
+  return reply
+    .code(statusCode)
+    .header('cache-control', 'no-store')
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(body));
 }
 
 export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -49,12 +59,6 @@ export function answerBrokenHttp(this: FastifyInstance, error: NodeJS.ErrnoExcep
     socket.destroy();
     return;
   }
-  const refused = error.code === 'HPE_HEADER_OVERFLOW' ? new Refused('too_large') : new Refused('bad_request', { reason: 'not HTTP' });
-  const body = JSON.stringify({
-    ok: false, code: refused.code, ...(refused.detail ? { detail: refused.detail } : {}), correlation: randomUUID(),
-  } satisfies Refusal);
-  const status = refused.statusCode === 413 ? '413 Payload Too Large' : '400 Bad Request';
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  if (error.code === 'HPE_HEADER_OVERFLOW') refuseRaw(socket, 'too_large');
+  else refuseRaw(socket, 'bad_request', { reason: 'not HTTP' });
 }

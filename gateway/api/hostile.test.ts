@@ -19,7 +19,10 @@ beforeAll(async () => {
   mkdirSync(join(dashboardDir, 'assets'), { recursive: true });
   writeFileSync(join(home, 'secret.txt'), 'secret');
   writeFileSync(join(dashboardDir, '.env'), 'secret');
-  writeFileSync(join(dashboardDir, 'index.html'), '<!doctype html><script>theme()</script><script type="module" src="/assets/a.js"></script>');
+  writeFileSync(
+    join(dashboardDir, 'index.html'),
+    '<!doctype html><script>theme()</script><script type="module" src="/assets/a.js"></script>',
+  );
   api = await startTestApi({ dashboardDir });
   cookie = await api.cookieOf('operator');
 });
@@ -29,29 +32,64 @@ afterAll(async () => {
 });
 
 /** All that bad input could have changed. */
-const state = async () => JSON.stringify([
-  (await api.redis.keys('*')).filter((key) => !/^(rate:|lockout:)/.test(key)).sort(),
-  api.replica.position(0), [...api.replica.all('charger')],
-]);
+const state = async () =>
+  JSON.stringify([
+    (await api.redis.keys('*')).filter((key) => !/^(rate:|lockout:)/.test(key)).sort(),
+    api.replica.position(0),
+    [...api.replica.all('charger')],
+  ]);
 
 interface Case {
-  name: string; method?: string; path: string; body?: string | Buffer; headers?: Record<string, string>;
-  code: RefusalCode; signedIn?: boolean;
+  name: string;
+  method?: string;
+  path: string;
+  body?: string | Buffer;
+  headers?: Record<string, string>;
+  code: RefusalCode;
+  signedIn?: boolean;
 }
 const json = { 'content-type': 'application/json' };
-const signIn = (name: string, body: string, code: RefusalCode = 'bad_request', headers: Record<string, string> = json): Case =>
-  ({ name, method: 'POST', path: '/api/sign-in', body, headers, code });
-const read = (path: string, code: RefusalCode): Case => ({ name: `GET ${path.slice(0, 60)}`, path, code, signedIn: true });
+const signIn = (
+  name: string,
+  body: string,
+  code: RefusalCode = 'bad_request',
+  headers: Record<string, string> = json,
+): Case => ({ name, method: 'POST', path: '/api/sign-in', body, headers, code });
+const read = (path: string, code: RefusalCode): Case => ({
+  name: `GET ${path.slice(0, 60)}`,
+  path,
+  code,
+  signedIn: true,
+});
 
 const cases: Case[] = [
   { name: 'no cookie', path: '/api/me', code: 'signed_out' },
   { name: 'no cookie, chargers', path: '/api/chargers', code: 'signed_out' },
   { name: 'a made-up cookie', path: '/api/me', headers: { cookie: `gridtick=${'A'.repeat(43)}` }, code: 'signed_out' },
   { name: 'a cookie that is a Redis pattern', path: '/api/me', headers: { cookie: 'gridtick=*' }, code: 'signed_out' },
-  { name: 'an endless cookie', path: '/api/me', headers: { cookie: `gridtick=${'A'.repeat(8_000)}` }, code: 'signed_out' },
+  {
+    name: 'an endless cookie',
+    path: '/api/me',
+    headers: { cookie: `gridtick=${'A'.repeat(8_000)}` },
+    code: 'signed_out',
+  },
   { name: 'headers without end', path: '/api/me', headers: { x: 'A'.repeat(20_000) }, code: 'too_large' },
-  { name: 'sign-in from another origin', method: 'POST', path: '/api/sign-in', body: '{"email":"a@b","password":"x"}', headers: { ...json, origin: 'http://evil.example' }, code: 'bad_origin' },
-  { name: 'sign-out from another origin', method: 'POST', path: '/api/sign-out', headers: { origin: 'null' }, code: 'bad_origin', signedIn: true },
+  {
+    name: 'sign-in from another origin',
+    method: 'POST',
+    path: '/api/sign-in',
+    body: '{"email":"a@b","password":"x"}',
+    headers: { ...json, origin: 'http://evil.example' },
+    code: 'bad_origin',
+  },
+  {
+    name: 'sign-out from another origin',
+    method: 'POST',
+    path: '/api/sign-out',
+    headers: { origin: 'null' },
+    code: 'bad_origin',
+    signedIn: true,
+  },
   { name: 'sign-out without a sign-in', method: 'POST', path: '/api/sign-out', code: 'signed_out' },
   signIn('broken JSON', '{"email":'),
   signIn('an empty body', ''),
@@ -68,7 +106,15 @@ const cases: Case[] = [
   signIn('a wrong password', '{"email":"operator@demo.local","password":"no"}', 'wrong_password'),
   { name: 'GET where only POST is', path: '/api/sign-in', code: 'not_found' },
   { name: 'DELETE of a station', method: 'DELETE', path: '/api/stations/nord-1', code: 'not_found', signedIn: true },
-  { name: 'PUT of chargers', method: 'PUT', path: '/api/chargers', body: '{}', headers: json, code: 'not_found', signedIn: true },
+  {
+    name: 'PUT of chargers',
+    method: 'PUT',
+    path: '/api/chargers',
+    body: '{}',
+    headers: json,
+    code: 'not_found',
+    signedIn: true,
+  },
   { name: 'TRACE', method: 'OPTIONS', path: '/api/me', code: 'not_found', signedIn: true },
   read('/api/nothing', 'not_found'),
   read('/api/', 'not_found'),
@@ -87,6 +133,8 @@ const cases: Case[] = [
   read('/api/stations/nord-1/prices?limit=', 'bad_request'),
   read('/api/stations/nord-1/prices?limit=1&limit=2', 'bad_request'),
   read('/api/stations/nord-1/prices?from=yesterday', 'bad_request'),
+  read('/api/stations/nord-1/prices?from=-1', 'bad_request'),
+  read('/api/stations/nord-1/prices?to=99999999999999', 'bad_request'),
   read('/api/stations/nord-1/prices?from=10&to=10', 'bad_request'),
   read('/api/stations/nord-1/prices?station=other', 'bad_request'),
   read('/api/chargers?site=nope', 'unknown_site'),
@@ -126,7 +174,11 @@ describe('over HTTP', () => {
     for (let i = 0; i < 4; i++) responses.push(await busy.app.inject({ url: '/api/me', headers: as }));
     await busy.close();
     expect(responses.map((r) => r.statusCode)).toEqual([200, 200, 200, 429]);
-    expect(responses[3]?.json()).toMatchObject({ ok: false, code: 'rate_limited', detail: { retryAfterMs: expect.any(Number) as number } });
+    expect(responses[3]?.json()).toMatchObject({
+      ok: false,
+      code: 'rate_limited',
+      detail: { retryAfterMs: expect.any(Number) as number },
+    });
   });
 });
 
@@ -134,7 +186,12 @@ describe('upgrades', () => {
   const live = () => `${api.base}/live`;
   test.each<[string, () => Parameters<typeof refusedUpgrade>, number, RefusalCode]>([
     ['no cookie', () => [live(), { origin: api.base }], 401, 'signed_out'],
-    ['a made-up cookie', () => [live(), { origin: api.base, headers: { cookie: `gridtick=${'B'.repeat(43)}` } }], 401, 'signed_out'],
+    [
+      'a made-up cookie',
+      () => [live(), { origin: api.base, headers: { cookie: `gridtick=${'B'.repeat(43)}` } }],
+      401,
+      'signed_out',
+    ],
     ['another origin', () => [live(), { origin: 'http://evil.example', headers: { cookie } }], 403, 'bad_origin'],
     ['the origin "null"', () => [live(), { origin: 'null', headers: { cookie } }], 403, 'bad_origin'],
     ['another port', () => [live(), { origin: 'http://127.0.0.1:1', headers: { cookie } }], 403, 'bad_origin'],
@@ -149,10 +206,19 @@ describe('upgrades', () => {
   });
 
   test.each([
-    ['no key', 'GET /live HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'],
-    ['an old version', 'GET /live HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'],
+    [
+      'no key',
+      'GET /live HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n',
+    ],
+    [
+      'an old version',
+      'GET /live HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\n',
+    ],
     ['another protocol', 'GET /live HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n'],
-    ['POST', 'POST /live HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nContent-Length: 0\r\n'],
+    [
+      'POST',
+      'POST /live HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nContent-Length: 0\r\n',
+    ],
   ])('a handshake with %s', async (_name, head) => {
     const socket = connect(Number(new URL(api.base).port), '127.0.0.1');
     socket.write(`${head}Cookie: ${cookie}\r\n\r\n`);
@@ -170,7 +236,8 @@ describe('upgrades', () => {
 });
 
 describe('on the live socket', () => {
-  const sub = (changes: Record<string, unknown>) => JSON.stringify({ op: 'sub', id: 3, topic: 'station:nord-1', ...changes });
+  const sub = (changes: Record<string, unknown>) =>
+    JSON.stringify({ op: 'sub', id: 3, topic: 'station:nord-1', ...changes });
   test.each<[string, string, number | null, RefusalCode]>([
     ['broken JSON', '{"op":', null, 'bad_request'],
     ['an empty frame', '', null, 'bad_request'],
@@ -195,7 +262,12 @@ describe('on the live socket', () => {
     ['a wildcard', sub({ topic: 'station:*' }), 3, 'unknown_topic'],
     ['an unknown station', sub({ topic: 'station:nope' }), 3, 'unknown_topic'],
     ['a cursor that is none', sub({ cursor: 'xyz' }), 3, 'bad_request'],
-    ['a cursor with a negative sequence', sub({ cursor: Buffer.from('0:-1:0').toString('base64url') }), 3, 'bad_request'],
+    [
+      'a cursor with a negative sequence',
+      sub({ cursor: Buffer.from('0:-1:0').toString('base64url') }),
+      3,
+      'bad_request',
+    ],
     ['an endless cursor', sub({ cursor: 'A'.repeat(129) }), 3, 'bad_request'],
     ['unsub of what is not subscribed', '{"op":"unsub","id":9}', 9, 'unknown_topic'],
     ['a view that is no boolean', '{"op":"view","hidden":"yes"}', null, 'bad_request'],
@@ -215,9 +287,27 @@ describe('on the live socket', () => {
     ['a binary frame', ({ ws }) => ws.send(Buffer.from('{"op":"ping"}')), 1003],
     ['a frame over 16 KiB', ({ ws }) => ws.send(`{"op":"ping","x":"${'x'.repeat(17_000)}"}`), 1009],
     ['text that is not UTF-8', ({ ws }) => ws.send(Buffer.from([0xc3, 0x28]), { binary: false }), 1007],
-    ['one bad frame after the other', ({ ws }) => { for (let i = 0; i < 40; i++) ws.send('{}'); }, 1008],
-    ['the 65th topic', (screen) => { for (let id = 0; id < 65; id++) screen.send({ op: 'sub', id, topic: 'station:nord-1' }); }, 4429],
-    ['a flood', (screen) => { for (let i = 0; i < 400; i++) screen.send({ op: 'ping' }); }, 1008],
+    [
+      'one bad frame after the other',
+      ({ ws }) => {
+        for (let i = 0; i < 40; i++) ws.send('{}');
+      },
+      1008,
+    ],
+    [
+      'the 65th topic',
+      (screen) => {
+        for (let id = 0; id < 65; id++) screen.send({ op: 'sub', id, topic: 'station:nord-1' });
+      },
+      4429,
+    ],
+    [
+      'a flood',
+      (screen) => {
+        for (let i = 0; i < 400; i++) screen.send({ op: 'ping' });
+      },
+      1008,
+    ],
   ])('%s closes it', async (_name, act, code) => {
     const screen = await TestScreen.open(api.base, cookie);
     act(screen);
@@ -234,15 +324,31 @@ describe('on the live socket', () => {
   });
 });
 
-interface Answer { status: number; body: Refusal }
+interface Answer {
+  status: number;
+  body: Refusal;
+}
 
 /** Node's own clients refuse to send half of these, so the bytes are written by hand. */
-async function rawRequest({ method, path, body, headers }: {
-  method: string; path: string; body: string | Buffer | undefined; headers: Record<string, string>;
+async function rawRequest({
+  method,
+  path,
+  body,
+  headers,
+}: {
+  method: string;
+  path: string;
+  body: string | Buffer | undefined;
+  headers: Record<string, string>;
 }): Promise<Answer> {
   const { host, port } = new URL(api.base);
   const socket = connect(Number(port), '127.0.0.1');
-  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...Object.entries(headers).map(([k, v]) => `${k}: ${v}`)];
+  const lines = [
+    `${method} ${path} HTTP/1.1`,
+    `Host: ${host}`,
+    'Connection: close',
+    ...Object.entries(headers).map(([k, v]) => `${k}: ${v}`),
+  ];
   if (body !== undefined) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
   socket.write(`${lines.join('\r\n')}\r\n\r\n`);
   if (body !== undefined) socket.write(body);
@@ -253,7 +359,9 @@ async function rawRequest({ method, path, body, headers }: {
 
 async function textOf(socket: ReturnType<typeof connect>): Promise<string> {
   let text = '';
-  socket.on('data', (chunk) => { text += chunk.toString(); });
+  socket.on('data', (chunk) => {
+    text += chunk.toString();
+  });
   socket.on('error', () => {});
   await once(socket, 'close');
   return text;

@@ -29,8 +29,13 @@ afterAll(async () => {
 });
 
 const deps = (): StartApiDeps => ({
-  config: { bind: '127.0.0.1', httpPort: 0 }, redis, replica: demoReplica(), nats, door: { partitions },
-  history: { prices: async () => [], ping: async () => historyAnswers }, log: pino({ level: 'silent' }),
+  config: { bind: '127.0.0.1', httpPort: 0 },
+  redis,
+  replica: demoReplica(),
+  nats,
+  door: { partitions },
+  history: { prices: async () => [], ping: async () => historyAnswers },
+  log: pino({ level: 'silent' }),
 });
 
 /** What is not well, by name. */
@@ -44,7 +49,16 @@ async function failing(port: number): Promise<string[]> {
 }
 
 const engineSays = async (lagMs: number) => {
-  nats.publish('engine.e1.commits', packr.pack({ engine: 'e1', partitions: [[0, 9, 9, 0], [1, 9, 9, lagMs]] }));
+  nats.publish(
+    'engine.e1.commits',
+    packr.pack({
+      engine: 'e1',
+      partitions: [
+        [0, 9, 9, 0],
+        [1, 9, 9, lagMs],
+      ],
+    }),
+  );
   // Published and received by the same connection: in order, so one round trip suffices.
   await nats.flush();
 };

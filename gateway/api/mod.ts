@@ -12,7 +12,6 @@ import { builtDashboard } from './dashboard.ts';
 import { EngineWatch } from './engine_watch.ts';
 import type { PriceHistory } from './routes/prices.ts';
 
-export { buildApi, type ApiDeps } from './app.ts';
 export { gridKinds } from '../live/mod.ts';
 
 export interface StartApiDeps {
@@ -48,17 +47,30 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
   const grid = new Grid(replica, partitions);
   const engine = new EngineWatch(nats, partitions);
   const app = await buildApi({
-    redis, grid, directory, principals, lockout: new Lockout(redis), history, log, allowedOrigins,
+    redis,
+    grid,
+    directory,
+    principals,
+    lockout: new Lockout(redis),
+    history,
+    log,
+    allowedOrigins,
     dashboardDir: builtDashboard(),
     probes: {
-      nats: async () => { await nats.rtt(); },
-      redis: async () => { await redis.ping(); },
+      nats: async () => {
+        await nats.rtt();
+      },
+      redis: async () => {
+        await redis.ping();
+      },
       projection: async () => {
         if (!(await directory.complete())) throw new Error('Redis does not hold every partition yet');
         if (!grid.ready) throw new Error('live state is still being loaded');
       },
       engine: () => engine.check(),
-      history: async () => { if ((await history.ping()) === false) throw new Error('it does not answer'); },
+      history: async () => {
+        if ((await history.ping()) === false) throw new Error('it does not answer');
+      },
     },
   });
   const hub = new LiveHub({ grid, principals, allowedOrigins, log });

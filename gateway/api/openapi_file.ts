@@ -18,8 +18,15 @@ export async function openApiText(): Promise<string> {
   const directory = { lookup: async () => undefined, complete: async () => false };
   const never = () => Promise.reject(new Error('serves nobody'));
   const app = await buildApi({
-    redis: null, grid: new Grid(new MemoryReplica(1), 1), directory, principals: new Principals(new SignIns(redis), directory),
-    lockout: new Lockout(redis), history: { prices: never }, log: pino({ level: 'silent' }), allowedOrigins: [], dashboardDir: null,
+    redis: null,
+    grid: new Grid(new MemoryReplica(1), 1),
+    directory,
+    principals: new Principals(new SignIns(redis), directory),
+    lockout: new Lockout(redis),
+    history: { prices: never },
+    log: pino({ level: 'silent' }),
+    allowedOrigins: [],
+    dashboardDir: null,
     probes: { nats: never, redis: never, projection: never, engine: never, history: never },
   });
   await app.ready();

@@ -6,7 +6,11 @@ import { Refusal } from '../schema/refusal.ts';
 import { ref } from '../schema/ref.ts';
 
 export type ApiScope = FastifyInstance<
-  RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
 >;
 
 export const failures = { '4xx': ref(Refusal), '5xx': ref(Refusal) };

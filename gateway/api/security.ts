@@ -6,8 +6,12 @@ import type { FastifyHelmetOptions } from '@fastify/helmet';
 
 /** CSP sources of the inline scripts of the built page (it sets the theme before first paint). */
 export function inlineScriptHashes(html: string): string[] {
-  return [...html.matchAll(/<script(?![^>]*\ssrc\s*=)[^>]*>([\s\S]*?)<\/script>/gi)].map(([, script]) =>
-    `'sha256-${createHash('sha256').update(script as string).digest('base64')}'`);
+  return [...html.matchAll(/<script(?![^>]*\ssrc\s*=)[^>]*>([\s\S]*?)<\/script>/gi)].map(
+    ([, script]) =>
+      `'sha256-${createHash('sha256')
+        .update(script as string)
+        .digest('base64')}'`,
+  );
 }
 
 export function helmetOptions(dashboardDir: string | null): FastifyHelmetOptions {
@@ -17,11 +21,19 @@ export function helmetOptions(dashboardDir: string | null): FastifyHelmetOptions
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {
-        defaultSrc: ["'self'"], scriptSrc: ["'self'", ...hashes], scriptSrcAttr: ["'none'"],
+        defaultSrc: ["'self'"],
+        scriptSrc: ["'self'", ...hashes],
+        scriptSrcAttr: ["'none'"],
         // Chart tooltips and transitions carry style attributes.
         styleSrc: ["'self'", "'unsafe-inline'"],
-        imgSrc: ["'self'", 'data:'], fontSrc: ["'self'"], connectSrc: ["'self'"], workerSrc: ["'self'"],
-        objectSrc: ["'none'"], baseUri: ["'none'"], formAction: ["'self'"], frameAncestors: ["'none'"],
+        imgSrc: ["'self'", 'data:'],
+        fontSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        workerSrc: ["'self'"],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
       },
     },
     // Plain http on loopback by default; whoever terminates TLS in front sets it there.

@@ -3,7 +3,9 @@ import type { Me } from '../schema/sign_in.ts';
 import { password, startTestApi, TestScreen, type TestApi } from './testing.ts';
 
 let api: TestApi;
-beforeAll(async () => { api = await startTestApi({ lockout: { perEmail: 3, perAddress: 12, windowMs: 60_000 } }); });
+beforeAll(async () => {
+  api = await startTestApi({ lockout: { perEmail: 3, perAddress: 12, windowMs: 60_000 } });
+});
 afterAll(() => api.close());
 
 const signIn = (body: Record<string, unknown>, headers: Record<string, string> = {}) =>
@@ -20,7 +22,9 @@ test('an operator signs in, is known by the cookie, and signs out', async () => 
   const cookie = header.split(';')[0] as string;
   const me = await api.app.inject({ url: '/api/me', headers: { cookie } });
   expect(me.json<Me>()).toMatchObject({
-    user: 'operator', rights: ['view_site', 'view_station', 'view_charger', 'view_prices'], actions: { signOut: true },
+    user: 'operator',
+    rights: ['view_site', 'view_station', 'view_charger', 'view_prices'],
+    actions: { signOut: true },
   });
   expect(me.json<Me>().signedInUntil).toBeGreaterThan(Date.now() + 11 * 3_600_000);
 
@@ -62,11 +66,17 @@ test('a wrong password and an unknown e-mail get the same answer', async () => {
 
 test('after three wrong passwords even the right one waits, also when all are tried at once', async () => {
   await api.putUser('guessed', { roles: ['operator'] });
-  const tries = await Promise.all(Array.from({ length: 5 }, () => signIn({ email: 'guessed@demo.local', password: 'no' })));
+  const tries = await Promise.all(
+    Array.from({ length: 5 }, () => signIn({ email: 'guessed@demo.local', password: 'no' })),
+  );
   expect(tries.map((t) => t.statusCode).sort()).toEqual([401, 401, 401, 429, 429]);
   const right = await signIn({ email: 'guessed@demo.local', password });
   expect(right.statusCode).toBe(429);
-  expect(right.json()).toMatchObject({ ok: false, code: 'locked_out', detail: { retryAfterMs: expect.any(Number) as number } });
+  expect(right.json()).toMatchObject({
+    ok: false,
+    code: 'locked_out',
+    detail: { retryAfterMs: expect.any(Number) as number },
+  });
   expect(Number(right.headers['retry-after'])).toBeGreaterThan(50);
   expect(right.headers['set-cookie']).toBeUndefined();
 });

@@ -1,5 +1,6 @@
 /** The API over real Redis, real HTTP and real sockets; live state is a replica that the test moves. */
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { pino } from 'pino';
 import { WebSocket, type ClientOptions } from 'ws';
 import type { NameState, UserState } from '#actors/schema/entities';
@@ -51,25 +52,49 @@ export async function startTestApi(options: TestApiOptions = {}) {
 
   const signIns = new SignIns(redis);
   const principals = new Principals(signIns, {
-    lookup: (kind, id) => lookup(redis, kind, id), complete: () => projectionReady(redis, partitions),
+    lookup: (kind, id) => lookup(redis, kind, id),
+    complete: () => projectionReady(redis, partitions),
   });
-  const directory = { lookup: <C>(kind: string, id: string) => lookup<C>(redis, kind, id), complete: () => projectionReady(redis, partitions) };
+  const directory = {
+    lookup: <C>(kind: string, id: string) => lookup<C>(redis, kind, id),
+    complete: () => projectionReady(redis, partitions),
+  };
   const grid = new Grid(replica, partitions);
   const log = pino({ level: process.env['GRIDTICK_TEST_LOG'] ?? 'silent' }, pino.destination(2));
   const fine = async () => {};
   const app = await buildApi({
-    redis, grid, directory, principals, log, lockout: new Lockout(redis, options.lockout),
+    redis,
+    grid,
+    directory,
+    principals,
+    log,
+    lockout: new Lockout(redis, options.lockout),
     history: options.history ?? { prices: async (): Promise<Price[]> => [] },
     probes: { nats: fine, redis: fine, projection: fine, engine: fine, history: fine, ...options.probes },
-    allowedOrigins: options.allowedOrigins ?? [], dashboardDir: options.dashboardDir ?? null,
+    allowedOrigins: options.allowedOrigins ?? [],
+    dashboardDir: options.dashboardDir ?? null,
     ...(options.requestsPerMinute === undefined ? {} : { requestsPerMinute: options.requestsPerMinute }),
   });
-  const hub = new LiveHub({ grid, principals, allowedOrigins: options.allowedOrigins ?? [], log, ...(options.limits ? { limits: options.limits } : {}) });
+  const hub = new LiveHub({
+    grid,
+    principals,
+    allowedOrigins: options.allowedOrigins ?? [],
+    log,
+    ...(options.limits ? { limits: options.limits } : {}),
+  });
   app.server.on('upgrade', (request, socket, head) => void hub.upgrade(request, socket, head));
   const base = await app.listen({ host: '127.0.0.1', port: 0 });
 
   return {
-    app, base, grid, hub, redis, replica, server, signIns, putUser,
+    app,
+    base,
+    grid,
+    hub,
+    redis,
+    replica,
+    server,
+    signIns,
+    putUser,
     /** The Cookie header of a new sign-in, without the form. */
     async cookieOf(user: string): Promise<string> {
       const { id } = await signIns.open(user);
@@ -99,7 +124,9 @@ export class TestScreen {
       this.#wake();
     });
     ws.on('error', () => {});
-    this.closed = new Promise((resolve) => ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
+    this.closed = new Promise((resolve) =>
+      ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() })),
+    );
   }
 
   static async open(base: string, cookie: string, options: ClientOptions = {}): Promise<TestScreen> {
@@ -117,7 +144,10 @@ export class TestScreen {
   async next<Op extends ServerFrame['op']>(op: Op): Promise<Extract<ServerFrame, { op: Op }>> {
     for (;;) {
       const frame = this.#frames.shift();
-      if (frame === undefined) await new Promise<void>((resolve) => { this.#wake = resolve; });
+      if (frame === undefined)
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
       else if (frame.op === op) return frame as Extract<ServerFrame, { op: Op }>;
       else if (frame.op !== 'ping') throw new Error(`expected ${op}, got ${JSON.stringify(frame)}`);
     }
@@ -129,7 +159,10 @@ export class TestScreen {
     const before: ServerFrame[] = [];
     for (;;) {
       const frame = this.#frames.shift();
-      if (frame === undefined) await new Promise<void>((resolve) => { this.#wake = resolve; });
+      if (frame === undefined)
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
       else if (frame.op === 'pong') return before;
       else if (frame.op !== 'ping') before.push(frame);
     }
@@ -145,7 +178,7 @@ export class TestScreen {
 export async function refusedUpgrade(url: string, options: ClientOptions): Promise<{ status: number; body: unknown }> {
   const ws = new WebSocket(url.replace('http', 'ws'), options);
   ws.on('error', () => {});
-  const [, response] = (await once(ws, 'unexpected-response')) as [unknown, import('node:http').IncomingMessage];
+  const [, response] = (await once(ws, 'unexpected-response')) as [unknown, IncomingMessage];
   let text = '';
   for await (const chunk of response) text += String(chunk);
   return { status: response.statusCode ?? 0, body: JSON.parse(text) };

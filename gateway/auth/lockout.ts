@@ -24,9 +24,13 @@ export class Lockout {
   async attempt(email: string, address: string): Promise<number> {
     const { perEmail, perAddress, windowMs } = this.#limits;
     const [forEmail, forAddress] = await Promise.all([
-      this.#count(key('email', email), windowMs), this.#count(key('address', address), windowMs),
+      this.#count(key('email', email), windowMs),
+      this.#count(key('address', address), windowMs),
     ]);
-    return Math.max(forEmail.count > perEmail ? forEmail.leftMs : 0, forAddress.count > perAddress ? forAddress.leftMs : 0);
+    return Math.max(
+      forEmail.count > perEmail ? forEmail.leftMs : 0,
+      forAddress.count > perAddress ? forAddress.leftMs : 0,
+    );
   }
 
   /** The attempt was right: it does not count. */
@@ -36,7 +40,10 @@ export class Lockout {
 
   async #count(name: string, windowMs: number): Promise<{ count: number; leftMs: number }> {
     const results = await this.#redis.multi().incr(name).pexpire(name, windowMs, 'NX').pttl(name).exec();
-    const [count, , leftMs] = (results ?? []).map(([error, value]) => { if (error) throw error; return value as number; });
+    const [count, , leftMs] = (results ?? []).map(([error, value]) => {
+      if (error) throw error;
+      return value as number;
+    });
     if (count === undefined || leftMs === undefined) throw new Error('the attempt could not be counted');
     return { count, leftMs: Math.max(leftMs, 1) };
   }

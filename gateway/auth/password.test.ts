@@ -33,9 +33,11 @@ test('an unknown user is refused as slowly as a known one', async () => {
 });
 
 test.each(['', 'plain', 'scrypt$30$8$3$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA', 'scrypt$15$8$3$short$x'])(
-  'a stored string that is none of ours is an error, not a hash of any cost: %s', async (stored) => {
+  'a stored string that is none of ours is an error, not a hash of any cost: %s',
+  async (stored) => {
     await expect(verifyPassword('x', stored)).rejects.toThrow('not a stored password');
-  });
+  },
+);
 
 test('the line of waiting hashes is bounded', async () => {
   const stored = await hashPassword('x');

@@ -12,7 +12,9 @@ const waitingMax = 16;
 /** Thrown when more than 16 hashes are waiting; nothing was checked. */
 export class HashingOverloaded extends Error {
   override readonly name = 'HashingOverloaded';
-  constructor() { super(`more than ${waitingMax} passwords are waiting to be hashed`); }
+  constructor() {
+    super(`more than ${waitingMax} passwords are waiting to be hashed`);
+  }
 }
 
 let running = 0;
@@ -34,22 +36,36 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-const derive = (password: string, salt: Buffer, length: number, { logN, r, p }: { logN: number; r: number; p: number }) =>
-  inTurn(() => new Promise<Buffer>((resolve, reject) => {
-    const options: ScryptOptions = { N: 2 ** logN, r, p, maxmem: 256 * 2 ** logN * r };
-    scrypt(password.normalize('NFKC'), salt, length, options, (error, key) => (error ? reject(error) : resolve(key)));
-  }));
+const derive = (
+  password: string,
+  salt: Buffer,
+  length: number,
+  { logN, r, p }: { logN: number; r: number; p: number },
+) =>
+  inTurn(
+    () =>
+      new Promise<Buffer>((resolve, reject) => {
+        const options: ScryptOptions = { N: 2 ** logN, r, p, maxmem: 256 * 2 ** logN * r };
+        scrypt(password.normalize('NFKC'), salt, length, options, (error, key) =>
+          error ? reject(error) : resolve(key),
+        );
+      }),
+  );
+
+function written(salt: Buffer, hash: Buffer): string {
+  return ['scrypt', cost.logN, cost.r, cost.p, salt.toString('base64url'), hash.toString('base64url')].join('$');
+}
 
 /** A new string for `password`, different each time. Throws {@link HashingOverloaded}. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16);
   const hash = await derive(password, salt, hashBytes, cost);
-  return ['scrypt', cost.logN, cost.r, cost.p, salt.toString('base64url'), hash.toString('base64url')].join('$');
+  return written(salt, hash);
 }
 
 const form = /^scrypt\$(\d{1,2})\$(\d{1,2})\$(\d{1,2})\$([\w-]{16,86})\$([\w-]{22,86})$/;
 /** Of no known password; verified against for unknown users, so that the answer takes as long as for known ones. */
-const dummy = `scrypt$${cost.logN}$${cost.r}$${cost.p}$${randomBytes(16).toString('base64url')}$${randomBytes(hashBytes).toString('base64url')}`;
+const dummy = written(randomBytes(16), randomBytes(hashBytes));
 
 /**
  * Whether `password` is the one behind `stored`; null for an unknown user costs the same and is always false.

@@ -12,7 +12,13 @@ export interface Directory {
   complete(): Promise<boolean>;
 }
 
-export interface Principal { signIn: SignIn; user: string; name: string; email: string; roles: Role[] }
+export interface Principal {
+  signIn: SignIn;
+  user: string;
+  name: string;
+  email: string;
+  roles: Role[];
+}
 
 export class Principals {
   readonly signIns: SignIns;

@@ -20,9 +20,17 @@ test('a stored role that nobody knows gives no right', () => {
 });
 
 test.each([
-  ['http://127.0.0.1:8080', true], ['https://127.0.0.1:8080', true], [undefined, true], ['https://desk.example', true],
-  ['http://127.0.0.1:8081', false], ['http://evil.example', false], ['null', false], ['', false],
-  ['http://127.0.0.1:8080.evil.example', false], ['chrome-extension://127.0.0.1:8080', false], ['http://', false],
+  ['http://127.0.0.1:8080', true],
+  ['https://127.0.0.1:8080', true],
+  [undefined, true],
+  ['https://desk.example', true],
+  ['http://127.0.0.1:8081', false],
+  ['http://evil.example', false],
+  ['null', false],
+  ['', false],
+  ['http://127.0.0.1:8080.evil.example', false],
+  ['chrome-extension://127.0.0.1:8080', false],
+  ['http://', false],
 ])('an origin of %s on host 127.0.0.1:8080 is allowed: %s', (origin, allowed) => {
   expect(originAllowed(origin, '127.0.0.1:8080', ['https://desk.example'])).toBe(allowed);
 });

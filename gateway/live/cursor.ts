@@ -2,7 +2,11 @@
  * Cursors name how far a subscriber has come in the journal of its topic's partition: in states and, apart from them,
  * in events, because states are conflated and events are not. Opaque outside.
  */
-export interface Cursor { partition: number; state: number; event: number }
+export interface Cursor {
+  partition: number;
+  state: number;
+  event: number;
+}
 
 export const encodeCursor = ({ partition, state, event }: Cursor): string =>
   Buffer.from(`${partition}:${state}:${event}`).toString('base64url');

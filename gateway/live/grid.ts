@@ -11,11 +11,23 @@ import { PriceTail } from './price_tail.ts';
 /** Kinds of entities the screens live from. */
 export const gridKinds = ['site', 'station', 'charger', 'session'] as const;
 
-export interface GridEntity<C> { kind: string; id: string; value: string | null; context: C; partition: number; sequence: number }
-export interface JournalPosition { partition: number; sequence: number }
+export interface GridEntity<C> {
+  kind: string;
+  id: string;
+  value: string | null;
+  context: C;
+  partition: number;
+  sequence: number;
+}
+export interface JournalPosition {
+  partition: number;
+  sequence: number;
+}
 export interface GridChange {
-  kind: string; id: string;
-  before: GridEntity<unknown> | undefined; after: GridEntity<unknown> | undefined;
+  kind: string;
+  id: string;
+  before: GridEntity<unknown> | undefined;
+  after: GridEntity<unknown> | undefined;
   at: JournalPosition;
   /** The log's clock, unix ms. */
   now: number;
@@ -35,13 +47,18 @@ export interface GridReplica {
 
 export type TopicKind = 'tree' | 'station' | 'charger';
 /** `keys` of the topic have new values, or are gone. */
-export interface Touch { topic: TopicKind; id: string; keys: string[] }
+export interface Touch {
+  topic: TopicKind;
+  id: string;
+  keys: string[];
+}
 export interface GridListener {
   touched(touches: Touch[]): void;
   price(price: Price, at: JournalPosition): void;
 }
 
-const connectorKeys = (charger: string, count: number) => Array.from({ length: count }, (_, i) => `${charger}/${i + 1}`);
+const connectorKeys = (charger: string, count: number) =>
+  Array.from({ length: count }, (_, i) => `${charger}/${i + 1}`);
 
 export class Grid {
   readonly replica: GridReplica;
@@ -74,8 +91,10 @@ export class Grid {
   /** What the replica loaded came without changes, so the tree is gathered once when it is complete. */
   #build(): void {
     this.#floor = Array.from({ length: this.partitions }, (_, p) => this.replica.position(p));
-    for (const station of this.replica.all<StationState>('station')) this.#stationsOfSite.add(station.context.site, station.id);
-    for (const charger of this.replica.all<ChargerState>('charger')) this.#chargersOfStation.add(charger.context.station, charger.id);
+    for (const station of this.replica.all<StationState>('station'))
+      this.#stationsOfSite.add(station.context.site, station.id);
+    for (const charger of this.replica.all<ChargerState>('charger'))
+      this.#chargersOfStation.add(charger.context.station, charger.id);
   }
 
   close(): void {
@@ -105,10 +124,14 @@ export class Grid {
   /** The site that a topic belongs to, which decides its partition; undefined: there is no such thing. */
   siteOf(topic: TopicKind, id: string): string | undefined {
     switch (topic) {
-      case 'tree': return this.site(id)?.id;
-      case 'station': return this.station(id)?.context.site;
-      case 'charger': return this.charger(id)?.context.site;
-      default: return topic satisfies never;
+      case 'tree':
+        return this.site(id)?.id;
+      case 'station':
+        return this.station(id)?.context.site;
+      case 'charger':
+        return this.charger(id)?.context.site;
+      default:
+        return topic satisfies never;
     }
   }
 
@@ -119,8 +142,11 @@ export class Grid {
 
   /** Whether all that changed in the topic after `sequence` is known. */
   canResume(topic: TopicKind, id: string, { partition, sequence }: JournalPosition): boolean {
-    return sequence >= (this.#floor?.[partition] ?? Infinity) && sequence <= this.replica.position(partition)
-      && sequence >= (this.#removedAt.get(`${topic}:${id}`) ?? 0);
+    return (
+      sequence >= (this.#floor?.[partition] ?? Infinity) &&
+      sequence <= this.replica.position(partition) &&
+      sequence >= (this.#removedAt.get(`${topic}:${id}`) ?? 0)
+    );
   }
 
   #changed({ kind, id, before, after, at, now }: GridChange): void {
@@ -131,10 +157,22 @@ export class Grid {
         touches.push({ topic: 'tree', id, keys: [`site:${id}`] });
         break;
       case 'station':
-        this.#stationChanged(id, before?.context as StationState | undefined, after?.context as StationState | undefined, { ...at, now }, touches);
+        this.#stationChanged(
+          id,
+          before?.context as StationState | undefined,
+          after?.context as StationState | undefined,
+          { ...at, now },
+          touches,
+        );
         break;
       case 'charger':
-        this.#chargerChanged(id, before?.context as ChargerState | undefined, after?.context as ChargerState | undefined, at, touches);
+        this.#chargerChanged(
+          id,
+          before?.context as ChargerState | undefined,
+          after?.context as ChargerState | undefined,
+          at,
+          touches,
+        );
         break;
       case 'session': {
         const { station, charger, connector } = (after ?? before)?.context as SessionState;
@@ -142,13 +180,18 @@ export class Grid {
         touches.push({ topic: 'charger', id: charger, keys: ['charger'] });
         break;
       }
-      default: return;
+      default:
+        return;
     }
     for (const listener of this.#listeners) listener.touched(touches);
   }
 
   #stationChanged(
-    id: string, before: StationState | undefined, after: StationState | undefined, at: JournalPosition & { now: number }, touches: Touch[],
+    id: string,
+    before: StationState | undefined,
+    after: StationState | undefined,
+    at: JournalPosition & { now: number },
+    touches: Touch[],
   ): void {
     if (before !== undefined && before.site !== after?.site) {
       this.#stationsOfSite.remove(before.site, id);
@@ -159,26 +202,44 @@ export class Grid {
     this.#stationsOfSite.add(after.site, id);
     // A silent meter's assumed power comes into force by the clock, not by a change: the slot's change shows it.
     const silent = this.chargersOf(id).flatMap((c) =>
-      c.context.connectors.flatMap((k, i) => (k.silentFromMs !== null && k.silentFromMs <= at.now ? [`${c.id}/${i + 1}`] : [])));
+      c.context.connectors.flatMap((k, i) =>
+        k.silentFromMs !== null && k.silentFromMs <= at.now ? [`${c.id}/${i + 1}`] : [],
+      ),
+    );
     touches.push({ topic: 'station', id, keys: ['station', ...silent] });
     touches.push({ topic: 'tree', id: after.site, keys: [`station:${id}`, `site:${after.site}`] });
   }
 
   #chargerChanged(
-    id: string, before: ChargerState | undefined, after: ChargerState | undefined, at: JournalPosition, touches: Touch[],
+    id: string,
+    before: ChargerState | undefined,
+    after: ChargerState | undefined,
+    at: JournalPosition,
+    touches: Touch[],
   ): void {
     const above = (c: ChargerState) => [`charger:${id}`, `station:${c.station}`, `site:${c.site}`];
-    if (before !== undefined && (before.station !== after?.station || before.connectors.length > after.connectors.length)) {
+    if (
+      before !== undefined &&
+      (before.station !== after?.station || before.connectors.length > after.connectors.length)
+    ) {
       if (before.station !== after?.station) this.#chargersOfStation.remove(before.station, id);
       this.#removedAt.set(`station:${before.station}`, at.sequence);
       this.#removedAt.set(`tree:${before.site}`, at.sequence);
-      touches.push({ topic: 'station', id: before.station, keys: ['station', ...connectorKeys(id, before.connectors.length)] });
+      touches.push({
+        topic: 'station',
+        id: before.station,
+        keys: ['station', ...connectorKeys(id, before.connectors.length)],
+      });
       touches.push({ topic: 'tree', id: before.site, keys: above(before) });
     }
     touches.push({ topic: 'charger', id, keys: ['charger'] });
     if (after === undefined) return;
     this.#chargersOfStation.add(after.station, id);
-    touches.push({ topic: 'station', id: after.station, keys: ['station', ...connectorKeys(id, after.connectors.length)] });
+    touches.push({
+      topic: 'station',
+      id: after.station,
+      keys: ['station', ...connectorKeys(id, after.connectors.length)],
+    });
     touches.push({ topic: 'tree', id: after.site, keys: above(after) });
   }
 

@@ -17,7 +17,7 @@ import { liveLimits } from '../schema/live.ts';
 import type { Grid, JournalPosition, Touch } from './grid.ts';
 import { LiveSocket, type SocketHost, type SocketLimits } from './socket.ts';
 import type { Subscription } from './subscription.ts';
-import { refuseUpgrade } from './upgrade.ts';
+import { refuseRaw } from './refuse_raw.ts';
 
 export interface LiveLimits extends SocketLimits {
   socketsMax: number;
@@ -27,9 +27,15 @@ export interface LiveLimits extends SocketLimits {
 }
 
 const defaults: LiveLimits = {
-  topicsMax: liveLimits.topicsMax, behindMsMax: liveLimits.behindMsMax, pingEveryMs: liveLimits.pingEveryMs,
-  bufferedBytesHigh: 256 * 1024, badFramesMax: 32, inbound: { burst: 128, perSecond: 20 },
-  socketsMax: 2_000, flushEveryMs: 100, rightsEveryMs: 5_000,
+  topicsMax: liveLimits.topicsMax,
+  behindMsMax: liveLimits.behindMsMax,
+  pingEveryMs: liveLimits.pingEveryMs,
+  bufferedBytesHigh: 256 * 1024,
+  badFramesMax: 32,
+  inbound: { burst: 128, perSecond: 20 },
+  socketsMax: 2_000,
+  flushEveryMs: 100,
+  rightsEveryMs: 5_000,
 };
 
 export interface LiveDeps {
@@ -62,17 +68,27 @@ export class LiveHub implements SocketHost {
     this.#allowedOrigins = allowedOrigins;
     this.#log = log;
     this.#server = new WebSocketServer({
-      noServer: true, clientTracking: false, maxPayload: liveLimits.frameBytesMax, perMessageDeflate: false,
+      noServer: true,
+      clientTracking: false,
+      maxPayload: liveLimits.frameBytesMax,
+      perMessageDeflate: false,
     });
     // A handshake that ws itself finds wrong.
-    this.#server.on('wsClientError', (error, socket) => refuseUpgrade(socket, 'bad_request', { reason: error.message }));
+    this.#server.on('wsClientError', (error, socket) => refuseRaw(socket, 'bad_request', { reason: error.message }));
     this.#stops = [
       grid.listen({ touched: (touches) => this.#touched(touches), price: (price, at) => this.#price(price, at) }),
       principals.signIns.onEnd((hash) => this.#signedOut(hash)),
     ];
     this.#timers = [
-      setInterval(() => { for (const socket of this.#sockets) socket.flush(); }, this.limits.flushEveryMs),
-      setInterval(() => { for (const socket of this.#sockets) socket.tend(); }, Math.min(1_000, this.limits.behindMsMax / 4)),
+      setInterval(() => {
+        for (const socket of this.#sockets) socket.flush();
+      }, this.limits.flushEveryMs),
+      setInterval(
+        () => {
+          for (const socket of this.#sockets) socket.tend();
+        },
+        Math.min(1_000, this.limits.behindMsMax / 4),
+      ),
       setInterval(() => void this.#checkRights(), this.limits.rightsEveryMs),
     ];
   }
@@ -88,14 +104,18 @@ export class LiveHub implements SocketHost {
   /** For the `upgrade` event of the HTTP server. Never throws. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
-    const refuse = (...[code, detail]: [Parameters<typeof refuseUpgrade>[1], Record<string, unknown>?]) => {
-      const correlation = refuseUpgrade(socket, code, detail);
-      this.#log.info({ event: 'live_refused', code, correlation, remote: request.socket.remoteAddress }, 'upgrade refused');
+    const refuse = (...[code, detail]: [Parameters<typeof refuseRaw>[1], Record<string, unknown>?]) => {
+      const correlation = refuseRaw(socket, code, detail);
+      this.#log.info(
+        { event: 'live_refused', code, correlation, remote: request.socket.remoteAddress },
+        'upgrade refused',
+      );
     };
     if (pathOf(request.url) !== '/live') return refuse('not_found');
     if (!originAllowed(request.headers.origin, request.headers.host, this.#allowedOrigins)) return refuse('bad_origin');
     if (this.#closing || !this.grid.ready) return refuse('starting');
-    if (this.#sockets.size >= this.limits.socketsMax) return refuse('overloaded', { socketsMax: this.limits.socketsMax });
+    if (this.#sockets.size >= this.limits.socketsMax)
+      return refuse('overloaded', { socketsMax: this.limits.socketsMax });
     let principal: Principal;
     try {
       const found = await this.#principals.byCookie(signInCookie(request.headers.cookie));
@@ -140,7 +160,8 @@ export class LiveHub implements SocketHost {
   }
 
   #price(price: Price, at: JournalPosition): void {
-    for (const subscription of this.#subscribers.get(`station:${price.station}`) ?? []) subscription.price(price, at.sequence);
+    for (const subscription of this.#subscribers.get(`station:${price.station}`) ?? [])
+      subscription.price(price, at.sequence);
   }
 
   #signedOut(hash: string): void {

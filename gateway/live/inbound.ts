@@ -6,8 +6,7 @@ import { clientFrames, type ClientFrame } from '../schema/live.ts';
 const validators = new Map(Object.entries(clientFrames).map(([op, schema]) => [op, Compile(schema)]));
 
 export type Inbound =
-  | { frame: ClientFrame }
-  | { refuse: RefusalCode; id: number | null; detail: Record<string, unknown> };
+  { frame: ClientFrame } | { refuse: RefusalCode; id: number | null; detail: Record<string, unknown> };
 
 export function readFrame(text: string): Inbound {
   let value: unknown;
@@ -25,5 +24,9 @@ export function readFrame(text: string): Inbound {
   const named = Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 31 ? (id as number) : null;
   if (validator === undefined) return { refuse: 'bad_request', id: named, detail: { reason: 'unknown op' } };
   const [error] = validator.Errors(value);
-  return { refuse: 'bad_request', id: named, detail: { field: error?.instancePath ?? '', reason: error?.message ?? 'invalid' } };
+  return {
+    refuse: 'bad_request',
+    id: named,
+    detail: { field: error?.instancePath ?? '', reason: error?.message ?? 'invalid' },
+  };
 }

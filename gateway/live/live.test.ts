@@ -24,10 +24,11 @@ const station: ClientFrame = { op: 'sub', id: 7, topic: 'station:nord-1' };
 const charging = (powerW: number) =>
   aCharger({ connectors: [aConnector({ status: 'Charging', transaction: 7, powerW, lastSampleAt: powerW })] });
 /** CP-0001 draws `powerW` from now on. */
-const draw = (powerW: number) => api.replica.commit('demo', [
-  { kind: 'charger', id: 'CP-0001', value: 'accepted', context: charging(powerW) },
-  { kind: 'session', id: '7', value: 'energising', context: aSession({ registerWh: 5_000 + powerW }) },
-]);
+const draw = (powerW: number) =>
+  api.replica.commit('demo', [
+    { kind: 'charger', id: 'CP-0001', value: 'accepted', context: charging(powerW) },
+    { kind: 'session', id: '7', value: 'energising', context: aSession({ registerWh: 5_000 + powerW }) },
+  ]);
 /** What a client does with a delta. */
 const apply = (data: Record<string, unknown>, delta: Static<typeof Delta>) => {
   Object.assign(data, delta.set);
@@ -60,7 +61,10 @@ test('a new price comes as an event and in the state', async () => {
   const event = await screen.next('event');
   const delta = await screen.next('delta');
   expect(event).toMatchObject({ prev: snap.cursor, event: { kind: 'price', price } });
-  expect(delta).toMatchObject({ prev: event.cursor, set: { station: { tier: 'triple', slot: 5, validUntil: 84_000 } } });
+  expect(delta).toMatchObject({
+    prev: event.cursor,
+    set: { station: { tier: 'triple', slot: 5, validUntil: 84_000 } },
+  });
 });
 
 test('many changes between two flushes are told once, with the latest value', async () => {
@@ -159,7 +163,9 @@ test('a charger that moves away leaves the station, and an old cursor then gets 
   const screen = await open();
   screen.send(station);
   const { cursor } = await screen.next('snap');
-  api.replica.commit('demo', [{ kind: 'charger', id: 'CP-0002', value: 'accepted', context: aCharger({ station: 'syd-1' }) }]);
+  api.replica.commit('demo', [
+    { kind: 'charger', id: 'CP-0002', value: 'accepted', context: aCharger({ station: 'syd-1' }) },
+  ]);
   const delta = await screen.next('delta');
   expect(delta.del).toEqual(['CP-0002/1']);
   screen.send({ ...station, cursor });
@@ -172,26 +178,43 @@ test('the tree counts connectors by state and names the worst child', async () =
   const data = (await screen.next('snap')).data as TreeData;
   expect(Object.keys(data)).toEqual(['site:demo', 'station:nord-1', 'charger:CP-0001', 'charger:CP-0002']);
   expect(data['station:nord-1']).toMatchObject({
-    kind: 'station', parent: 'site:demo', limitW: 138_000, liveW: 11_040, counts: { Charging: 1, Available: 1 }, health: 'ok', worst: null,
+    kind: 'station',
+    parent: 'site:demo',
+    limitW: 138_000,
+    liveW: 11_040,
+    counts: { Charging: 1, Available: 1 },
+    health: 'ok',
+    worst: null,
   });
   expect(data['charger:CP-0001']).toMatchObject({ liveW: 11_040, limitW: 11_040, utilisationBp: 10_000 });
 
-  api.replica.commit('demo', [{
-    kind: 'charger', id: 'CP-0002', value: 'accepted', context: aCharger({ connectors: [aConnector({ status: 'Faulted' })] }),
-  }]);
+  api.replica.commit('demo', [
+    {
+      kind: 'charger',
+      id: 'CP-0002',
+      value: 'accepted',
+      context: aCharger({ connectors: [aConnector({ status: 'Faulted' })] }),
+    },
+  ]);
   expect((await screen.next('delta')).set).toMatchObject({
     'charger:CP-0002': { health: 'fault', counts: { Faulted: 1 } },
     'station:nord-1': { health: 'fault', worst: 'charger:CP-0002', counts: { Charging: 1, Faulted: 1 } },
     'site:demo': { health: 'fault', worst: 'station:nord-1' },
   });
-  api.replica.commit('demo', [{ kind: 'charger', id: 'CP-0001', value: 'accepted', context: aCharger({ online: false, connection: null }) }]);
-  expect((await screen.next('delta')).set).toMatchObject({ 'site:demo': { counts: { Offline: 1, Faulted: 1 }, health: 'fault' } });
+  api.replica.commit('demo', [
+    { kind: 'charger', id: 'CP-0001', value: 'accepted', context: aCharger({ online: false, connection: null }) },
+  ]);
+  expect((await screen.next('delta')).set).toMatchObject({
+    'site:demo': { counts: { Offline: 1, Faulted: 1 }, health: 'fault' },
+  });
 });
 
 test('one charger can be watched', async () => {
   const screen = await open();
   screen.send({ op: 'sub', id: 1, topic: 'charger:CP-0001' });
-  expect((await screen.next('snap')).data).toMatchObject({ charger: { charger: 'CP-0001', w: 11_040, connectors: [{ connector: 1 }] } });
+  expect((await screen.next('snap')).data).toMatchObject({
+    charger: { charger: 'CP-0001', w: 11_040, connectors: [{ connector: 1 }] },
+  });
   draw(5);
   expect((await screen.next('delta')).set).toMatchObject({ charger: { w: 5 } });
 });
@@ -239,7 +262,9 @@ test('a screen that takes nothing is skipped, then closed, and another goes on',
   // Wide texts fill the kernel's buffers soon.
   const connectors = Array.from({ length: 8 }, () => aConnector({ status: 'Charging', errorCode: 'x'.repeat(60_000) }));
   while (api.hub.size > 1) {
-    api.replica.commit('demo', [{ kind: 'charger', id: 'CP-0001', value: 'accepted', context: aCharger({ connectors }) }]);
+    api.replica.commit('demo', [
+      { kind: 'charger', id: 'CP-0001', value: 'accepted', context: aCharger({ connectors }) },
+    ]);
     await fast.next('delta');
   }
   expect(fast.ws.readyState).toBe(fast.ws.OPEN);

@@ -1,2 +1,3 @@
-export { Grid, gridKinds, type GridChange, type GridEntity, type GridReplica, type JournalPosition } from './grid.ts';
-export { LiveHub, type LiveDeps, type LiveLimits } from './hub.ts';
+/** The live socket and the load tree it shows. */
+export { Grid, gridKinds, type GridReplica } from './grid.ts';
+export { LiveHub } from './hub.ts';

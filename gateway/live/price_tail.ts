@@ -4,7 +4,10 @@ import type { Price } from '#actors/schema/events';
 /** One hour of slots. */
 export const priceTailMax = 300;
 
-export interface TailPrice { price: Price; sequence: number }
+export interface TailPrice {
+  price: Price;
+  sequence: number;
+}
 
 export class PriceTail {
   readonly #tails = new Map<string, TailPrice[]>();

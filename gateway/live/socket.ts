@@ -54,7 +54,9 @@ export class LiveSocket {
     this.#heardAt = this.#pingedAt = host.clock();
     this.#bucket = new TokenBucket(host.limits.inbound, this.#heardAt);
     ws.on('message', (data, isBinary) => this.#message(data, isBinary));
-    ws.on('pong', () => { this.#heardAt = host.clock(); });
+    ws.on('pong', () => {
+      this.#heardAt = host.clock();
+    });
     // Frames over the limit and broken UTF-8 end here; ws has closed with 1009 or 1007 already.
     ws.on('error', () => {});
   }
@@ -75,16 +77,21 @@ export class LiveSocket {
 
   #handle(frame: ClientFrame): void {
     switch (frame.op) {
-      case 'sub': return this.#subscribe(frame.id, frame.topic, frame.cursor);
+      case 'sub':
+        return this.#subscribe(frame.id, frame.topic, frame.cursor);
       case 'unsub': {
         if (!this.#drop(frame.id)) return this.#refuse(frame.id, 'unknown_topic', { reason: 'not subscribed' });
         return this.#send({ op: 'unsub', id: frame.id, now: this.#host.now() });
       }
       case 'ping':
         return this.#send({ op: 'pong', ...(frame.t === undefined ? {} : { t: frame.t }), now: this.#host.now() });
-      case 'pong': return;
-      case 'view': this.#hidden = frame.hidden; return;
-      default: return frame satisfies never;
+      case 'pong':
+        return;
+      case 'view':
+        this.#hidden = frame.hidden;
+        return;
+      default:
+        return frame satisfies never;
     }
   }
 
@@ -92,14 +99,16 @@ export class LiveSocket {
     const topic = parseTopic(name);
     if (topic === undefined) return this.#refuse(id, 'unknown_topic', { topic: name });
     const cursor = cursorText === undefined ? undefined : decodeCursor(cursorText);
-    if (cursorText !== undefined && cursor === undefined) return this.#refuse(id, 'bad_request', { field: '/cursor', reason: 'not a cursor' });
+    if (cursorText !== undefined && cursor === undefined)
+      return this.#refuse(id, 'bad_request', { field: '/cursor', reason: 'not a cursor' });
     const { needs } = topicRules[topic.kind];
     // Before the look-up: without the right, nobody learns what exists.
     if (!may(this.principal.roles, needs)) return this.#refuse(id, 'role_missing', { right: needs });
     const site = this.#host.grid.siteOf(topic.kind, topic.id);
     if (site === undefined) return this.#refuse(id, 'unknown_topic', { topic: name });
     const former = this.#subscriptions.get(id);
-    if (former !== undefined && former.topic.name !== name) return this.#refuse(id, 'bad_request', { field: '/id', reason: 'in use' });
+    if (former !== undefined && former.topic.name !== name)
+      return this.#refuse(id, 'bad_request', { field: '/id', reason: 'in use' });
     if (former === undefined && this.#subscriptions.size >= this.#host.limits.topicsMax) {
       this.#refuse(id, 'too_many_topics', { topicsMax: this.#host.limits.topicsMax });
       return this.close('too_many_topics');
@@ -121,15 +130,20 @@ export class LiveSocket {
 
   /** Sends what is due; skipped as a whole while the screen has not taken what it was sent before. */
   flush(): void {
-    const { clock, now } = this.#host;
-    const clockMs = clock();
+    const clockMs = this.#host.clock();
     if (this.#ws.readyState !== this.#ws.OPEN || this.#behind(clockMs)) return;
     for (const subscription of this.#subscriptions.values()) {
       if (!subscription.due(clockMs, this.#hidden)) continue;
-      const frames = subscription.flush(now(), this.principal.roles, clockMs);
+      const frames = subscription.flush(this.#host.now(), this.principal.roles, clockMs);
       if (frames === undefined) {
         this.#drop(subscription.id);
-        this.#send({ op: 'refuse', id: subscription.id, code: 'unknown_topic', detail: { topic: subscription.topic.name }, now: now() });
+        this.#send({
+          op: 'refuse',
+          id: subscription.id,
+          code: 'unknown_topic',
+          detail: { topic: subscription.topic.name },
+          now: this.#host.now(),
+        });
       } else {
         for (const frame of frames) this.#send(frame);
       }

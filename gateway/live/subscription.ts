@@ -72,7 +72,8 @@ export class Subscription {
   flush(now: number, roles: readonly Role[], clockMs: number): ServerFrame[] | undefined {
     if (this.#grid.siteOf(this.topic.kind, this.topic.id) !== this.#site) return undefined;
     this.#flushedAt = clockMs;
-    const frames = this.#owes === 'snap' || this.#held === null ? [this.#snap(now, roles)] : this.#changes(this.#held, now, roles);
+    const frames =
+      this.#owes === 'snap' || this.#held === null ? [this.#snap(now, roles)] : this.#changes(this.#held, now, roles);
     this.#owes = null;
     this.#dirty.clear();
     this.#events = [];
@@ -82,7 +83,8 @@ export class Subscription {
   #snap(now: number, roles: readonly Role[]): ServerFrame {
     const { partition, sequence } = this.#grid.positionOf(this.#site);
     const data: Record<string, unknown> = {};
-    for (const key of keysSince(this.#grid, this.topic, -1)) data[key] = valueOf(this.#grid, this.topic, key, now, roles);
+    for (const key of keysSince(this.#grid, this.topic, -1))
+      data[key] = valueOf(this.#grid, this.topic, key, now, roles);
     this.#held = { partition, state: sequence, event: sequence };
     return { op: 'snap', id: this.id, cursor: encodeCursor(this.#held), now, data };
   }

@@ -43,7 +43,7 @@ export class MemoryReplica implements GridReplica {
     const at = { partition, sequence };
     for (const { kind, id, value = null, context } of changes) {
       let entities = this.#entities.get(kind);
-      if (entities === undefined) this.#entities.set(kind, (entities = new Map()));
+      if (entities === undefined) this.#entities.set(kind, (entities = new Map<string, GridEntity<unknown>>()));
       const before = entities.get(id);
       const after = context === null ? undefined : { kind, id, value, context, partition, sequence };
       if (after) entities.set(id, after);
@@ -57,35 +57,116 @@ export class MemoryReplica implements GridReplica {
 }
 
 export const aSite = (changes: Partial<SiteState> = {}): SiteState => ({
-  name: 'Demo', timeZone: 'Europe/Stockholm', capacityW: 200_000, createdAt: 1, profile0Networks: [],
-  slot: null, loadW: null, stale: false, ...changes,
+  name: 'Demo',
+  timeZone: 'Europe/Stockholm',
+  capacityW: 200_000,
+  createdAt: 1,
+  profile0Networks: [],
+  slot: null,
+  loadW: null,
+  stale: false,
+  ...changes,
 });
 export const aStation = (changes: Partial<StationState> = {}): StationState => ({
-  site: 'demo', name: 'Nord 1', capacityW: 138_000, baseE5SekPerKwh: 100_000, createdAt: 1,
-  slot: null, producedAt: null, loadW: null, utilisationBp: null, priceE5SekPerKwh: null,
-  importOpen: true, stale: false, ...changes,
+  site: 'demo',
+  name: 'Nord 1',
+  capacityW: 138_000,
+  baseE5SekPerKwh: 100_000,
+  createdAt: 1,
+  slot: null,
+  producedAt: null,
+  loadW: null,
+  utilisationBp: null,
+  priceE5SekPerKwh: null,
+  importOpen: true,
+  stale: false,
+  ...changes,
 });
 export const aConnector = (changes: Partial<ConnectorState> = {}): ConnectorState => ({
-  status: 'Available', errorCode: 'NoError', statusAt: 1_000, transaction: 0, powerW: 0, sinceMs: 0, slot: 0, wMs: 0,
-  silentFromMs: null, silentW: 0, assumedSlot: null, lastSampleAt: null, lastEnergyWh: null, ...changes,
+  status: 'Available',
+  errorCode: 'NoError',
+  statusAt: 1_000,
+  transaction: 0,
+  powerW: 0,
+  sinceMs: 0,
+  slot: 0,
+  wMs: 0,
+  silentFromMs: null,
+  silentW: 0,
+  assumedSlot: null,
+  lastSampleAt: null,
+  lastEnergyWh: null,
+  ...changes,
 });
 export const aCharger = (changes: Partial<ChargerState> = {}): ChargerState => ({
-  site: 'demo', station: 'nord-1', ratedW: 11_040, createdAt: 1, securityProfile: 0, passwordHash: '',
-  vendor: 'Sim', model: 'S1', serial: '1', firmware: '1.0', bootedAt: 1, connectionSeq: 1,
-  connection: { gateway: 'g', connection: 'c', protocol: 'ocpp1.6', since: 1 }, online: true, lastHeardAt: 1,
-  connectors: [aConnector()], ...changes,
+  site: 'demo',
+  station: 'nord-1',
+  ratedW: 11_040,
+  createdAt: 1,
+  securityProfile: 0,
+  passwordHash: '',
+  vendor: 'Sim',
+  model: 'S1',
+  serial: '1',
+  firmware: '1.0',
+  bootedAt: 1,
+  connectionSeq: 1,
+  connection: { gateway: 'g', connection: 'c', protocol: 'ocpp1.6', since: 1 },
+  online: true,
+  lastHeardAt: 1,
+  connectors: [aConnector()],
+  ...changes,
 });
 export const aSession = (changes: Partial<SessionState> = {}): SessionState => ({
-  site: 'demo', station: 'nord-1', charger: 'CP-0001', connector: 1, transaction: 7,
-  tag: 'DEMO0007', tagStatus: 'Accepted', startKey: 'k', tagExpiresAt: null, tagGroup: null, startAt: 1_000, startedAt: 1_000, meterStartWh: 5_000,
-  segmentsWh: 0, segmentFromWh: 5_000, registerWh: 5_600, registerAt: 2_000, integralWMs: 0, samples: 1, registers: 1, powerW: 11_040,
-  lastSampleAt: 2_000, intervalMs: 10_000, maxW: 11_040, endAt: null, endedAt: null, meterStopWh: null, energyWh: null,
-  reason: '', stopKey: '', stopHash: '', stopToken: null, flags: [], version: 0, ...changes,
+  site: 'demo',
+  station: 'nord-1',
+  charger: 'CP-0001',
+  connector: 1,
+  transaction: 7,
+  tag: 'DEMO0007',
+  tagStatus: 'Accepted',
+  startKey: 'k',
+  tagExpiresAt: null,
+  tagGroup: null,
+  startAt: 1_000,
+  startedAt: 1_000,
+  meterStartWh: 5_000,
+  segmentsWh: 0,
+  segmentFromWh: 5_000,
+  registerWh: 5_600,
+  registerAt: 2_000,
+  integralWMs: 0,
+  samples: 1,
+  registers: 1,
+  powerW: 11_040,
+  lastSampleAt: 2_000,
+  intervalMs: 10_000,
+  maxW: 11_040,
+  endAt: null,
+  endedAt: null,
+  meterStopWh: null,
+  energyWh: null,
+  reason: '',
+  stopKey: '',
+  stopHash: '',
+  stopToken: null,
+  flags: [],
+  version: 0,
+  ...changes,
 });
 /** The price that slot `slot` of nord-1 has at 80.00 %. */
 export const aPrice = (slot: number, changes: Partial<Price> = {}): Price => ({
-  station: 'nord-1', slot, producedAt: slot * 12_000, loadW: 110_400, capacityW: 138_000, utilisationBp: 8_000, tier: 'normal',
-  importOpen: true, priceE5SekPerKwh: 100_000, validUntil: slot * 12_000 + 24_000, ...changes,
+  station: 'nord-1',
+  slot,
+  producedAt: slot * 12_000,
+  loadW: 110_400,
+  capacityW: 138_000,
+  utilisationBp: 8_000,
+  tier: 'normal',
+  importOpen: true,
+  priceE5SekPerKwh: 100_000,
+  validUntil: slot * 12_000 + 24_000,
+  ...changes,
 });
 
 /** The demo site: nord-1 with CP-0001 (charging 11,040 W as transaction 7) and CP-0002 (available). */
@@ -95,8 +176,12 @@ export function demoReplica(): MemoryReplica {
     { kind: 'site', id: 'demo', value: 'open', context: aSite() },
     { kind: 'station', id: 'nord-1', value: 'unpriced', context: aStation() },
     {
-      kind: 'charger', id: 'CP-0001', value: 'accepted',
-      context: aCharger({ connectors: [aConnector({ status: 'Charging', transaction: 7, powerW: 11_040, lastSampleAt: 2_000 })] }),
+      kind: 'charger',
+      id: 'CP-0001',
+      value: 'accepted',
+      context: aCharger({
+        connectors: [aConnector({ status: 'Charging', transaction: 7, powerW: 11_040, lastSampleAt: 2_000 })],
+      }),
     },
     { kind: 'charger', id: 'CP-0002', value: 'accepted', context: aCharger() },
     { kind: 'session', id: '7', value: 'energising', context: aSession() },
@@ -108,9 +193,17 @@ export function demoReplica(): MemoryReplica {
 export function producePrice(replica: MemoryReplica, slot: number, changes: Partial<Price> = {}): Price {
   const price = aPrice(slot, changes);
   const { producedAt, loadW, utilisationBp, priceE5SekPerKwh, importOpen, tier } = price;
-  replica.commit('demo', [{
-    kind: 'station', id: 'nord-1', value: tier,
-    context: aStation({ slot, producedAt, loadW, utilisationBp, priceE5SekPerKwh, importOpen }),
-  }], [{ kind: 'price', subject: 'price.nord-1', payload: price }]);
+  replica.commit(
+    'demo',
+    [
+      {
+        kind: 'station',
+        id: 'nord-1',
+        value: tier,
+        context: aStation({ slot, producedAt, loadW, utilisationBp, priceE5SekPerKwh, importOpen }),
+      },
+    ],
+    [{ kind: 'price', subject: 'price.nord-1', payload: price }],
+  );
   return price;
 }

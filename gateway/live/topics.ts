@@ -4,7 +4,11 @@ import type { Role } from '../schema/sign_in.ts';
 import type { Grid, TopicKind } from './grid.ts';
 import { chargerNode, chargerView, connectorView, siteNode, stationNode, stationView } from './views.ts';
 
-export interface Topic { kind: TopicKind; id: string; name: string }
+export interface Topic {
+  kind: TopicKind;
+  id: string;
+  name: string;
+}
 
 /** Lists get new values at most four times a second, single things ten times. */
 export const topicRules = {
@@ -24,13 +28,16 @@ export function parseTopic(name: string): Topic | undefined {
 /** The value of one key now; undefined: it is gone. */
 export function valueOf(grid: Grid, topic: Topic, key: string, now: number, roles: readonly Role[]): unknown {
   switch (topic.kind) {
-    case 'station': return stationValue(grid, topic.id, key, now, roles);
-    case 'tree': return treeValue(grid, topic.id, key, now);
+    case 'station':
+      return stationValue(grid, topic.id, key, now, roles);
+    case 'tree':
+      return treeValue(grid, topic.id, key, now);
     case 'charger': {
       const charger = grid.charger(topic.id);
       return charger && chargerView(grid, charger, now, roles);
     }
-    default: return topic.kind satisfies never;
+    default:
+      return topic.kind satisfies never;
   }
 }
 
@@ -61,10 +68,14 @@ function treeValue(grid: Grid, site: string, key: string, now: number): unknown 
 /** All keys of a topic that changed after journal sequence `since` (-1: all). */
 export function keysSince(grid: Grid, topic: Topic, since: number): string[] {
   switch (topic.kind) {
-    case 'station': return stationKeys(grid, topic.id, since);
-    case 'tree': return treeKeys(grid, topic.id, since);
-    case 'charger': return ['charger'];
-    default: return topic.kind satisfies never;
+    case 'station':
+      return stationKeys(grid, topic.id, since);
+    case 'tree':
+      return treeKeys(grid, topic.id, since);
+    case 'charger':
+      return ['charger'];
+    default:
+      return topic.kind satisfies never;
   }
 }
 
@@ -74,7 +85,7 @@ function stationKeys(grid: Grid, id: string, since: number): string[] {
   for (const charger of grid.chargersOf(id)) {
     newest = Math.max(newest, charger.sequence);
     charger.context.connectors.forEach((c, i) => {
-      const session = c.transaction > 0 ? grid.session(c.transaction)?.sequence ?? -1 : -1;
+      const session = c.transaction > 0 ? (grid.session(c.transaction)?.sequence ?? -1) : -1;
       if (Math.max(charger.sequence, session) > since) keys.push(`${charger.id}/${i + 1}`);
     });
   }

@@ -27,14 +27,26 @@ function energySoFar(s: SessionState): number {
   return s.segmentsWh + (s.registerWh ?? 0) - (s.segmentFromWh ?? 0);
 }
 
-export function connectorView(grid: Grid, charger: GridEntity<ChargerState>, connector: number, now: number): Connector | undefined {
+export function connectorView(
+  grid: Grid,
+  charger: GridEntity<ChargerState>,
+  connector: number,
+  now: number,
+): Connector | undefined {
   const c = charger.context.connectors[connector - 1];
   if (c === undefined) return undefined;
   const session = c.transaction > 0 ? grid.session(c.transaction)?.context : undefined;
   return {
-    charger: charger.id, connector, station: charger.context.station, online: charger.context.online,
-    status: c.status, errorCode: c.errorCode, statusAt: c.statusAt,
-    w: powerNow(c, now), at: c.lastSampleAt, intervalMs: session?.intervalMs ?? null,
+    charger: charger.id,
+    connector,
+    station: charger.context.station,
+    online: charger.context.online,
+    status: c.status,
+    errorCode: c.errorCode,
+    statusAt: c.statusAt,
+    w: powerNow(c, now),
+    at: c.lastSampleAt,
+    intervalMs: session?.intervalMs ?? null,
     transaction: c.transaction > 0 ? c.transaction : null,
     tag: session === undefined ? null : maskTag(session.tag),
     startAt: session?.startAt ?? null,
@@ -42,13 +54,26 @@ export function connectorView(grid: Grid, charger: GridEntity<ChargerState>, con
   };
 }
 
-export function chargerView(grid: Grid, charger: GridEntity<ChargerState>, now: number, roles: readonly Role[]): Charger {
+export function chargerView(
+  grid: Grid,
+  charger: GridEntity<ChargerState>,
+  now: number,
+  roles: readonly Role[],
+): Charger {
   const c = charger.context;
   return {
-    charger: charger.id, site: c.site, station: c.station, state: charger.value as Charger['state'],
-    online: c.online, lastHeardAt: c.lastHeardAt > 0 ? c.lastHeardAt : null, protocol: c.connection?.protocol ?? null,
-    vendor: c.vendor, model: c.model, firmware: c.firmware,
-    ratedW: c.ratedW, w: powerOf(charger, now),
+    charger: charger.id,
+    site: c.site,
+    station: c.station,
+    state: charger.value as Charger['state'],
+    online: c.online,
+    lastHeardAt: c.lastHeardAt > 0 ? c.lastHeardAt : null,
+    protocol: c.connection?.protocol ?? null,
+    vendor: c.vendor,
+    model: c.model,
+    firmware: c.firmware,
+    ratedW: c.ratedW,
+    w: powerOf(charger, now),
     connectors: c.connectors.map((_, i) => connectorView(grid, charger, i + 1, now) as Connector),
     actions: actionsFor('charger', roles),
   };
@@ -57,14 +82,29 @@ export function chargerView(grid: Grid, charger: GridEntity<ChargerState>, now: 
 const livePower = (grid: Grid, station: string, now: number): number =>
   grid.chargersOf(station).reduce((sum, charger) => sum + powerOf(charger, now), 0);
 
-export function stationView(grid: Grid, station: GridEntity<StationState>, now: number, roles: readonly Role[]): Station {
+export function stationView(
+  grid: Grid,
+  station: GridEntity<StationState>,
+  now: number,
+  roles: readonly Role[],
+): Station {
   const s = station.context;
   return {
-    station: station.id, site: s.site, name: s.name, capacityW: s.capacityW, baseE5SekPerKwh: s.baseE5SekPerKwh,
+    station: station.id,
+    site: s.site,
+    name: s.name,
+    capacityW: s.capacityW,
+    baseE5SekPerKwh: s.baseE5SekPerKwh,
     tier: station.value === 'unpriced' ? null : (station.value as Tier),
-    slot: s.slot, producedAt: s.producedAt, validUntil: s.producedAt === null ? null : s.producedAt + priceValidMs,
-    priceE5SekPerKwh: s.priceE5SekPerKwh, importOpen: s.importOpen, utilisationBp: s.utilisationBp, loadW: s.loadW,
-    stale: s.stale, liveW: livePower(grid, station.id, now),
+    slot: s.slot,
+    producedAt: s.producedAt,
+    validUntil: s.producedAt === null ? null : s.producedAt + priceValidMs,
+    priceE5SekPerKwh: s.priceE5SekPerKwh,
+    importOpen: s.importOpen,
+    utilisationBp: s.utilisationBp,
+    loadW: s.loadW,
+    stale: s.stale,
+    liveW: livePower(grid, station.id, now),
     actions: actionsFor('station', roles),
   };
 }
@@ -73,8 +113,13 @@ export function siteView(grid: Grid, site: GridEntity<SiteState>, now: number, r
   const s = site.context;
   const stations = grid.stationsOf(site.id);
   return {
-    site: site.id, name: s.name, timeZone: s.timeZone, capacityW: s.capacityW,
-    slot: s.slot, loadW: s.loadW, stale: s.stale,
+    site: site.id,
+    name: s.name,
+    timeZone: s.timeZone,
+    capacityW: s.capacityW,
+    slot: s.slot,
+    loadW: s.loadW,
+    stale: s.stale,
     liveW: stations.reduce((sum, station) => sum + livePower(grid, station.id, now), 0),
     stations: stations.map(({ id, context }) => ({ station: id, name: context.name, capacityW: context.capacityW })),
     actions: actionsFor('site', roles),
@@ -118,10 +163,18 @@ export function chargerNode(charger: GridEntity<ChargerState>, now: number): Tre
   }
   const liveW = powerOf(charger, now);
   return {
-    kind: 'charger', id: charger.id, name: charger.id, parent: `station:${c.station}`,
-    loadW: null, liveW, limitW: c.ratedW, utilisationBp: ratioBp(liveW, c.ratedW),
+    kind: 'charger',
+    id: charger.id,
+    name: charger.id,
+    parent: `station:${c.station}`,
+    loadW: null,
+    liveW,
+    limitW: c.ratedW,
+    utilisationBp: ratioBp(liveW, c.ratedW),
     stale: c.connectors.some((k) => k.silentFromMs !== null && now >= k.silentFromMs),
-    counts, health, worst: null,
+    counts,
+    health,
+    worst: null,
   };
 }
 
@@ -129,21 +182,35 @@ export function stationNode(grid: Grid, station: GridEntity<StationState>, now: 
   const s = station.context;
   const children = grid.chargersOf(station.id).map((c) => ({ key: `charger:${c.id}`, node: chargerNode(c, now) }));
   return {
-    kind: 'station', id: station.id, name: s.name, parent: `site:${s.site}`,
-    loadW: s.loadW, liveW: children.reduce((sum, { node }) => sum + node.liveW, 0), limitW: s.capacityW,
-    utilisationBp: s.utilisationBp, stale: s.stale,
+    kind: 'station',
+    id: station.id,
+    name: s.name,
+    parent: `site:${s.site}`,
+    loadW: s.loadW,
+    liveW: children.reduce((sum, { node }) => sum + node.liveW, 0),
+    limitW: s.capacityW,
+    utilisationBp: s.utilisationBp,
+    stale: s.stale,
     ...gather(children, station.value === 'capped' || station.value === 'triple' ? 'warn' : 'ok'),
   };
 }
 
 export function siteNode(grid: Grid, site: GridEntity<SiteState>, now: number): TreeNode {
   const s = site.context;
-  const children = grid.stationsOf(site.id).map((station) => ({ key: `station:${station.id}`, node: stationNode(grid, station, now) }));
+  const children = grid
+    .stationsOf(site.id)
+    .map((station) => ({ key: `station:${station.id}`, node: stationNode(grid, station, now) }));
   return {
-    kind: 'site', id: site.id, name: s.name, parent: null,
-    loadW: s.loadW, liveW: children.reduce((sum, { node }) => sum + node.liveW, 0), limitW: s.capacityW,
+    kind: 'site',
+    id: site.id,
+    name: s.name,
+    parent: null,
+    loadW: s.loadW,
+    liveW: children.reduce((sum, { node }) => sum + node.liveW, 0),
+    limitW: s.capacityW,
     utilisationBp: s.loadW === null || s.capacityW === null ? null : ratioBp(s.loadW, s.capacityW),
-    stale: s.stale, ...gather(children, 'ok'),
+    stale: s.stale,
+    ...gather(children, 'ok'),
   };
 }
 

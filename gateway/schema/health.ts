@@ -9,9 +9,13 @@ export type Alive = Static<typeof Alive>;
 const check = Type.Object({ ok: Type.Boolean(), reason: Type.Optional(Type.String()) }, closed);
 
 /** Answered with 200 only if all are ok; else the refusal `starting` carries the checks as `detail`. */
-export const Ready = Type.Object({
-  ok: Type.Literal(true), now,
-  checks: Type.Object({ nats: check, redis: check, projection: check, engine: check, history: check }, closed),
-}, { $id: 'Ready', ...closed });
+export const Ready = Type.Object(
+  {
+    ok: Type.Literal(true),
+    now,
+    checks: Type.Object({ nats: check, redis: check, projection: check, engine: check, history: check }, closed),
+  },
+  { $id: 'Ready', ...closed },
+);
 export type Ready = Static<typeof Ready>;
 export type ReadyChecks = Ready['checks'];

@@ -5,12 +5,17 @@ import { closed } from './ref.ts';
 
 export type { RefusalCode };
 
-export const Refusal = Type.Object({
-  ok: Type.Literal(false),
-  code: Type.Unsafe<RefusalCode>({ type: 'string', enum: Object.keys(refusals) }),
-  detail: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'values for the text of the code' })),
-  correlation: Type.String({ description: 'quote it when you report the failure; the log has it' }),
-}, { $id: 'Refusal', ...closed });
+export const Refusal = Type.Object(
+  {
+    ok: Type.Literal(false),
+    code: Type.Unsafe<RefusalCode>({ type: 'string', enum: Object.keys(refusals) }),
+    detail: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: 'values for the text of the code' }),
+    ),
+    correlation: Type.String({ description: 'quote it when you report the failure; the log has it' }),
+  },
+  { $id: 'Refusal', ...closed },
+);
 export type Refusal = Static<typeof Refusal>;
 
 /**
@@ -18,7 +23,9 @@ export type Refusal = Static<typeof Refusal>;
  * @example { live: true, prices: 'role_missing' }
  */
 export const Actions = Type.Unsafe<Record<string, true | RefusalCode>>({
-  $id: 'Actions', type: 'object', description: 'action → true, or the refusal code a try would get',
+  $id: 'Actions',
+  type: 'object',
+  description: 'action → true, or the refusal code a try would get',
   additionalProperties: { type: ['boolean', 'string'] },
 });
 export type Actions = Static<typeof Actions>;

@@ -16,52 +16,78 @@ export function cursorOf(grid: Grid, site: string): string {
 }
 
 export function gridRoutes(app: ApiScope, grid: Grid): void {
-  app.get('/api/sites', {
-    config: { access: 'view_site' },
-    schema: { tags: ['grid'], summary: 'All sites with their stations', response: { 200: ref(SitesReply), ...failures } },
-  }, async (request) => {
-    const { roles } = principalOf(request);
-    const now = Date.now();
-    return { now, sites: grid.sites().map((site) => siteView(grid, site, now, roles)) };
-  });
-
-  app.get('/api/stations/:id', {
-    config: { access: 'view_station' },
-    schema: {
-      tags: ['grid'], summary: 'One station and its connectors', params: StationParams,
-      response: { 200: ref(StationReply), ...failures },
+  app.get(
+    '/api/sites',
+    {
+      config: { access: 'view_site' },
+      schema: {
+        tags: ['grid'],
+        summary: 'All sites with their stations',
+        response: { 200: ref(SitesReply), ...failures },
+      },
     },
-  }, async (request) => {
-    const station = grid.station(request.params.id);
-    if (station === undefined) throw new Refused('unknown_station', { station: request.params.id });
-    const now = Date.now();
-    const connectors = grid.chargersOf(station.id).flatMap((charger) =>
-      charger.context.connectors.flatMap((_, i) => connectorView(grid, charger, i + 1, now) ?? []));
-    return {
-      now, cursor: cursorOf(grid, station.context.site),
-      station: stationView(grid, station, now, principalOf(request).roles), connectors,
-    };
-  });
-
-  app.get('/api/chargers', {
-    config: { access: 'view_charger' },
-    schema: {
-      tags: ['grid'], summary: 'Chargers, of one site or station if named', querystring: ChargersQuery,
-      response: { 200: ref(ChargersReply), ...failures },
+    async (request) => {
+      const { roles } = principalOf(request);
+      const now = Date.now();
+      return { now, sites: grid.sites().map((site) => siteView(grid, site, now, roles)) };
     },
-  }, async (request) => {
-    const { site, station, after, limit = 200 } = request.query;
-    const found = chargersOf(grid, site, station)
-      .filter(({ id }) => after === undefined || id > after)
-      .sort((a, b) => (a.id < b.id ? -1 : 1));
-    const page = found.slice(0, limit);
-    const now = Date.now();
-    const { roles } = principalOf(request);
-    return {
-      now, chargers: page.map((charger) => chargerView(grid, charger, now, roles)),
-      next: found.length > limit ? page.at(-1)?.id ?? null : null,
-    };
-  });
+  );
+
+  app.get(
+    '/api/stations/:id',
+    {
+      config: { access: 'view_station' },
+      schema: {
+        tags: ['grid'],
+        summary: 'One station and its connectors',
+        params: StationParams,
+        response: { 200: ref(StationReply), ...failures },
+      },
+    },
+    async (request) => {
+      const station = grid.station(request.params.id);
+      if (station === undefined) throw new Refused('unknown_station', { station: request.params.id });
+      const now = Date.now();
+      const connectors = grid
+        .chargersOf(station.id)
+        .flatMap((charger) =>
+          charger.context.connectors.flatMap((_, i) => connectorView(grid, charger, i + 1, now) ?? []),
+        );
+      return {
+        now,
+        cursor: cursorOf(grid, station.context.site),
+        station: stationView(grid, station, now, principalOf(request).roles),
+        connectors,
+      };
+    },
+  );
+
+  app.get(
+    '/api/chargers',
+    {
+      config: { access: 'view_charger' },
+      schema: {
+        tags: ['grid'],
+        summary: 'Chargers, of one site or station if named',
+        querystring: ChargersQuery,
+        response: { 200: ref(ChargersReply), ...failures },
+      },
+    },
+    async (request) => {
+      const { site, station, after, limit = 200 } = request.query;
+      const found = chargersOf(grid, site, station)
+        .filter(({ id }) => after === undefined || id > after)
+        .sort((a, b) => (a.id < b.id ? -1 : 1));
+      const page = found.slice(0, limit);
+      const now = Date.now();
+      const { roles } = principalOf(request);
+      return {
+        now,
+        chargers: page.map((charger) => chargerView(grid, charger, now, roles)),
+        next: found.length > limit ? (page.at(-1)?.id ?? null) : null,
+      };
+    },
+  );
 }
 
 /** Throws {@link Refused} for a site or station that does not exist, rather than answering with none. */

@@ -14,7 +14,9 @@ async function check(probe: () => Promise<void>): Promise<{ ok: boolean; reason?
   try {
     await Promise.race([
       probe(),
-      new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`no answer in ${probeTimeoutMs} ms`)), probeTimeoutMs); }),
+      new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer in ${probeTimeoutMs} ms`)), probeTimeoutMs);
+      }),
     ]);
     return { ok: true };
   } catch (error) {
@@ -25,17 +27,29 @@ async function check(probe: () => Promise<void>): Promise<{ ok: boolean; reason?
 }
 
 export function healthRoutes(app: ApiScope, probes: Probes): void {
-  app.get('/health/live', {
-    schema: { tags: ['health'], summary: 'The process answers', response: { 200: ref(Alive) } },
-  }, async () => ({ ok: true as const, now: Date.now() }));
+  app.get(
+    '/health/live',
+    {
+      schema: { tags: ['health'], summary: 'The process answers', response: { 200: ref(Alive) } },
+    },
+    async () => ({ ok: true as const, now: Date.now() }),
+  );
 
-  app.get('/health/ready', {
-    schema: { tags: ['health'], summary: 'It can serve: stores, projection and engine are there', response: { 200: ref(Ready), ...failures } },
-  }, async () => {
-    const names = Object.keys(probes) as (keyof ReadyChecks)[];
-    const results = await Promise.all(names.map((name) => check(probes[name])));
-    const checks = Object.fromEntries(names.map((name, i) => [name, results[i]])) as ReadyChecks;
-    if (results.some(({ ok }) => !ok)) throw new Refused('starting', { checks });
-    return { ok: true as const, now: Date.now(), checks };
-  });
+  app.get(
+    '/health/ready',
+    {
+      schema: {
+        tags: ['health'],
+        summary: 'It can serve: stores, projection and engine are there',
+        response: { 200: ref(Ready), ...failures },
+      },
+    },
+    async () => {
+      const names = Object.keys(probes) as (keyof ReadyChecks)[];
+      const results = await Promise.all(names.map((name) => check(probes[name])));
+      const checks = Object.fromEntries(names.map((name, i) => [name, results[i]])) as ReadyChecks;
+      if (results.some(({ ok }) => !ok)) throw new Refused('starting', { checks });
+      return { ok: true as const, now: Date.now(), checks };
+    },
+  );
 }

@@ -20,29 +20,37 @@ export function joinPrices(stored: readonly Price[], live: readonly Price[], lim
 }
 
 export function priceRoutes(app: ApiScope, grid: Grid, history: PriceHistory): void {
-  app.get('/api/stations/:id/prices', {
-    config: { access: 'view_prices' },
-    schema: {
-      tags: ['grid'], summary: 'Prices of a station by the time they were produced',
-      params: StationParams, querystring: PricesQuery, response: { 200: ref(PricesReply), ...failures },
+  app.get(
+    '/api/stations/:id/prices',
+    {
+      config: { access: 'view_prices' },
+      schema: {
+        tags: ['grid'],
+        summary: 'Prices of a station by the time they were produced',
+        params: StationParams,
+        querystring: PricesQuery,
+        response: { 200: ref(PricesReply), ...failures },
+      },
     },
-  }, async (request) => {
-    const { id } = request.params;
-    const found = grid.station(id);
-    if (found === undefined) throw new Refused('unknown_station', { station: id });
-    const now = Date.now();
-    // A price is produced at the log's clock, which may be a little ahead of ours.
-    const { from = 0, to = now + 60_000, limit = 300 } = request.query;
-    if (from >= to) throw new Refused('bad_request', { in: 'querystring', field: '/from', reason: 'must be before to' });
-    // Read before the history is asked: what comes in between is then in the live tail or after the cursor, never lost.
-    const cursor = cursorOf(grid, found.context.site);
-    let stored: Price[];
-    try {
-      stored = await history.prices(id, { from, to, limit });
-    } catch (error) {
-      request.log.error({ event: 'history_failed', err: error }, 'prices could not be read');
-      throw new Refused('history_unavailable');
-    }
-    return { now, cursor, station: id, prices: joinPrices(stored, grid.prices.between(id, from, to), limit) };
-  });
+    async (request) => {
+      const { id } = request.params;
+      const found = grid.station(id);
+      if (found === undefined) throw new Refused('unknown_station', { station: id });
+      const now = Date.now();
+      // A price is produced at the log's clock, which may be a little ahead of ours.
+      const { from = 0, to = now + 60_000, limit = 300 } = request.query;
+      if (from >= to)
+        throw new Refused('bad_request', { in: 'querystring', field: '/from', reason: 'must be before to' });
+      // Read before the history is asked: what comes in between is then in the live tail or after the cursor, never lost.
+      const cursor = cursorOf(grid, found.context.site);
+      let stored: Price[];
+      try {
+        stored = await history.prices(id, { from, to, limit });
+      } catch (error) {
+        request.log.error({ event: 'history_failed', err: error }, 'prices could not be read');
+        throw new Refused('history_unavailable');
+      }
+      return { now, cursor, station: id, prices: joinPrices(stored, grid.prices.between(id, from, to), limit) };
+    },
+  );
 }

@@ -13,17 +13,29 @@ import { principalOf } from '../access.ts';
 import { Refused } from '../refused.ts';
 import { failures, type ApiScope } from '../scope.ts';
 
-export interface SignInDeps { signIns: SignIns; directory: Directory; lockout: Lockout }
+export interface SignInDeps {
+  signIns: SignIns;
+  directory: Directory;
+  lockout: Lockout;
+}
 
 const meOf = ({ signIn, user, name, email, roles }: Principal): Me => ({
-  now: Date.now(), user, name, email, roles, rights: rightsOf(roles), signedInUntil: signIn.until, actions: { signOut: true },
+  now: Date.now(),
+  user,
+  name,
+  email,
+  roles,
+  rights: rightsOf(roles),
+  signedInUntil: signIn.until,
+  actions: { signOut: true },
 });
 
 const cookieOptions = (request: FastifyRequest) =>
   ({ path: '/', httpOnly: true, sameSite: 'strict', secure: request.protocol === 'https' }) as const;
 
 /** A session cookie: how long the sign-in lasts is Redis' business. */
-const setSignIn = (reply: FastifyReply, request: FastifyRequest, id: string) => reply.setCookie(cookieName, id, cookieOptions(request));
+const setSignIn = (reply: FastifyReply, request: FastifyRequest, id: string) =>
+  reply.setCookie(cookieName, id, cookieOptions(request));
 
 export function signInRoutes(app: ApiScope, { signIns, directory, lockout }: SignInDeps): void {
   /** An active user whose e-mail is confirmed to be its own; null otherwise. */
@@ -35,43 +47,63 @@ export function signInRoutes(app: ApiScope, { signIns, directory, lockout }: Sig
     return user?.value === 'active' ? { id, context: user.context } : null;
   }
 
-  app.post('/api/sign-in', {
-    config: { access: 'none', rateLimit: { max: 120, timeWindow: 60_000 } },
-    schema: {
-      tags: ['sign-in'], summary: 'Sign in; sets the cookie',
-      body: SignInRequest, response: { 200: ref(Me), ...failures },
+  app.post(
+    '/api/sign-in',
+    {
+      config: { access: 'none', rateLimit: { max: 120, timeWindow: 60_000 } },
+      schema: {
+        tags: ['sign-in'],
+        summary: 'Sign in; sets the cookie',
+        body: SignInRequest,
+        response: { 200: ref(Me), ...failures },
+      },
     },
-  }, async (request, reply) => {
-    if (!(await directory.complete())) throw new Refused('starting');
-    const email = request.body.email.trim().toLowerCase();
-    const retryAfterMs = await lockout.attempt(email, request.ip);
-    if (retryAfterMs > 0) throw new Refused('locked_out', { retryAfterMs });
-    const user = await userOf(email);
-    // One neutral answer, as slow for unknown users as for known ones.
-    if (!(await verifyPassword(request.body.password, user?.context.passwordHash ?? null)) || user === null) {
-      throw new Refused('wrong_password');
-    }
-    await lockout.succeeded(email, request.ip);
-    const former = await signIns.find(signInCookie(request.headers.cookie) ?? '');
-    if (former !== undefined) await signIns.end(former.hash);
-    const { id, signIn } = await signIns.open(user.id);
-    setSignIn(reply, request, id);
-    const { name, roles } = user.context;
-    return meOf({ signIn, user: user.id, name, email: user.context.email, roles: knownRoles(roles) });
-  });
-
-  app.post('/api/sign-out', {
-    config: { whileStarting: true },
-    schema: {
-      tags: ['sign-in'], summary: 'End this sign-in and its live sockets', response: { 200: ref(SignOutReply), ...failures },
+    async (request, reply) => {
+      if (!(await directory.complete())) throw new Refused('starting');
+      const email = request.body.email.trim().toLowerCase();
+      const retryAfterMs = await lockout.attempt(email, request.ip);
+      if (retryAfterMs > 0) throw new Refused('locked_out', { retryAfterMs });
+      const user = await userOf(email);
+      // One neutral answer, as slow for unknown users as for known ones.
+      if (!(await verifyPassword(request.body.password, user?.context.passwordHash ?? null)) || user === null) {
+        throw new Refused('wrong_password');
+      }
+      await lockout.succeeded(email, request.ip);
+      const former = await signIns.find(signInCookie(request.headers.cookie) ?? '');
+      if (former !== undefined) await signIns.end(former.hash);
+      const { id, signIn } = await signIns.open(user.id);
+      setSignIn(reply, request, id);
+      const { name, roles } = user.context;
+      return meOf({ signIn, user: user.id, name, email: user.context.email, roles: knownRoles(roles) });
     },
-  }, async (request, reply) => {
-    await signIns.end(principalOf(request).signIn.hash);
-    reply.clearCookie(cookieName, cookieOptions(request));
-    return { ok: true as const, now: Date.now() };
-  });
+  );
 
-  app.get('/api/me', {
-    schema: { tags: ['sign-in'], summary: 'Who is signed in, and what they may do', response: { 200: ref(Me), ...failures } },
-  }, async (request) => meOf(principalOf(request)));
+  app.post(
+    '/api/sign-out',
+    {
+      config: { whileStarting: true },
+      schema: {
+        tags: ['sign-in'],
+        summary: 'End this sign-in and its live sockets',
+        response: { 200: ref(SignOutReply), ...failures },
+      },
+    },
+    async (request, reply) => {
+      await signIns.end(principalOf(request).signIn.hash);
+      reply.clearCookie(cookieName, cookieOptions(request));
+      return { ok: true as const, now: Date.now() };
+    },
+  );
+
+  app.get(
+    '/api/me',
+    {
+      schema: {
+        tags: ['sign-in'],
+        summary: 'Who is signed in, and what they may do',
+        response: { 200: ref(Me), ...failures },
+      },
+    },
+    async (request) => meOf(principalOf(request)),
+  );
 }
