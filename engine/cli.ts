@@ -2,7 +2,6 @@
 /** `gridtick`: one program, one word per task. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { pathToFileURL } from 'node:url';
-import type { NatsConnection } from '@nats-io/transport-node';
 import { ConfigError, loadConfig, unknownVariables, type Config } from './config/config.ts';
 import { variable, type SettingName } from './config/settings.ts';
 
@@ -93,13 +92,6 @@ async function provision(): Promise<void> {
   }
 }
 
-/** What a verification of journals tells: problems are sentences that name partition and sequence. */
-type VerifyPartitions = (
-  nc: NatsConnection,
-  partitions: number[],
-  onProgress: (line: string) => void,
-) => Promise<{ problems: string[] }>;
-
 async function verify(args: readonly string[]): Promise<void> {
   const config = loadConfig(process.env);
   requireUrl(config);
@@ -112,15 +104,18 @@ async function verify(args: readonly string[]): Promise<void> {
   }
   const partitions = only === undefined ? Array.from({ length: config.partitions }, (_, p) => p) : [Number(only)];
   const { connectLog } = await import('./log/mod.ts');
-  const module = (await import(new URL('./partition/verify.js', import.meta.url).href)) as {
-    verifyPartitions: VerifyPartitions;
-  };
+  const { verifyPartitions } = await import('./partition/verify.ts');
   const nc = await connectLog(config.natsUrl, 'verify', { waitForFirst: false });
   try {
-    const { problems } = await module.verifyPartitions(nc, partitions, (line) => process.stdout.write(`${line}\n`));
-    for (const problem of problems) process.stdout.write(`✗ ${problem}\n`);
-    process.stdout.write(problems.length === 0 ? 'clean\n' : `${problems.length} problems\n`);
-    if (problems.length > 0) process.exitCode = 1;
+    const verdicts = await verifyPartitions(nc, partitions);
+    for (const { partition, first, last, records, epochs, strays, problems: found } of verdicts) {
+      const read = last === 0 ? 'empty' : `${first}–${last}: ${records} records, ${epochs} epochs, ${strays} strays`;
+      process.stdout.write(`${found.length === 0 ? '✓' : '✗'} partition ${partition} ${read}\n`);
+      for (const problem of found) process.stdout.write(`    ${problem}\n`);
+    }
+    const problems = verdicts.reduce((sum, verdict) => sum + verdict.problems.length, 0);
+    process.stdout.write(problems === 0 ? 'clean\n' : `${problems} problems\n`);
+    if (problems > 0) process.exitCode = 1;
   } finally {
     await nc.close();
   }
