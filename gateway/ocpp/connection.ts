@@ -22,6 +22,7 @@ import { MessageMemory } from './message_memory.ts';
 import { Notes, type Payload } from './repairs/notes.ts';
 import type { CallReceiver, IncomingCall, OcppSocket } from './transport.ts';
 import { actions, unsupported, type Action } from './v16/actions.ts';
+import { portionsAhead } from './v16/portions.ts';
 
 /** What a connection needs of its gateway. */
 export interface Host {
@@ -254,17 +255,27 @@ export class Connection implements CallReceiver {
     const { door, limits } = this.#host;
     const { action } = work;
     this.#work = work;
-    const command = { id: null, to: this.#to, type: action.type, body, correlation: this.id, fact: true };
+    const to = this.#to;
+    const correlation = this.id;
     const failed = (error: unknown) => this.#notStored(work, error);
     try {
+      const ahead = portionsAhead(body).map((portion) =>
+        door.append({ id: null, to, type: 'meter.sampled', body: portion, correlation, fact: true }),
+      );
+      const command = { id: null, to, type: action.type, body, correlation, fact: true };
       if (action.answered === 'appended') {
-        door.append(command).then(() => {
+        const stored = door.append(command);
+        (ahead.length === 0 ? stored : Promise.all([...ahead, stored])).then(() => {
           this.#host.acknowledged();
           this.#answer(work, null);
         }, failed);
       } else {
         const timeoutMs = action.short ? limits.shortAnswerMs : limits.answerMs;
-        door.request({ ...command, timeoutMs }).then((result) => this.#decided(work, result), failed);
+        const result = door.request({ ...command, timeoutMs });
+        (ahead.length === 0 ? result : Promise.all(ahead).then(() => result)).then(
+          (decision) => this.#decided(work, decision),
+          failed,
+        );
       }
     } catch (error) {
       failed(error);

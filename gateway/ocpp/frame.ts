@@ -40,7 +40,6 @@ export function readFrame(bytes: Buffer): Frame {
   let repairs = noRepairs;
   if (bytes[0] !== openBracket || bytes[bytes.length - 1] !== closeBracket) {
     // R03: byte order marks, white space and NUL tails; empty messages are keep-alives of some vendors.
-    // eslint-disable-next-line no-control-regex -- the NUL tail is the deviation
     const trimmed = text.replace(/^[\s\ufeff\0]+|[\s\ufeff\0]+$/g, '');
     if (trimmed === '') return { kind: 'ignored' };
     text = trimmed;

@@ -46,10 +46,10 @@ export interface UpgradesOptions {
   authenticator: Authenticator;
   transport: OcppTransport;
   /** p99 of the event loop's lag, ms. */
-  lagMs(): number;
+  lagMs: () => number;
   /** False while the log is down or the gateway stops. */
-  serving(): boolean;
-  serve(upgrade: Upgrade, charger: Resolved, choice: Choice, remote: string): void;
+  serving: () => boolean;
+  serve: (upgrade: Upgrade, charger: Resolved, choice: Choice, remote: string) => void;
 }
 
 const unknownLoggedMax = 1_000;

@@ -13,7 +13,7 @@ const plainDecimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/;
 export function decimalString(value: unknown): string | null {
   if (typeof value === 'number') return Number.isFinite(value) ? expand(String(value)) : null;
   if (typeof value !== 'string' || value.length > digitsMax) return null;
-  if (plainDecimal.test(value)) return value === '-0' ? '0' : value;
+  if (plainDecimal.test(value)) return value.startsWith('-') && !/[1-9]/.test(value) ? value.slice(1) : value;
   const text = value.trim().replace(/^\+/, '');
   const commas = text.split(',').length - 1;
   // "1.234,5" could mean two different numbers.

@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-assignment -- replies are read as they came */
 /** A raw WebSocket client for tests: it sends what it is told, well-formed or not. */
 import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';

@@ -29,5 +29,5 @@ export const stop = {
   transactionId: 33_554_433,
   idTag: 'DEMO0001',
   meterStop: 8_000,
-  timestamp: '2026-03-01T13:00:00Z',
+  timestamp: '2026-03-01T12:00:04Z',
 };

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createValidator } from 'ocpp-rpc';
 import type { CallError, ErrorCode } from '../errors.ts';
-import { isObject, type Payload } from '../repairs/notes.ts';
+import { isObject } from '../repairs/notes.ts';
 
 interface ValidationIssue {
   keyword: string;
@@ -65,7 +65,7 @@ const compiled = (id: string): Compiled => {
 /** A precompiled check of the request of one action: null when it is valid. */
 export function requestCheck(action: string): (payload: unknown) => CallError | null {
   const validate = compiled(`urn:${action}.req`);
-  return (payload) => (validate(payload) ? null : callError(validate.errors?.[0], payload as Payload));
+  return (payload) => (validate(payload) ? null : callError(validate.errors?.[0], payload));
 }
 
 /** The same for answers; used where our own answers are tested. */
