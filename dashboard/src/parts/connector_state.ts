@@ -1,0 +1,36 @@
+/** Icon, colour and order of what a connector can be. The word is in the dictionary. */
+import type { Connector } from '#gateway/schema/mod';
+
+export type Shape = 'full' | 'empty' | 'quarter' | 'half' | 'bolt' | 'pause' | 'diamond' | 'cross' | 'dash';
+
+interface Look {
+  shape: Shape;
+  /** Name of a CSS variable. */
+  colour: string;
+}
+
+/** In the order in which filters show them. */
+export const looks: Record<string, Look> = {
+  Charging: { shape: 'bolt', colour: '--accent' },
+  Preparing: { shape: 'quarter', colour: '--text' },
+  SuspendedEV: { shape: 'pause', colour: '--health-warn' },
+  SuspendedEVSE: { shape: 'pause', colour: '--health-warn' },
+  Finishing: { shape: 'half', colour: '--text' },
+  Available: { shape: 'full', colour: '--health-ok' },
+  Reserved: { shape: 'diamond', colour: '--reserved' },
+  Unavailable: { shape: 'empty', colour: '--muted' },
+  Faulted: { shape: 'cross', colour: '--health-fault' },
+  Offline: { shape: 'empty', colour: '--health-offline' },
+  Unknown: { shape: 'dash', colour: '--muted' },
+};
+
+export const lookOf = (word: string): Look => looks[word] ?? { shape: 'dash', colour: '--muted' };
+
+/** What it is to people: a charger that is away cannot tell what its connectors do. */
+export const wordOf = ({ online, status }: Pick<Connector, 'online' | 'status'>): string =>
+  !online ? 'Offline' : status === '' ? 'Unknown' : status;
+
+/** Older than three intervals: the meter is silent. */
+export function isSilent({ at, intervalMs, transaction }: Connector, now: number): boolean {
+  return transaction !== null && at !== null && intervalMs !== null && now - at > 3 * intervalMs;
+}
