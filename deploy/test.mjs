@@ -57,7 +57,7 @@ await entry(async () => {
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${report}`,
-    ...filters,
+    ...(filters.length ? ['--passWithNoTests', ...filters] : []),
   ];
   const steps = [
     {
@@ -85,7 +85,7 @@ await entry(async () => {
               '--config',
               'dashboard/playwright.config.ts',
               '--reporter=list,json',
-              ...filters,
+              ...(filters.length ? ['--pass-with-no-tests', ...filters] : []),
             ],
             limitMs: 5 * minute,
           },
