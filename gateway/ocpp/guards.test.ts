@@ -4,10 +4,10 @@
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { RPCServer } from 'ocpp-rpc';
 import { expect, onTestFinished, test } from 'vitest';
-import { openCharger, upgrade } from './testing/charger.ts';
+import { openCharger, upgrade, upgradeText } from './testing/charger.ts';
 import { startGateway } from './testing/gateway.ts';
 import { meterValues, status } from './testing/messages.ts';
 
@@ -179,6 +179,12 @@ test('12: compression is agreed without context and with a small window; an offe
   ]) {
     expect(agreed.headers['sec-websocket-extensions']).toContain(parameter);
   }
+  const muddled = {
+    'Sec-WebSocket-Extensions': 'permessage-deflate; surprise=1, permessage-deflate; client_max_window_bits',
+  };
+  expect((await upgrade(port, '/ocpp/CP-4', muddled)).headers['sec-websocket-extensions']).toContain(
+    'permessage-deflate',
+  );
   const declined = await upgrade(port, '/ocpp/CP-3', {
     'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=8',
   });
@@ -204,13 +210,15 @@ test('13, upstream: with a wildcard handler it is a ProtocolError', async () => 
   ]);
 });
 
-test('14: frames in the same packet as the handshake find their handler', async () => {
-  const { open, door } = await startGateway();
-  door.held = true;
-  const charger = await open('CP-1');
-  charger.send([2, 'early', 'StatusNotification', status()]);
-  door.release();
-  expect(await charger.next()).toEqual([3, 'early', {}]);
+test('14: a frame in the same packet as the handshake is not lost', async () => {
+  const { port, door } = await startGateway();
+  const text = Buffer.from(JSON.stringify([2, 'early', 'StatusNotification', status()]));
+  const frame = Buffer.concat([Buffer.from([0x81, 0x80 | 126, text.length >> 8, text.length & 255, 0, 0, 0, 0]), text]);
+  const socket = connect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.write(Buffer.concat([Buffer.from(upgradeText('/ocpp/CP-1')), frame]));
+  await door.until(() => door.of('connector.status').length === 1);
+  expect(door.types).toEqual(['charger.connected', 'connector.status']);
 });
 
 test('14, upstream: a handler that is registered a moment later misses them', async () => {

@@ -93,6 +93,9 @@ class RpcSocket implements OcppSocket {
   readonly #receiver: CallReceiver;
   readonly #unreadableMax: number;
   #unreadable = 0;
+  /** The library listens for messages; what is read earlier is lost. */
+  #listening = false;
+  #paused = true;
 
   constructor(
     ws: WebSocket,
@@ -103,7 +106,7 @@ class RpcSocket implements OcppSocket {
   ) {
     this.#ws = ws;
     this.#unreadableMax = limits.unreadableFrames;
-    // Before anything else: the library listens from the next tick on, and frames may already lie in the socket.
+    // Before anything else: the library listens from the next tick on, and frames may have come with the handshake.
     ws.pause();
     this.#client = new RpcServerClient(
       {
@@ -122,6 +125,10 @@ class RpcSocket implements OcppSocket {
       },
       { ws, handshake: {}, session: {} },
     );
+    process.nextTick(() => {
+      this.#listening = true;
+      if (!this.#paused) ws.resume();
+    });
     this.#client._onMessage = (message) => this.#read(message);
     const heard = () => (this.heardAt = performance.now());
     ws.on('ping', heard);
@@ -147,13 +154,15 @@ class RpcSocket implements OcppSocket {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#ws.pause();
   }
 
   resume(): void {
     // What came while nobody read was not silence.
     this.heardAt = performance.now();
-    this.#ws.resume();
+    this.#paused = false;
+    if (this.#listening) this.#ws.resume();
   }
 
   ping(): void {
