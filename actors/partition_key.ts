@@ -8,10 +8,22 @@ export function partitionOf(key: string, partitions: number): number {
     if (!Number.isInteger(p) || p < 0 || p >= partitions) throw new RangeError(`no such partition: '${key}'`);
     return p;
   }
+  return fnv1a32(key) % partitions;
+}
+
+function fnv1a32(key: string): number {
   let hash = 0x811c9dc5;
-  for (const byte of utf8.encode(key)) {
-    hash ^= byte;
-    hash = Math.imul(hash, 0x01000193);
+  for (let i = 0; i < key.length; i++) {
+    const code = key.charCodeAt(i);
+    // ASCII, as nearly all keys are, needs no encoder: every character is its own byte.
+    if (code >= 128) return fnv1a32Bytes(utf8.encode(key));
+    hash = Math.imul(hash ^ code, 0x01000193);
   }
-  return (hash >>> 0) % partitions;
+  return hash >>> 0;
+}
+
+function fnv1a32Bytes(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
 }

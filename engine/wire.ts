@@ -64,6 +64,8 @@ export interface RelayOut { to: number; seq: number; command: CommandEnvelope }
 export interface ReplyOut {
   inbox: string; token: number; commandId: string | null; result: ReplyResult;
   entity?: [kind: string, id: string];
+  /** Index of that entity in the record, where it stands there; only while the record is made. */
+  place?: number;
 }
 /** Results inside a record do not repeat the record's own position. */
 export type ReplyResult = { ok: true; value: unknown } | { ok: false; code: RefusalCode; detail?: Record<string, unknown> };

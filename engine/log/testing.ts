@@ -21,6 +21,8 @@ export interface TestNats {
   readonly url: string;
   readonly port: number;
   readonly storeDir: string;
+  /** Process id of the present server. */
+  readonly pid: number;
   /** Starts it again on the same port and store; after `kill9`, or instead of a running one. */
   restart(): Promise<void>;
   /** SIGKILL, resolves when the process is gone. */
@@ -53,6 +55,9 @@ export async function startTestNats(options: TestNatsOptions = {}): Promise<Test
   const onExit = () => child.kill('SIGKILL');
   process.on('exit', onExit);
   return {
+    get pid() {
+      return child.pid ?? 0;
+    },
     url: `nats://127.0.0.1:${port}`,
     port,
     storeDir,

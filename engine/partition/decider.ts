@@ -35,6 +35,8 @@ export interface DeciderOptions {
   unitsMax?: number;
 }
 
+interface Dropped { kind: string; id: string; key: string; version: number; stored: null; place: number }
+
 export class Decider {
   /** Name of the last unit decided; with one unit per record it names what cannot be committed. */
   lastUnit = '';
@@ -44,7 +46,10 @@ export class Decider {
   #options: DeciderOptions;
   #bytes = 0;
   #touched = false;
-  #dirty = new Map<string, Entity | { kind: string; id: string; key: string; version: number; stored: null }>();
+  /** What the record's entities are; `place` of each is its index here. */
+  #dirty: (Entity | Dropped)[] = [];
+  /** Of those, what was dropped and may be made again. */
+  #dropped: Map<string, Dropped> | null = null;
   #timersTouched = new Set<string>();
   #fired: string[] = [];
   #writers = new Map<string, number>();
@@ -131,11 +136,13 @@ export class Decider {
     }
     const decided: Decided = {
       offset: state.offset, now: state.now, writers, relayAcked: Object.fromEntries(this.#relayAcked),
-      entities: [...this.#dirty.values()].map((entity) => this.#image(entity)),
+      entities: this.#dirty.map((entity) => this.#image(entity)),
       timers: { set, del, fired: this.#fired },
       relays: this.#relays, effects: this.#effects, events: this.#events, replies: this.#replies, snapshot: null,
     };
-    this.#dirty = new Map();
+    for (const entity of this.#dirty) entity.place = -1;
+    this.#dirty = [];
+    this.#dropped = null;
     this.#timersTouched = new Set();
     this.#fired = [];
     this.#writers = new Map();
@@ -150,7 +157,7 @@ export class Decider {
     return decided;
   }
 
-  #image(entity: { kind: string; id: string; key: string; version: number; stored: Stored | null }): EntityImage {
+  #image(entity: Entity | Dropped): EntityImage {
     const kind = this.#catalogue.kinds.get(entity.kind)!;
     entity.version += 1;
     const image: EntityImage = {
@@ -200,7 +207,10 @@ export class Decider {
     const reply: ReplyOut = {
       inbox: command.reply?.inbox ?? '', token: command.reply?.token ?? 0, commandId: command.id, result,
     };
-    if (remembered) reply.entity = [command.to.kind, command.to.id];
+    if (remembered) {
+      reply.entity = [command.to.kind, command.to.id];
+      if (remembered.place >= 0) reply.place = remembered.place;
+    }
     this.#replies.push(reply);
   }
 
@@ -351,7 +361,7 @@ export class Decider {
       }
       case 'drop': {
         const gone = state.drop(output.params.kind, output.params.id);
-        if (gone) this.#dirty.set(`${gone.kind}|${gone.id}`, { kind: gone.kind, id: gone.id, key: gone.key, version: gone.version, stored: null });
+        if (gone) this.#gone(gone);
         return;
       }
       default: output satisfies never;
@@ -359,11 +369,23 @@ export class Decider {
   }
 
   #changed(entity: Entity) {
-    const name = `${entity.kind}|${entity.id}`;
-    const earlier = this.#dirty.get(name);
-    // Dropped and made again inside one record: its versions go on.
-    if (earlier?.stored === null) entity.version = earlier.version;
-    this.#dirty.set(name, entity);
+    if (entity.place >= 0) return;
+    const earlier = this.#dropped?.get(`${entity.kind}|${entity.id}`);
+    if (earlier) {
+      // Dropped and made again inside one record: it takes its old place, and its versions go on.
+      entity.version = earlier.version;
+      entity.place = earlier.place;
+      this.#dirty[earlier.place] = entity;
+      this.#dropped!.delete(`${entity.kind}|${entity.id}`);
+      return;
+    }
+    entity.place = this.#dirty.push(entity) - 1;
+  }
+
+  #gone({ kind, id, key, version, place }: Entity) {
+    const dropped: Dropped = { kind, id, key, version, stored: null, place: place >= 0 ? place : this.#dirty.length };
+    this.#dirty[dropped.place] = dropped;
+    (this.#dropped ??= new Map()).set(`${kind}|${id}`, dropped);
   }
 
   #relay(target: number, command: Command, correlation: string | null) {

@@ -11,7 +11,20 @@ export const uuidKeptMs = 10 * 60_000;
 export const seriesMax = 8;
 const seriesResultsKept = 16;
 
-const dense = /^(.{1,64}):([1-9]\d{0,15})$/;
+/** The n of `<series>:<n>`, without leading zeros; 0 for an id of another form. */
+function denseNumber(id: string): number {
+  const colon = id.lastIndexOf(':');
+  const digits = id.length - colon - 1;
+  if (colon < 1 || colon > 64 || digits < 1 || digits > 15 || id.charCodeAt(colon + 1) === 48) return 0;
+  let n = 0;
+  for (let i = colon + 1; i < id.length; i++) {
+    const digit = id.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return 0;
+    n = n * 10 + digit;
+  }
+  return n;
+}
+const seriesName = (id: string) => id.slice(0, id.lastIndexOf(':'));
 
 export type Verdict =
   | { kind: 'new' }
@@ -19,62 +32,68 @@ export type Verdict =
   | { kind: 'known'; result: ReplyResult }
   | { kind: 'refused'; code: 'too_many_recent_commands' | 'series_gap' | 'result_forgotten' };
 
-interface Series { last: number; results: Map<number, ReplyResult> }
+const fresh: Verdict = { kind: 'new' };
+
+/** `results[n % kept]` belongs to n, for the last `kept` of them. */
+interface Series { name: string; last: number; results: (ReplyResult | undefined)[] }
 
 export class Outcomes {
-  #uuids = new Map<string, { result: ReplyResult; at: number }>();
-  #series = new Map<string, Series>();
+  #uuids: Map<string, { result: ReplyResult; at: number }> | null = null;
+  readonly #series: Series[] = [];
+
+  #find(id: string): Series | undefined {
+    for (const series of this.#series) if (id.length > series.name.length && id.startsWith(series.name) && id.charCodeAt(series.name.length) === 58) return series;
+    return undefined;
+  }
 
   judge(id: string, now: number): Verdict {
-    const parts = dense.exec(id);
-    if (parts === null) {
-      const known = this.#uuids.get(id);
+    const n = denseNumber(id);
+    if (n === 0) {
+      const known = this.#uuids?.get(id);
       if (known) return { kind: 'known', result: known.result };
-      if (this.#uuids.size >= uuidsKept) {
+      if (this.#uuids !== null && this.#uuids.size >= uuidsKept) {
         const oldest = this.#uuids.values().next().value!;
         if (now - oldest.at < uuidKeptMs) return { kind: 'refused', code: 'too_many_recent_commands' };
       }
-      return { kind: 'new' };
+      return fresh;
     }
-    const n = Number(parts[2]);
-    const series = this.#series.get(parts[1]!);
+    const series = this.#find(id);
     const last = series?.last ?? 0;
-    if (series === undefined && this.#series.size >= seriesMax) return { kind: 'refused', code: 'too_many_recent_commands' };
-    if (n === last + 1) return { kind: 'new' };
+    if (series === undefined && this.#series.length >= seriesMax) return { kind: 'refused', code: 'too_many_recent_commands' };
+    if (n === last + 1) return fresh;
     if (n > last) return { kind: 'refused', code: 'series_gap' };
-    const result = series!.results.get(n);
+    const result = n > last - seriesResultsKept ? series!.results[n % seriesResultsKept] : undefined;
     return result ? { kind: 'known', result } : { kind: 'refused', code: 'result_forgotten' };
   }
 
   remember(id: string, result: ReplyResult, now: number) {
-    const parts = dense.exec(id);
-    if (parts === null) {
-      if (this.#uuids.size >= uuidsKept && !this.#uuids.has(id)) this.#uuids.delete(this.#uuids.keys().next().value!);
-      this.#uuids.set(id, { result, at: now });
+    const n = denseNumber(id);
+    if (n === 0) {
+      const uuids = (this.#uuids ??= new Map());
+      if (uuids.size >= uuidsKept && !uuids.has(id)) uuids.delete(uuids.keys().next().value!);
+      uuids.set(id, { result, at: now });
       return;
     }
-    const n = Number(parts[2]);
-    let series = this.#series.get(parts[1]!);
-    if (!series) this.#series.set(parts[1]!, (series = { last: 0, results: new Map() }));
+    let series = this.#find(id);
+    if (!series) this.#series.push((series = { name: seriesName(id), last: 0, results: [] }));
     if (n <= series.last) return;
     series.last = n;
-    series.results.set(n, result);
-    series.results.delete(n - seriesResultsKept);
+    series.results[n % seriesResultsKept] = result;
   }
 
   /** Plain data for a snapshot. */
   dump(): unknown {
     return [
-      [...this.#uuids].map(([id, { result, at }]) => [id, result, at]),
-      [...this.#series].map(([name, { last, results }]) => [name, last, [...results]]),
+      [...(this.#uuids ?? [])].map(([id, { result, at }]) => [id, result, at]),
+      this.#series.map(({ name, last, results }) => [name, last, Array.from(results, (result) => result ?? null)]),
     ];
   }
 
   static load(data: unknown): Outcomes {
-    const [uuids, series] = data as [[string, ReplyResult, number][], [string, number, [number, ReplyResult][]][]];
+    const [uuids, series] = data as [[string, ReplyResult, number][], [string, number, (ReplyResult | null)[]][]];
     const outcomes = new Outcomes();
-    for (const [id, result, at] of uuids) outcomes.#uuids.set(id, { result, at });
-    for (const [name, last, results] of series) outcomes.#series.set(name, { last, results: new Map(results) });
+    if (uuids.length > 0) outcomes.#uuids = new Map(uuids.map(([id, result, at]) => [id, { result, at }]));
+    for (const [name, last, results] of series) outcomes.#series.push({ name, last, results: results.map((result) => result ?? undefined) });
     return outcomes;
   }
 }

@@ -6,7 +6,8 @@
 import { createHash } from 'node:crypto';
 import type { PublicEvent } from '#actors/schema/events';
 import type { Effect } from '#actors/actor';
-import { decodeCommand, encodeCommand, packr, type CommitRecord, type EncodedCommand, type ReplyResult, type SnapshotPointer } from '../wire.ts';
+import type { RefusalCode } from '#actors/refusals';
+import { decodeCommand, encodeCommand, packr, type CommitRecord, type EncodedCommand, type EntityImage, type ReplyOut, type ReplyResult, type SnapshotPointer } from '../wire.ts';
 
 export const genesisHash = '0'.repeat(64);
 /** JetStream's default message limit is 1 MB; the rest is headers and head. */
@@ -22,8 +23,14 @@ type Body = [
   relays: [to: number, seq: number, command: EncodedCommand][],
   effects: [id: string, target: string, kind: string, body: Record<string, unknown>][],
   events: [kind: string, subject: string, payload: unknown][],
-  replies: [inbox: string, token: number, commandId: string | null, result: ReplyResult, entity?: [string, string]][],
+  /** Inboxes are named once; `entity` is an index into `entities` where it stands there. */
+  inboxes: string[],
+  replies: EncodedReply[],
   snapshot: [gen: number, j0: number, chunks: number, hash: string] | null,
+];
+type EncodedReply = [
+  inbox: number, token: number, commandId: string | null, value: unknown, refused: [code: string, detail?: unknown] | 0,
+  entity?: number | [kind: string, id: string],
 ];
 type Head = [kind: number, owner: string, build: string, epoch: number, batch: number, hash: string, body: Uint8Array];
 
@@ -39,7 +46,7 @@ export function encodeRecord(record: Omit<CommitRecord, 'hash'>, previousHash: s
     record.relays.map((r) => [r.to, r.seq, encodeCommand(r.command)]),
     record.effects.map((e) => [e.id, e.target, e.kind, e.body]),
     record.events.map((e) => [e.kind, e.subject, e.payload]),
-    record.replies.map((r) => r.entity ? [r.inbox, r.token, r.commandId, r.result, r.entity] : [r.inbox, r.token, r.commandId, r.result]),
+    ...encodeReplies(record.replies),
     record.snapshot && [record.snapshot.gen, record.snapshot.j0, record.snapshot.chunks, record.snapshot.hash],
   ];
   // packr reuses its buffer, so the body is copied by the outer pack before anything else is packed.
@@ -47,6 +54,33 @@ export function encodeRecord(record: Omit<CommitRecord, 'hash'>, previousHash: s
   const hash = chainHash(previousHash, packed);
   const head: Head = [kinds.indexOf(record.kind), record.owner, record.build, record.epoch, record.batch, hash, packed];
   return { bytes: packr.pack(head), hash };
+}
+
+function encodeReplies(replies: readonly ReplyOut[]): [inboxes: string[], replies: EncodedReply[]] {
+  const inboxes = new Map<string, number>();
+  const encoded = replies.map(({ inbox, token, commandId, result, entity, place }): EncodedReply => {
+    let at = inboxes.get(inbox);
+    if (at === undefined) inboxes.set(inbox, (at = inboxes.size));
+    const value = result.ok ? result.value : null;
+    const refused: EncodedReply[4] = result.ok ? 0 : result.detail ? [result.code, result.detail] : [result.code];
+    const of = place ?? entity;
+    return of === undefined ? [at, token, commandId, value, refused] : [at, token, commandId, value, refused, of];
+  });
+  return [[...inboxes.keys()], encoded];
+}
+
+function decodeReply([at, token, commandId, value, refused, of]: EncodedReply, inboxes: string[], entities: EntityImage[]): ReplyOut {
+  const result: ReplyResult = refused === 0 ? { ok: true, value }
+    : refused.length > 1 ? { ok: false, code: refused[0] as RefusalCode, detail: refused[1] as Record<string, unknown> }
+      : { ok: false, code: refused[0] as RefusalCode };
+  const reply: ReplyOut = { inbox: inboxes[at]!, token, commandId, result };
+  if (typeof of === 'number') reply.entity = [entities[of]!.kind, entities[of]!.id];
+  else if (of) reply.entity = of;
+  return reply;
+}
+
+function decodeEntity([kind, id, version, schema, image, key]: Body[4][number]): EntityImage {
+  return key === undefined ? { kind, id, version, schema, image } : { kind, id, version, schema, image, key };
 }
 
 const unpackHead = (bytes: Uint8Array): Head => {
@@ -59,16 +93,18 @@ const unpackHead = (bytes: Uint8Array): Head => {
 export function decodeRecord(bytes: Uint8Array): CommitRecord {
   const [kind, owner, build, epoch, batch, hash, packed] = unpackHead(bytes);
   const b = packr.unpack(packed) as Body;
-  const snapshot: SnapshotPointer | null = b[12] && { gen: b[12][0], j0: b[12][1], chunks: b[12][2], hash: b[12][3] };
+  const pointer = b[13];
+  const snapshot: SnapshotPointer | null = pointer && { gen: pointer[0], j0: pointer[1], chunks: pointer[2], hash: pointer[3] };
+  const entities = b[4].map(decodeEntity);
   return {
     kind: kinds[kind] as CommitRecord['kind'], owner, build, epoch, batch,
     offset: b[0], now: b[1], writers: b[2], relayAcked: b[3],
-    entities: b[4].map(([kind, id, version, schema, image, key]) => ({ kind, id, version, schema, image, ...(key === undefined ? {} : { key }) })),
+    entities,
     timers: { set: b[5], del: b[6], fired: b[7] },
     relays: b[8].map(([to, seq, command]) => ({ to, seq, command: decodeCommand(command) })),
     effects: b[9].map(([id, target, kind, body]): Effect => ({ id, target, kind, body })),
     events: b[10].map(([kind, subject, payload]) => ({ kind, subject, payload }) as PublicEvent),
-    replies: b[11].map(([inbox, token, commandId, result, entity]) => ({ inbox, token, commandId, result, ...(entity ? { entity } : {}) })),
+    replies: b[12].map((reply) => decodeReply(reply, b[11], entities)),
     snapshot, hash,
   };
 }

@@ -18,6 +18,8 @@ export interface Entity {
   /** An XState snapshot for actors, `{ value: null, context }` for records. */
   stored: Stored;
   outcomes: Outcomes | null;
+  /** Number in the record being made, −1 when it does not change in it. */
+  place: number;
 }
 
 /** Watermarks of doors idle for longer are dropped (relays' are kept for ever). */
@@ -78,7 +80,7 @@ export class PartitionState implements PartitionView {
       this.index.changed(kind, id, before, stored);
       return entity;
     }
-    const created: Entity = { kind, id, key, version: 0, stored, outcomes: null };
+    const created: Entity = { kind, id, key, version: 0, stored, outcomes: null, place: -1 };
     ofKind.set(id, created);
     this.index.changed(kind, id, undefined, stored);
     return created;

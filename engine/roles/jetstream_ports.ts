@@ -6,7 +6,7 @@ import {
 } from '../log/mod.ts';
 import { jsApi } from '../log/api.ts';
 import { systemClock, type PartitionPorts, type SnapshotStore } from '../partition/ports.ts';
-import { encodeFrame, packr, type CommandResult, type JournalEntry, type ReplyBatch } from '../wire.ts';
+import { encodeFrame, packr, type CommandResult, type JournalEntry, type ReplyBatch, type ReplyResult } from '../wire.ts';
 
 /** Up to so many records are read one by one, more by a consumer. */
 const singleReadsMax = 16;
@@ -28,10 +28,9 @@ export function jetstreamPorts(nc: NatsConnection, publisher: RingPublisher, par
         const byInbox = new Map<string, ReplyBatch>();
         for (const { inbox, token, result } of replies) {
           if (inbox === '') continue;
-          const answer = [token, { ...result, at } as CommandResult] as ReplyBatch[number];
-          const batch = byInbox.get(inbox);
-          if (batch) batch.push(answer);
-          else byInbox.set(inbox, [answer]);
+          let batch = byInbox.get(inbox);
+          if (!batch) byInbox.set(inbox, (batch = []));
+          batch.push([token, answerAt(result, at)]);
         }
         for (const [inbox, batch] of byInbox) nc.publish(inbox, packr.pack(batch));
       }
@@ -41,6 +40,11 @@ export function jetstreamPorts(nc: NatsConnection, publisher: RingPublisher, par
     snapshots: snapshotStore(nc, publisher, partition),
     clock: systemClock,
   };
+}
+
+function answerAt(result: ReplyResult, at: string): CommandResult {
+  if (result.ok) return { ok: true, value: result.value, at };
+  return result.detail ? { ok: false, code: result.code, detail: result.detail, at } : { ok: false, code: result.code, at };
 }
 
 async function readRange(nc: NatsConnection, partition: number, from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void) {
