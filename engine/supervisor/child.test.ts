@@ -130,6 +130,20 @@ test('warnings reach the screen, information does not', async () => {
   expect(readFileSync(join(dir, 'fake.log'), 'utf8')).toContain('all is well');
 });
 
+test('of a crash the reason reaches the screen, its stack stays in the log', () => {
+  const crash = [
+    'TypeError: no price',
+    '    at slot (/app/price.js:3:1)',
+    '0. ? @ 0x000000001c8fa4b3',
+    'Node.js v20.20.2',
+  ];
+  expect(crash.map(roleWarning)).toEqual(['TypeError: no price', null, null, null]);
+  expect(roleWarning('{"level":50,"msg":"insert failed","err":{"message":"disk full"}}')).toBe(
+    'insert failed: disk full',
+  );
+  expect(roleWarning('{"ready":true}')).toBeNull();
+});
+
 test('kill -9 of the supervisor takes every child with it within 5 s, also one that watches no pipe and ignores signals', async () => {
   const here = (file: string) => JSON.stringify(pathToFileURL(join(import.meta.dirname, file)).href);
   const script = join(dir, 'supervisor.mts');

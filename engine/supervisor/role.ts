@@ -22,10 +22,13 @@ export function roleSpec(
   };
 }
 
+/** Of node, and of the ClickHouse engine: these stay in the log file. */
+const stackLine = /^\s+at |^Node\.js v|^\s*\^|^\d+\. .*@ 0x|^$/;
+
 /** Warnings and errors of the log; a line that is no JSON is a crash speaking. */
 export function roleWarning(line: string): string | null {
   const entry = parse(line);
-  if (!entry) return /^\s+at |^Node\.js v|^\s*\^|^$/.test(line) ? null : line;
+  if (!entry) return stackLine.test(line) ? null : line;
   if (typeof entry.level !== 'number' || entry.level < pinoWarn) return null;
   const error = entry.err as { message?: unknown } | undefined;
   return [entry.msg, error?.message].filter((part) => typeof part === 'string' && part !== '').join(': ') || line;

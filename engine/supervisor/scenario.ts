@@ -37,7 +37,8 @@ export async function keepScenario(config: Config): Promise<void> {
   const elsewhere = `or set ${variable('dataDir')} to another directory`;
   if (kept.scenario !== wanted.scenario) {
     throw new ConfigError(
-      `${config.dataDir} holds the scenario '${kept.scenario}', this start asks for '${wanted.scenario}': start with the same options as the first time, ${elsewhere}`,
+      `${config.dataDir} holds the scenario '${kept.scenario}', this start asks for '${wanted.scenario}': ` +
+        `start with the same options as the first time, ${elsewhere}`,
     );
   }
   if (kept.partitions !== wanted.partitions) {
