@@ -84,11 +84,11 @@ test('the fence lets through what points down and stops what points up', () => {
   expect(arrowProblem('engine/a.ts', '../deploy/scripts/run.mjs')).not.toBeNull();
 });
 
-test('lines stay readable: 140 characters at most in code', () => {
+test('lines stay readable: 160 characters at most in code, where prettier cannot break them', () => {
   const long = code.flatMap((path) =>
     read(path)
       .split('\n')
-      .flatMap((line, i) => (line.length > 140 ? [`${path}:${i + 1} has ${line.length}`] : [])),
+      .flatMap((line, i) => (line.length > 160 ? [`${path}:${i + 1} has ${line.length}`] : [])),
   );
   expect(long).toEqual([]);
 });
