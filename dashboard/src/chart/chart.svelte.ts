@@ -1,3 +1,4 @@
+import { untrack } from 'svelte';
 import type { Attachment } from 'svelte/attachments';
 import { init, type ChartOption } from './echarts.ts';
 
@@ -14,7 +15,8 @@ export interface ChartSource {
 export const chart =
   ({ option, theme }: ChartSource): Attachment<HTMLElement> =>
   (node) => {
-    const instance = init(node);
+    // Before its first option a chart forgets a theme that is set, so it is born with one.
+    const instance = init(node, untrack(theme));
     let seen = $state(true);
     let onScreen = true;
     const look = () => (seen = onScreen && !document.hidden);

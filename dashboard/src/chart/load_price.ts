@@ -54,8 +54,8 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
   const showPrice = series !== 'load';
   const both = showLoad && showPrice;
   const grids = [
-    ...(showLoad ? [{ left: 46, right: 44, top: 14, bottom: both ? '36%' : 26 }] : []),
-    ...(showPrice ? [{ left: 46, right: 44, top: both ? '72%' : 14, bottom: 26 }] : []),
+    ...(showLoad ? [{ left: 46, right: 44, top: 32, bottom: both ? '39%' : 26 }] : []),
+    ...(showPrice ? [{ left: 46, right: 44, top: both ? '75%' : 32, bottom: 26 }] : []),
   ];
   const priceGrid = both ? 1 : 0;
   const timeAxis = (gridIndex: number, labelled: boolean) => ({
@@ -77,6 +77,11 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
     { yAxis: at(from), itemStyle: { color: faded(colour, 0.06) } },
     { yAxis: to === Infinity ? topKw : at(to) },
   ];
+  const named = (name: string) => ({
+    name,
+    nameGap: 14,
+    nameTextStyle: { color: palette.muted, fontSize: 11, align: 'left', padding: [0, 0, 0, -38] },
+  });
   const shared = { type: 'line', showSymbol: false, connectNulls: false, step: 'end', emphasis: { disabled: true } };
 
   return {
@@ -99,7 +104,9 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
               min: 0,
               max: topKw,
               splitNumber: 4,
+              ...named(t.units.kw),
               axisLabel: { formatter: wholeKw, showMaxLabel: false },
+              splitLine: { showMaxLine: false },
             },
           ]
         : []),
@@ -110,6 +117,7 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
               gridIndex: priceGrid,
               scale: false,
               splitNumber: 2,
+              ...named(t.units.price),
               minInterval: 0.5,
               axisLabel: { formatter: (v: number) => v.toFixed(2) },
             },

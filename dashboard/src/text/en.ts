@@ -139,7 +139,13 @@ export const en = {
   station: {
     capacity: 'Capacity',
     load: 'Station load',
-    now: 'now',
+    /** Where the load of this moment lies; the tier of a price comes from a whole slot. */
+    band: {
+      normal: 'in the normal band',
+      double: 'in the double band',
+      triple: 'in the triple band',
+      capped: 'above 120 %: curtailing',
+    },
     loadNow: 'Load now',
     mean: 'Mean of the last slot',
     gauge: (percent: string, load: string, capacity: string, tier: string) =>
@@ -179,6 +185,7 @@ export const en = {
       power: 'Power',
       energy: 'Session',
       since: 'Duration',
+      sinceUnit: 'h:mm',
       tag: 'Tag',
       heard: 'Sample',
     },
