@@ -65,7 +65,7 @@ await entry(async () => {
       config: 'vitest.config.ts',
       args: vitest('vitest.config.ts'),
       env: long ? { GRIDTICK_TEST_LONG: '1' } : {},
-      limitMs: (long ? 120 : 8) * minute,
+      limitMs: (long ? 120 : 25) * minute,
     },
     ...(long
       ? []
@@ -74,7 +74,7 @@ await entry(async () => {
             name: 'dashboard',
             config: 'dashboard/vitest.config.ts',
             args: vitest('dashboard/vitest.config.ts'),
-            limitMs: 3 * minute,
+            limitMs: 5 * minute,
           },
           {
             name: 'browser',
@@ -87,7 +87,7 @@ await entry(async () => {
               '--reporter=list,json',
               ...(filters.length ? ['--pass-with-no-tests', ...filters] : []),
             ],
-            limitMs: 5 * minute,
+            limitMs: 12 * minute,
           },
         ]),
   ];

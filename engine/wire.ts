@@ -59,17 +59,30 @@ export interface EntityImage {
   key?: string;
 }
 
-export interface RelayOut { to: number; seq: number; command: CommandEnvelope }
+export interface RelayOut {
+  to: number;
+  seq: number;
+  command: CommandEnvelope;
+}
 /** `inbox` '' = nobody waits, kept as the outcome of `commandId`; `entity` is set when there is a command id. */
 export interface ReplyOut {
-  inbox: string; token: number; commandId: string | null; result: ReplyResult;
+  inbox: string;
+  token: number;
+  commandId: string | null;
+  result: ReplyResult;
   entity?: [kind: string, id: string];
   /** Index of that entity in the record, where it stands there; only while the record is made. */
   place?: number;
 }
 /** Results inside a record do not repeat the record's own position. */
-export type ReplyResult = { ok: true; value: unknown } | { ok: false; code: RefusalCode; detail?: Record<string, unknown> };
-export interface SnapshotPointer { gen: number; j0: number; chunks: number; hash: string }
+export type ReplyResult =
+  { ok: true; value: unknown } | { ok: false; code: RefusalCode; detail?: Record<string, unknown> };
+export interface SnapshotPointer {
+  gen: number;
+  j0: number;
+  chunks: number;
+  hash: string;
+}
 
 export interface CommitRecord {
   /** `epoch` opens an ownership, `batch` commits commands, `snapshot` points to a finished snapshot. */
@@ -98,21 +111,46 @@ export interface CommitRecord {
 }
 
 /** A record as read from the journal. */
-export interface JournalEntry { partition: number; sequence: number; record: CommitRecord }
+export interface JournalEntry {
+  partition: number;
+  sequence: number;
+  record: CommitRecord;
+}
 
 export type EncodedCommand = [
-  id: string | null, kind: string, key: string, entity: string, type: string, body: Record<string, unknown>,
-  inbox: string | null, token: number, deadline: number, correlation: string | null,
+  id: string | null,
+  kind: string,
+  key: string,
+  entity: string,
+  type: string,
+  body: Record<string, unknown>,
+  inbox: string | null,
+  token: number,
+  deadline: number,
+  correlation: string | null,
 ];
 
 export const encodeCommand = (c: CommandEnvelope): EncodedCommand => [
-  c.id, c.to.kind, c.to.key, c.to.id, c.type, c.body,
-  c.reply?.inbox ?? null, c.reply?.token ?? 0, c.deadline, c.correlation,
+  c.id,
+  c.to.kind,
+  c.to.key,
+  c.to.id,
+  c.type,
+  c.body,
+  c.reply?.inbox ?? null,
+  c.reply?.token ?? 0,
+  c.deadline,
+  c.correlation,
 ];
 
 export const decodeCommand = (c: EncodedCommand): CommandEnvelope => ({
-  id: c[0], to: { kind: c[1], key: c[2], id: c[3] }, type: c[4], body: c[5],
-  reply: c[6] === null ? null : { inbox: c[6], token: c[7] }, deadline: c[8], correlation: c[9],
+  id: c[0],
+  to: { kind: c[1], key: c[2], id: c[3] },
+  type: c[4],
+  body: c[5],
+  reply: c[6] === null ? null : { inbox: c[6], token: c[7] },
+  deadline: c[8],
+  correlation: c[9],
 });
 
 const frameKinds = ['hello', 'commands', 'clock'] as const;

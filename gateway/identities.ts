@@ -13,10 +13,18 @@ export function identityResolver(redis: Redis, partitions: number): Resolve {
     if (name?.value !== 'confirmed' || name.context.owner.kind !== 'charger') return absent();
     const { id, key: site } = name.context.owner;
     const [charger, place] = await Promise.all([
-      lookup<ChargerState>(redis, 'charger', id), lookup<SiteState>(redis, 'site', site),
+      lookup<ChargerState>(redis, 'charger', id),
+      lookup<SiteState>(redis, 'site', site),
     ]);
     if (!charger || !place) return absent();
     const { station, securityProfile, passwordHash } = charger.context;
-    return { charger: id, site, station, securityProfile, passwordHash, profile0Networks: place.context.profile0Networks };
+    return {
+      charger: id,
+      site,
+      station,
+      securityProfile,
+      passwordHash,
+      profile0Networks: place.context.profile0Networks,
+    };
   };
 }

@@ -18,23 +18,51 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
   const { partitions, bind } = config;
   const nats = await connectLog(config.natsUrl, gatewayId);
   const redis = new Redis(config.redisUrl, { maxRetriesPerRequest: 1, enableReadyCheck: true });
-  redis.on('error', (error: Error) => { log.warn({ err: error.message }, 'redis'); });
+  redis.on('error', (error: Error) => {
+    log.warn({ err: error.message }, 'redis');
+  });
   const door = await openDoor(nats, { name: gatewayId, partitions });
   const closers: (() => Promise<unknown>)[] = [
-    async () => { redis.disconnect(); }, () => nats.drain(), () => door.close(),
+    async () => {
+      redis.disconnect();
+    },
+    () => nats.drain(),
+    () => door.close(),
   ];
   const ready: Record<string, unknown> = { gateway: gatewayId };
 
   if (doors.has('api')) {
     const replica = await openReplica(nats, redis, { partitions, kinds: gridKinds, background: true, onFatal });
-    const history = await openHistory({ url: config.clickhouseUrl, user: config.clickhouseUser, password: config.clickhousePassword });
-    const api = await startApi({ config: { bind, httpPort: config.httpPort }, redis, replica, history, door, nats, log });
+    const history = await openHistory({
+      url: config.clickhouseUrl,
+      user: config.clickhouseUser,
+      password: config.clickhousePassword,
+    });
+    const api = await startApi({
+      config: { bind, httpPort: config.httpPort },
+      redis,
+      replica,
+      history,
+      door,
+      nats,
+      log,
+    });
     ready['httpPort'] = api.port;
-    closers.push(() => history.close(), () => replica.close(), () => api.close());
+    closers.push(
+      () => history.close(),
+      () => replica.close(),
+      () => api.close(),
+    );
   }
   if (doors.has('ocpp')) {
     const ocpp = await startOcpp({
-      door, nats, gatewayId, bind, port: config.ocppPort, log, resolve: identityResolver(redis, partitions),
+      door,
+      nats,
+      gatewayId,
+      bind,
+      port: config.ocppPort,
+      log,
+      resolve: identityResolver(redis, partitions),
       limits: { stopMs: Math.round(config.stopMs * 0.6) },
     });
     ready['ocppPort'] = ocpp.port;
@@ -43,6 +71,8 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
   return {
     ready,
     // Doors first, the connections they use last.
-    async close() { for (const close of closers.reverse()) await close(); },
+    async close() {
+      for (const close of closers.reverse()) await close();
+    },
   };
 });

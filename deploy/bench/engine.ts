@@ -13,17 +13,42 @@ import { verifyPartitions } from '#engine/partition/verify';
 import { encodeFrame, type CommandEnvelope } from '#engine/wire';
 import { cpuUs, hardware } from './lib/process_cpu.ts';
 
-const { values } = parseArgs({ options: {
-  rate: { type: 'string' }, runs: { type: 'string', default: '3' }, warm: { type: 'string', default: '10' }, seconds: { type: 'string', default: '30' },
-} });
+const { values } = parseArgs({
+  options: {
+    rate: { type: 'string' },
+    runs: { type: 'string', default: '3' },
+    warm: { type: 'string', default: '10' },
+    seconds: { type: 'string', default: '30' },
+  },
+});
 const partitions = 16;
 const here = (file: string) => new URL(file, import.meta.url).pathname;
 
-interface Figures { rate: number; perSecond: number; waitingAtEnd: number; drainMs: number; refused: number; wrong: number; errors: number; p50Ms: number; p99Ms: number; p999Ms: number; codes: Record<string, number> }
-interface Run extends Figures { cpu: Record<string, number>; yardstick: number }
+interface Figures {
+  rate: number;
+  perSecond: number;
+  waitingAtEnd: number;
+  drainMs: number;
+  refused: number;
+  wrong: number;
+  errors: number;
+  p50Ms: number;
+  p99Ms: number;
+  p999Ms: number;
+  codes: Record<string, number>;
+}
+interface Run extends Figures {
+  cpu: Record<string, number>;
+  yardstick: number;
+}
 
 const nats = await startTestNats();
-const env = { ...process.env, GRIDTICK_NATS_URL: nats.url, GRIDTICK_PARTITIONS: String(partitions), GRIDTICK_LOG_LEVEL: 'warn' };
+const env = {
+  ...process.env,
+  GRIDTICK_NATS_URL: nats.url,
+  GRIDTICK_PARTITIONS: String(partitions),
+  GRIDTICK_LOG_LEVEL: 'warn',
+};
 const nc = await connectLog(nats.url, 'bench');
 await provision(nc, { partitions });
 const engine = await startEngineProcess();
@@ -33,16 +58,22 @@ let runNumber = 0;
 try {
   const rate = values.rate ? Number(values.rate) : await findRate();
   const runs: Run[] = [];
-  for (let i = 0; i < Number(values.runs); i++) runs.push(show(await load(rate, Number(values.warm), Number(values.seconds))));
+  for (let i = 0; i < Number(values.runs); i++)
+    runs.push(show(await load(rate, Number(values.warm), Number(values.seconds))));
   const worst = runs.reduce((a, b) => (a.perSecond <= b.perSecond ? a : b));
   process.stdout.write(`\nworst of ${runs.length}: `);
   show(worst);
   const half = await load(rate / 2, 3, Math.min(15, Number(values.seconds)));
   process.stdout.write('at half of that load: ');
   show(half);
-  const verdicts = await verifyPartitions(nc, Array.from({ length: partitions }, (_, p) => p));
+  const verdicts = await verifyPartitions(
+    nc,
+    Array.from({ length: partitions }, (_, p) => p),
+  );
   const problems = verdicts.flatMap((v) => v.problems);
-  process.stdout.write(`journal: ${verdicts.reduce((n, v) => n + v.records, 0)} records verified, ${problems.length} problems ${problems.slice(0, 3).join('; ')}\n`);
+  process.stdout.write(
+    `journal: ${verdicts.reduce((n, v) => n + v.records, 0)} records verified, ${problems.length} problems ${problems.slice(0, 3).join('; ')}\n`,
+  );
   if (problems.length > 0 || runs.some((run) => !sustained(run))) process.exitCode = 1;
 } finally {
   engine.kill('SIGTERM');
@@ -60,7 +91,9 @@ async function findRate(): Promise<number> {
   let best = 20_000;
   for (const rate of [40_000, 60_000, 70_000, 80_000, 90_000, 100_000, 120_000, 140_000]) {
     const run = await load(rate, 3, 6);
-    process.stdout.write(`  looking: ${rate}/s → ${run.perSecond}/s, waiting ${run.waitingAtEnd}, p99 ${run.p99Ms} ms ${JSON.stringify(run.codes)}\n`);
+    process.stdout.write(
+      `  looking: ${rate}/s → ${run.perSecond}/s, waiting ${run.waitingAtEnd}, p99 ${run.p99Ms} ms ${JSON.stringify(run.codes)}\n`,
+    );
     if (!sustained(run)) break;
     best = rate;
   }
@@ -68,20 +101,31 @@ async function findRate(): Promise<number> {
 }
 
 async function load(rate: number, warmUpS: number, seconds: number): Promise<Run> {
-  const child = fork(here('account/load_process.js'), [String(rate), String(warmUpS), String(seconds), `r${Date.now() % 1_000_000}-${++runNumber}`], {
-    env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-    execArgv: process.env['GRIDTICK_BENCH_PROFILE'] ? ['--cpu-prof', `--cpu-prof-dir=${process.env['GRIDTICK_BENCH_PROFILE']}`] : [],
-  });
+  const child = fork(
+    here('account/load_process.js'),
+    [String(rate), String(warmUpS), String(seconds), `r${Date.now() % 1_000_000}-${++runNumber}`],
+    {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+      execArgv: process.env['GRIDTICK_BENCH_PROFILE']
+        ? ['--cpu-prof', `--cpu-prof-dir=${process.env['GRIDTICK_BENCH_PROFILE']}`]
+        : [],
+    },
+  );
   const pids = { nats: nats.pid, engine: engine.pid!, load: child.pid! };
   const cpuAt: Record<string, Record<string, number>> = {};
   child.on('message', ({ phase }: { phase: string }) => {
     cpuAt[phase] = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuUs(pid)]));
   });
-  const [line] = await once(createInterface({ input: child.stdout! }), 'line') as [string];
+  const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
   await once(child, 'exit');
   const figures = JSON.parse(line) as Figures & { issued: number };
-  const cpu = Object.fromEntries(Object.keys(pids).map((name) => [name,
-    Number(((cpuAt['drain']![name]! - cpuAt['measured']![name]!) / figures.issued).toFixed(1))]));
+  const cpu = Object.fromEntries(
+    Object.keys(pids).map((name) => [
+      name,
+      Number(((cpuAt['drain']![name]! - cpuAt['measured']![name]!) / figures.issued).toFixed(1)),
+    ]),
+  );
   return { ...figures, cpu, yardstick: await yardstick() };
 }
 
@@ -89,21 +133,30 @@ async function load(rate: number, warmUpS: number, seconds: number): Promise<Run
 async function yardstick(): Promise<number> {
   const publisher = ringPublisher(nc);
   const commands = Array.from({ length: 64 }, (_, i): CommandEnvelope => ({
-    id: `yard-${runNumber}:${i + 1}`, to: { kind: 'account', key: `yard-${i}`, id: `yard-${i}` }, type: 'add', body: { amount: 3 },
-    reply: { inbox: '_R_.00000000-0000-0000-0000-000000000000', token: i }, deadline: 0, correlation: null,
+    id: `yard-${runNumber}:${i + 1}`,
+    to: { kind: 'account', key: `yard-${i}`, id: `yard-${i}` },
+    type: 'add',
+    body: { amount: 3 },
+    reply: { inbox: '_R_.00000000-0000-0000-0000-000000000000', token: i },
+    deadline: 0,
+    correlation: null,
   }));
   // An unknown writer without a hello: the engine passes over it.
-  const frames = Array.from({ length: partitions }, () => Uint8Array.from(encodeFrame({ kind: 'commands', writer: 'yardstick', first: 1, commands })));
+  const frames = Array.from({ length: partitions }, () =>
+    Uint8Array.from(encodeFrame({ kind: 'commands', writer: 'yardstick', first: 1, commands })),
+  );
   const started = performance.now();
   let stored = 0;
   let next = 0;
-  await Promise.all(Array.from({ length: 64 }, async () => {
-    while (performance.now() - started < 3_000) {
-      const p = next++ % partitions;
-      await publisher.publish(internal.commands(p), frames[p]!);
-      stored += commands.length;
-    }
-  }));
+  await Promise.all(
+    Array.from({ length: 64 }, async () => {
+      while (performance.now() - started < 3_000) {
+        const p = next++ % partitions;
+        await publisher.publish(internal.commands(p), frames[p]!);
+        stored += commands.length;
+      }
+    }),
+  );
   publisher.close();
   const perSecond = Math.round((stored / (performance.now() - started)) * 1_000);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
@@ -112,14 +165,29 @@ async function yardstick(): Promise<number> {
 
 function show(run: Run): Run {
   const { perSecond, p50Ms, p99Ms, p999Ms, cpu, refused, wrong, errors } = run;
-  process.stdout.write(`${perSecond.toLocaleString('en')} commands/s · commit p50 ${p50Ms} p99 ${p99Ms} p99.9 ${p999Ms} ms · CPU µs/command ${
-    Object.entries(cpu).map(([name, us]) => `${name} ${us}`).join(', ')} · refused ${refused} wrong ${wrong} errors ${errors} · yardstick ${
-    run.yardstick.toLocaleString('en')}/s bare, ratio ${(perSecond / run.yardstick).toFixed(2)}\n`);
+  process.stdout.write(
+    `${perSecond.toLocaleString('en')} commands/s · commit p50 ${p50Ms} p99 ${p99Ms} p99.9 ${p999Ms} ms · CPU µs/command ${Object.entries(
+      cpu,
+    )
+      .map(([name, us]) => `${name} ${us}`)
+      .join(', ')} · refused ${refused} wrong ${wrong} errors ${errors} · yardstick ${run.yardstick.toLocaleString(
+      'en',
+    )}/s bare, ratio ${(perSecond / run.yardstick).toFixed(2)}\n`,
+  );
   return run;
 }
 
 async function startEngineProcess(): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [...(process.env['GRIDTICK_BENCH_PROFILE'] ? ['--cpu-prof', `--cpu-prof-dir=${process.env['GRIDTICK_BENCH_PROFILE']}`] : []), here('account/engine_process.js')], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(
+    process.execPath,
+    [
+      ...(process.env['GRIDTICK_BENCH_PROFILE']
+        ? ['--cpu-prof', `--cpu-prof-dir=${process.env['GRIDTICK_BENCH_PROFILE']}`]
+        : []),
+      here('account/engine_process.js'),
+    ],
+    { env, stdio: ['pipe', 'pipe', 'inherit'] },
+  );
   await once(createInterface({ input: child.stdout }), 'line');
   return child;
 }

@@ -9,7 +9,12 @@ export interface Kind {
   kind: string;
   schema: number;
   /** null for records. */
-  actor: { definition: ActorDefinition; runner: MachineRunner; validators: Map<string, Validator>; creates: Set<string> } | null;
+  actor: {
+    definition: ActorDefinition;
+    runner: MachineRunner;
+    validators: Map<string, Validator>;
+    creates: Set<string>;
+  } | null;
   encode(stored: Stored): unknown[];
   /** Decodes an image of any version up to this one; a newer one throws (an old binary must not own newer state). */
   decode(image: unknown[], schema: number): Stored;
@@ -30,7 +35,9 @@ export function compileDomain(domain: Domain): Catalogue {
 
 function recordKind(definition: RecordDefinition): Kind {
   return {
-    kind: definition.kind, schema: definition.version, actor: null,
+    kind: definition.kind,
+    schema: definition.version,
+    actor: null,
     encode: (stored) => encodeImage(definition, null, stored.context),
     decode: (image, schema) => {
       refuseNewer(definition, schema);
@@ -41,23 +48,30 @@ function recordKind(definition: RecordDefinition): Kind {
 
 function actorKind(definition: ActorDefinition): Kind {
   const runner = machineRunner(definition);
-  const validators = new Map(Object.entries(definition.commands).map(([type, schema]) => [type, Compile(schema) as Validator]));
+  const validators = new Map<string, Validator>();
+  for (const [type, schema] of Object.entries(definition.commands)) validators.set(type, Compile(schema));
   return {
-    kind: definition.kind, schema: definition.version,
+    kind: definition.kind,
+    schema: definition.version,
     actor: { definition, runner, validators, creates: new Set(definition.creates) },
     encode: (stored) => encodeImage(definition, stored.value, stored.context),
     decode: (image, schema) => {
       refuseNewer(definition, schema);
       const { value, context } = decodeImage(definition, image);
       if (value === null) throw new Error(`${definition.kind}: an actor's image without a state`);
-      return runner.restore(value, migrated(definition, schema, context as Record<string, unknown>)) as unknown as Stored;
+      return runner.restore(
+        value,
+        migrated(definition, schema, context as Record<string, unknown>),
+      );
     },
   };
 }
 
 function refuseNewer(definition: { kind: string; version: number }, schema: number) {
   if (schema > definition.version) {
-    throw new Error(`${definition.kind}: state of version ${schema} is newer than this build (${definition.version}): start a newer build`);
+    throw new Error(
+      `${definition.kind}: state of version ${schema} is newer than this build (${definition.version}): start a newer build`,
+    );
   }
 }
 

@@ -6,7 +6,7 @@
  * Given the same state, frames and cuts, the same record comes out, byte for byte (G6).
  */
 import type { AnyMachineSnapshot } from 'xstate';
-import type { ActorEvent, Command, EntityAddress, Effect, Output, Stored } from '#actors/actor';
+import type { ActorEvent, Command, EntityAddress, Effect, Output } from '#actors/actor';
 import { partitionOf } from '#actors/partition_key';
 import type { RefusalCode } from '#actors/refusals';
 import { subject } from '#actors/schema/subjects';
@@ -35,7 +35,14 @@ export interface DeciderOptions {
   unitsMax?: number;
 }
 
-interface Dropped { kind: string; id: string; key: string; version: number; stored: null; place: number }
+interface Dropped {
+  kind: string;
+  id: string;
+  key: string;
+  version: number;
+  stored: null;
+  place: number;
+}
 
 export class Decider {
   /** Name of the last unit decided; with one unit per record it names what cannot be committed. */
@@ -112,9 +119,13 @@ export class Decider {
     state.now = Math.max(state.now, to);
   }
 
-  relayAcknowledged(target: number, seq: number) { this.#relayAcked.set(target, seq); }
+  relayAcknowledged(target: number, seq: number) {
+    this.#relayAcked.set(target, seq);
+  }
 
-  get empty() { return !this.#touched && this.units === 0; }
+  get empty() {
+    return !this.#touched && this.units === 0;
+  }
 
   /** Takes the record's content and begins the next one. Throws when a state cannot be encoded. */
   take(): Decided {
@@ -135,10 +146,17 @@ export class Decider {
       else set.push([id, dueAt]);
     }
     const decided: Decided = {
-      offset: state.offset, now: state.now, writers, relayAcked: Object.fromEntries(this.#relayAcked),
+      offset: state.offset,
+      now: state.now,
+      writers,
+      relayAcked: Object.fromEntries(this.#relayAcked),
       entities: this.#dirty.map((entity) => this.#image(entity)),
       timers: { set, del, fired: this.#fired },
-      relays: this.#relays, effects: this.#effects, events: this.#events, replies: this.#replies, snapshot: null,
+      relays: this.#relays,
+      effects: this.#effects,
+      events: this.#events,
+      replies: this.#replies,
+      snapshot: null,
     };
     for (const entity of this.#dirty) entity.place = -1;
     this.#dirty = [];
@@ -161,7 +179,10 @@ export class Decider {
     const kind = this.#catalogue.kinds.get(entity.kind)!;
     entity.version += 1;
     const image: EntityImage = {
-      kind: entity.kind, id: entity.id, version: entity.version, schema: kind.schema,
+      kind: entity.kind,
+      id: entity.id,
+      version: entity.version,
+      schema: kind.schema,
       image: entity.stored === null ? null : kind.encode(entity.stored),
     };
     if (entity.key !== entity.id) image.key = entity.key;
@@ -170,7 +191,8 @@ export class Decider {
 
   #cut() {
     this.units += 1;
-    if (this.units >= (this.#options.unitsMax ?? unitsPerRecordMax) || this.#bytes >= recordBytesTarget) this.#options.onFull();
+    if (this.units >= (this.#options.unitsMax ?? unitsPerRecordMax) || this.#bytes >= recordBytesTarget)
+      this.#options.onFull();
   }
 
   /** One command from the log: deadline, dedupe, validation, transition. */
@@ -205,7 +227,10 @@ export class Decider {
     if (remembered) (remembered.outcomes ??= new Outcomes()).remember(command.id!, result, this.#state.now);
     if (command.reply === null && !remembered) return;
     const reply: ReplyOut = {
-      inbox: command.reply?.inbox ?? '', token: command.reply?.token ?? 0, commandId: command.id, result,
+      inbox: command.reply?.inbox ?? '',
+      token: command.reply?.token ?? 0,
+      commandId: command.id,
+      result,
     };
     if (remembered) {
       reply.entity = [command.to.kind, command.to.id];
@@ -288,12 +313,19 @@ export class Decider {
         break;
       }
       const sent = this.#apply(next.to, next.type, next.body, correlation, queue);
-      if (!sent.ok && misunderstood.has(sent.code)) this.#deadLetter(next.to, next.type, sent.code, correlation, sent.detail ?? {});
+      if (!sent.ok && misunderstood.has(sent.code))
+        this.#deadLetter(next.to, next.type, sent.code, correlation, sent.detail ?? {});
     }
     return result;
   }
 
-  #apply(to: EntityAddress, type: string, body: Record<string, unknown>, correlation: string | null, queue: Command[]): ReplyResult {
+  #apply(
+    to: EntityAddress,
+    type: string,
+    body: Record<string, unknown>,
+    correlation: string | null,
+    queue: Command[],
+  ): ReplyResult {
     const state = this.#state;
     const actor = this.#catalogue.kinds.get(to.kind)?.actor;
     if (!actor) return { ok: false, code: 'unknown_command', detail: { kind: to.kind } };
@@ -302,10 +334,15 @@ export class Decider {
     if (!validator && !timer) return { ok: false, code: 'unknown_command', detail: { kind: to.kind, type } };
     if (validator && !validator.Check(body)) {
       const [first] = validator.Errors(body);
-      return { ok: false, code: 'bad_request', detail: { path: first?.instancePath ?? '', rule: first?.message ?? '' } };
+      return {
+        ok: false,
+        code: 'bad_request',
+        detail: { path: first?.instancePath ?? '', rule: first?.message ?? '' },
+      };
     }
     const entity = state.entity(to.kind, to.id);
-    if (!entity && !actor.creates.has(type)) return { ok: false, code: 'unknown_entity', detail: { kind: to.kind, id: to.id } };
+    if (!entity && !actor.creates.has(type))
+      return { ok: false, code: 'unknown_entity', detail: { kind: to.kind, id: to.id } };
     try {
       const initial = entity ? null : actor.runner.initial(to, state.now);
       const before = entity ? (entity.stored as unknown as AnyMachineSnapshot) : initial!.snapshot;
@@ -314,11 +351,11 @@ export class Decider {
       const { snapshot, outputs } = actor.runner.step(before, event);
       const refusal = outputs.find((output) => output.type === 'refuse');
       if (refusal) {
-        const { code, detail } = (refusal as Extract<Output, { type: 'refuse' }>).params;
+        const { code, detail } = (refusal).params;
         return detail ? { ok: false, code, detail } : { ok: false, code };
       }
       if (!entity || snapshot.context !== before.context || snapshot.value !== before.value) {
-        this.#changed(state.put(to.kind, to.id, to.key, snapshot as unknown as Stored));
+        this.#changed(state.put(to.kind, to.id, to.key, snapshot));
       }
       let value: unknown = null;
       for (const output of initial ? [...initial.outputs, ...outputs] : outputs) {
@@ -327,16 +364,28 @@ export class Decider {
       }
       return { ok: true, value };
     } catch (error) {
-      this.#deadLetter(to, type, (error as Error).message, correlation, { stack: String((error as Error).stack).slice(0, 2_000), body });
+      this.#deadLetter(to, type, (error as Error).message, correlation, {
+        stack: String((error as Error).stack).slice(0, 2_000),
+        body,
+      });
       return { ok: false, code: 'internal_error' };
     }
   }
 
-  #output(self: EntityAddress, output: Exclude<Output, { type: 'reply' | 'refuse' }>, queue: Command[], correlation: string | null) {
+  #output(
+    self: EntityAddress,
+    output: Exclude<Output, { type: 'reply' | 'refuse' }>,
+    queue: Command[],
+    correlation: string | null,
+  ) {
     const state = this.#state;
     switch (output.type) {
-      case 'emit': this.#events.push(output.params); return;
-      case 'effect': this.#effects.push(output.params); return;
+      case 'emit':
+        this.#events.push(output.params);
+        return;
+      case 'effect':
+        this.#effects.push(output.params);
+        return;
       case 'send': {
         const target = partitionOf(output.params.to.key, state.partitions);
         if (target === state.partition) queue.push(output.params);
@@ -364,7 +413,8 @@ export class Decider {
         if (gone) this.#gone(gone);
         return;
       }
-      default: output satisfies never;
+      default:
+        output satisfies never;
     }
   }
 
@@ -400,10 +450,25 @@ export class Decider {
   }
 
   /** A command that can never succeed is put where an operator finds it. */
-  #deadLetter(to: { kind: string; id: string }, command: string, reason: string, correlation: string | null, detail: Record<string, unknown>) {
+  #deadLetter(
+    to: { kind: string; id: string },
+    command: string,
+    reason: string,
+    correlation: string | null,
+    detail: Record<string, unknown>,
+  ) {
     this.#events.push({
-      kind: 'audit', subject: subject.audit('dead_letter'),
-      payload: { kind: 'dead_letter', at: this.#state.now, entity: `${to.kind}/${to.id}`, command, reason, correlation, detail },
+      kind: 'audit',
+      subject: subject.audit('dead_letter'),
+      payload: {
+        kind: 'dead_letter',
+        at: this.#state.now,
+        entity: `${to.kind}/${to.id}`,
+        command,
+        reason,
+        correlation,
+        detail,
+      },
     });
   }
 }

@@ -5,7 +5,10 @@
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
 import type { ActorDefinition, ActorEvent, EntityAddress, Output } from '#actors/actor';
 
-export interface Step { snapshot: AnyMachineSnapshot; outputs: Output[] }
+export interface Step {
+  snapshot: AnyMachineSnapshot;
+  outputs: Output[];
+}
 
 export interface MachineRunner {
   /** The machine's first snapshot, before any command. */
@@ -24,7 +27,7 @@ type Executed = { type: string; params: unknown };
 type Raise = { event: { type: string }; id: string; delay: number | undefined };
 
 export function machineRunner(definition: ActorDefinition): MachineRunner {
-  const machine = definition.machine as AnyStateMachine;
+  const machine = definition.machine;
   machine.options = { ...machine.options, maxIterations };
   let outputs: Output[] = [];
   let now = 0;
@@ -35,7 +38,8 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
     } else if (action.type === 'xstate.raise') {
       const { event, id, delay } = action.params as Raise;
       if (delay === undefined) return;
-      if (event.type !== id) throw new Error(`${definition.kind}: only 'after' delays are durable, not raise '${event.type}'`);
+      if (event.type !== id)
+        throw new Error(`${definition.kind}: only 'after' delays are durable, not raise '${event.type}'`);
       outputs.push({ type: 'arm', params: { name: id, dueAt: now + delay } });
     } else if (action.type === 'xstate.cancel') {
       outputs.push({ type: 'disarm', params: { name: String(action.params) } });
@@ -46,8 +50,15 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
   const system = { _sendInspectionEvent() {}, scheduler: { schedule() {}, cancel() {}, cancelAll() {} } };
   const self = { id: definition.kind, sessionId: '', system };
   const scope = {
-    self, system, id: definition.kind, sessionId: '',
-    defer() {}, logger() {}, stopChild() {}, emit() {}, actionExecutor: execute,
+    self,
+    system,
+    id: definition.kind,
+    sessionId: '',
+    defer() {},
+    logger() {},
+    stopChild() {},
+    emit() {},
+    actionExecutor: execute,
   } as unknown as Parameters<AnyStateMachine['transition']>[2];
 
   /** Collects what `run` executes; nested calls do not occur, since nothing executes inside a transition. */
@@ -61,7 +72,8 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
 
   return {
     initial: (address, at) => collect(at, () => machine.getInitialSnapshot(scope, { self: address, now: at })),
-    restore: (value, context) => machine.resolveState({ value, context } as never),
-    step: (snapshot, event) => collect(event.now, () => machine.transition(snapshot, event, scope) as AnyMachineSnapshot),
+    restore: (value, context) => machine.resolveState({ value, context }),
+    step: (snapshot, event) =>
+      collect(event.now, () => machine.transition(snapshot, event, scope) as AnyMachineSnapshot),
   };
 }

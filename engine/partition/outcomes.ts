@@ -35,14 +35,20 @@ export type Verdict =
 const fresh: Verdict = { kind: 'new' };
 
 /** `results[n % kept]` belongs to n, for the last `kept` of them. */
-interface Series { name: string; last: number; results: (ReplyResult | undefined)[] }
+interface Series {
+  name: string;
+  last: number;
+  results: (ReplyResult | undefined)[];
+}
 
 export class Outcomes {
   #uuids: Map<string, { result: ReplyResult; at: number }> | null = null;
   readonly #series: Series[] = [];
 
   #find(id: string): Series | undefined {
-    for (const series of this.#series) if (id.length > series.name.length && id.startsWith(series.name) && id.charCodeAt(series.name.length) === 58) return series;
+    for (const series of this.#series)
+      if (id.length > series.name.length && id.startsWith(series.name) && id.charCodeAt(series.name.length) === 58)
+        return series;
     return undefined;
   }
 
@@ -59,7 +65,8 @@ export class Outcomes {
     }
     const series = this.#find(id);
     const last = series?.last ?? 0;
-    if (series === undefined && this.#series.length >= seriesMax) return { kind: 'refused', code: 'too_many_recent_commands' };
+    if (series === undefined && this.#series.length >= seriesMax)
+      return { kind: 'refused', code: 'too_many_recent_commands' };
     if (n === last + 1) return fresh;
     if (n > last) return { kind: 'refused', code: 'series_gap' };
     const result = n > last - seriesResultsKept ? series!.results[n % seriesResultsKept] : undefined;
@@ -70,7 +77,7 @@ export class Outcomes {
     const n = denseNumber(id);
     if (n === 0) {
       const uuids = (this.#uuids ??= new Map());
-      if (uuids.size >= uuidsKept && !uuids.has(id)) uuids.delete(uuids.keys().next().value!);
+      if (uuids.size >= uuidsKept && !uuids.has(id)) uuids.delete(uuids.keys().next().value);
       uuids.set(id, { result, at: now });
       return;
     }
@@ -93,7 +100,8 @@ export class Outcomes {
     const [uuids, series] = data as [[string, ReplyResult, number][], [string, number, (ReplyResult | null)[]][]];
     const outcomes = new Outcomes();
     if (uuids.length > 0) outcomes.#uuids = new Map(uuids.map(([id, result, at]) => [id, { result, at }]));
-    for (const [name, last, results] of series) outcomes.#series.push({ name, last, results: results.map((result) => result ?? undefined) });
+    for (const [name, last, results] of series)
+      outcomes.#series.push({ name, last, results: results.map((result) => result ?? undefined) });
     return outcomes;
   }
 }

@@ -49,7 +49,14 @@ export type OwnerEvent =
   | { event: 'rebuilt'; reason: string }
   | { event: 'snapshot'; gen: number; j0: number; chunks: number; ms: number };
 
-interface InFlight { record: CommitRecord; bytes: Uint8Array; sequence: number; settled: Promise<void>; outcome: 'pending' | 'committed' | Error; onReleased?: () => void }
+interface InFlight {
+  record: CommitRecord;
+  bytes: Uint8Array;
+  sequence: number;
+  settled: Promise<void>;
+  outcome: 'pending' | 'committed' | Error;
+  onReleased?: () => void;
+}
 
 /** Another owner has the journal; not an error of ours, but the end of this ownership. */
 export class Superseded extends Error {
@@ -107,9 +114,14 @@ export class PartitionOwner {
   }
 
   #newRelaySender() {
-    return new RelaySender(this.#options.partition, (target, bytes) => this.#ports.appendRelay(target, bytes), (target, seq) => {
-      if (!this.#failed) this.#decider.relayAcknowledged(target, seq);
-    }, (ms) => this.#ports.clock.delay(ms));
+    return new RelaySender(
+      this.#options.partition,
+      (target, bytes) => this.#ports.appendRelay(target, bytes),
+      (target, seq) => {
+        if (!this.#failed) this.#decider.relayAcknowledged(target, seq);
+      },
+      (ms) => this.#ports.clock.delay(ms),
+    );
   }
 
   /** What is committed and not known to be stored is sent again; the receiver drops what it has. */
@@ -117,9 +129,15 @@ export class PartitionOwner {
     for (const [target, waiting] of this.#state.outbox) if (waiting.length > 0) this.#relays.enqueue(target, waiting);
   }
 
-  get state(): PartitionState { return this.#state; }
-  get epoch() { return this.#epoch; }
-  get relaysPending() { return this.#relays.pending; }
+  get state(): PartitionState {
+    return this.#state;
+  }
+  get epoch() {
+    return this.#epoch;
+  }
+  get relaysPending() {
+    return this.#relays.pending;
+  }
 
   /** ms that the oldest unprocessed frame has waited, by store time. */
   get lagMs() {
@@ -146,8 +164,12 @@ export class PartitionOwner {
     this.#running = this.#run().catch((error: Error) => this.#fail(error));
     this.#armClock();
     this.#options.onEvent?.({
-      event: 'recovered', epoch: this.#epoch, offset, entities: this.#state.entityCount,
-      replayed: this.#replayed, ms: Math.round(this.#ports.clock.monotonic() - started),
+      event: 'recovered',
+      epoch: this.#epoch,
+      offset,
+      entities: this.#state.entityCount,
+      replayed: this.#replayed,
+      ms: Math.round(this.#ports.clock.monotonic() - started),
     });
   }
   #replayed = 0;
@@ -170,9 +192,22 @@ export class PartitionOwner {
       const last = await this.#lastValid(lastSequence);
       this.#epoch = (last?.epoch ?? 0) + 1;
       const record: Omit<CommitRecord, 'hash'> = {
-        kind: 'epoch', owner: this.owner, build: this.#options.build, epoch: this.#epoch, batch: 0,
-        offset: last?.offset ?? 0, now: last?.now ?? 0, writers: {}, relayAcked: {}, entities: [],
-        timers: { set: [], del: [], fired: [] }, relays: [], effects: [], events: [], replies: [], snapshot: null,
+        kind: 'epoch',
+        owner: this.owner,
+        build: this.#options.build,
+        epoch: this.#epoch,
+        batch: 0,
+        offset: last?.offset ?? 0,
+        now: last?.now ?? 0,
+        writers: {},
+        relayAcked: {},
+        entities: [],
+        timers: { set: [], del: [], fired: [] },
+        relays: [],
+        effects: [],
+        events: [],
+        replies: [],
+        snapshot: null,
       };
       const { bytes } = encodeRecord(record, last?.hash ?? genesisHash);
       this.#epochAt = { wall: this.#ports.clock.wall(), monotonic: this.#ports.clock.monotonic() };
@@ -193,7 +228,8 @@ export class PartitionOwner {
     const window = await this.#tail(Math.max(1, lastSequence - tailWindow + 1));
     const filter = RecordFilter.forWindow(window.map((entry) => entry.record));
     const valid = window.filter((entry) => filter.accepts(entry.record)).at(-1);
-    if (!valid) throw new Error(`partition ${this.#options.partition}: the journal's last records are gone; restore a backup`);
+    if (!valid)
+      throw new Error(`partition ${this.#options.partition}: the journal's last records are gone; restore a backup`);
     return valid.record;
   }
 
@@ -226,7 +262,10 @@ export class PartitionOwner {
 
   async #run() {
     while (!this.#stopped) {
-      if (this.#queue.length === 0) await new Promise<void>((resolve) => { this.#wake = resolve; });
+      if (this.#queue.length === 0)
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
       this.#wake = null;
       await this.#room();
       if (this.#stopped) break;
@@ -276,7 +315,9 @@ export class PartitionOwner {
     const { now } = this.#state;
     const allowed = this.#epochAt.wall + (this.#ports.clock.monotonic() - this.#epochAt.monotonic) + clockSkewMaxMs;
     if (at < now - clockSkewMaxMs || at > allowed) {
-      throw new Error(`partition ${this.#options.partition}: store time ${at} is more than 1 h from the log's clock ${now}; set the server's clock right`);
+      throw new Error(
+        `partition ${this.#options.partition}: store time ${at} is more than 1 h from the log's clock ${now}; set the server's clock right`,
+      );
     }
   }
 
@@ -291,7 +332,12 @@ export class PartitionOwner {
 
   #commit(decided: Decided, kind: 'batch' | 'snapshot' = 'batch') {
     const unsealed: Omit<CommitRecord, 'hash'> = {
-      kind, owner: this.owner, build: this.#options.build, epoch: this.#epoch, batch: this.#batch + 1, ...decided,
+      kind,
+      owner: this.owner,
+      build: this.#options.build,
+      epoch: this.#epoch,
+      batch: this.#batch + 1,
+      ...decided,
     };
     let encoded;
     try {
@@ -299,14 +345,19 @@ export class PartitionOwner {
     } catch (error) {
       throw new CannotCommit('internal_error', (error as Error).message);
     }
-    if (encoded.bytes.length > recordBytesMax) throw new CannotCommit('record_too_large', `${encoded.bytes.length} bytes`);
+    if (encoded.bytes.length > recordBytesMax)
+      throw new CannotCommit('record_too_large', `${encoded.bytes.length} bytes`);
     const bytes = Uint8Array.from(encoded.bytes);
     this.#batch += 1;
     this.#state.hash = encoded.hash;
     this.#state.epoch = this.#epoch;
     this.#state.batch = this.#batch;
     const flight: InFlight = {
-      record: { ...unsealed, hash: encoded.hash }, bytes, sequence: this.#lastSequence + 1, settled: Promise.resolve(), outcome: 'pending',
+      record: { ...unsealed, hash: encoded.hash },
+      bytes,
+      sequence: this.#lastSequence + 1,
+      settled: Promise.resolve(),
+      outcome: 'pending',
     };
     this.#lastSequence += 1;
     this.#bytesSinceSnapshot += bytes.length;
@@ -318,10 +369,20 @@ export class PartitionOwner {
 
   #append(flight: InFlight) {
     flight.outcome = 'pending';
-    flight.settled = this.#ports.appendRecord(flight.bytes, flight.sequence - 1).then(
-      () => { flight.outcome = 'committed'; this.#release(); },
-      (error: Error) => { flight.outcome = error; },
-    ).then(() => { this.#wakeRoom?.(); });
+    flight.settled = this.#ports
+      .appendRecord(flight.bytes, flight.sequence - 1)
+      .then(
+        () => {
+          flight.outcome = 'committed';
+          this.#release();
+        },
+        (error: Error) => {
+          flight.outcome = error;
+        },
+      )
+      .then(() => {
+        this.#wakeRoom?.();
+      });
   }
   #wakeRoom: (() => void) | null = null;
 
@@ -349,7 +410,9 @@ export class PartitionOwner {
     for (;;) {
       if (this.#inFlight.some((flight) => flight.outcome instanceof Error)) await this.#settle();
       if (this.#inFlight.length < inFlightMax) return;
-      await new Promise<void>((resolve) => { this.#wakeRoom = resolve; });
+      await new Promise<void>((resolve) => {
+        this.#wakeRoom = resolve;
+      });
       this.#wakeRoom = null;
     }
   }
@@ -379,7 +442,8 @@ export class PartitionOwner {
       for (const { sequence, record } of await this.#tail(this.committed.sequence + 1)) {
         end = sequence;
         if (!filter.accepts(record)) continue;
-        if (record.owner !== this.owner) throw new Superseded(`partition ${this.#options.partition}: epoch ${record.epoch} took over`);
+        if (record.owner !== this.owner)
+          throw new Superseded(`partition ${this.#options.partition}: epoch ${record.epoch} took over`);
         const flight = this.#inFlight.find(({ record: mine }) => mine.batch === record.batch)!;
         flight.sequence = sequence;
         flight.outcome = 'committed';
@@ -399,7 +463,10 @@ export class PartitionOwner {
       try {
         const entries: JournalEntry[] = [];
         const { last } = await this.#ports.journalBounds();
-        if (last >= from) await this.#ports.readJournal(from, last, (entry) => { entries.push(entry); });
+        if (last >= from)
+          await this.#ports.readJournal(from, last, (entry) => {
+            entries.push(entry);
+          });
         return entries;
       } catch {
         // The server is away.
@@ -449,36 +516,52 @@ export class PartitionOwner {
   }
 
   #maybeSnapshot() {
-    const due = this.#bytesSinceSnapshot >= (this.#options.snapshotEveryBytes ?? snapshotEveryBytes)
-      || (this.#bytesSinceSnapshot > 0 && this.#ports.clock.monotonic() - this.#snapshotAt >= snapshotEveryMs);
-    if (due && !this.#snapshotting && !this.#stopped) void this.snapshot().catch(() => {
-      // Chunks without a pointer are never read; the next attempt takes a new generation.
-    });
+    const due =
+      this.#bytesSinceSnapshot >= (this.#options.snapshotEveryBytes ?? snapshotEveryBytes) ||
+      (this.#bytesSinceSnapshot > 0 && this.#ports.clock.monotonic() - this.#snapshotAt >= snapshotEveryMs);
+    if (due && !this.#snapshotting && !this.#stopped)
+      void this.snapshot().catch(() => {
+        // Chunks without a pointer are never read; the next attempt takes a new generation.
+      });
   }
 
   /** Writes a snapshot while commands go on, journals its pointer and removes generations beyond the last two. */
   async snapshot() {
     this.#snapshotting = true;
     const started = this.#ports.clock.monotonic();
-    const gen = Math.max(0, ...await this.#ports.snapshots.generations()) + 1;
+    const gen = Math.max(0, ...(await this.#ports.snapshots.generations())) + 1;
     const { sequence: j0, offset, batch } = this.committed;
     const state = this.#state;
     try {
-      const pointer = await writeSnapshot(this.#ports.snapshots, state, this.#options.catalogue, { gen, j0, epoch: this.#epoch, batch });
+      const pointer = await writeSnapshot(this.#ports.snapshots, state, this.#options.catalogue, {
+        gen,
+        j0,
+        epoch: this.#epoch,
+        batch,
+      });
       // What was written may hold speculative state that is being dropped.
       if (this.#stopped || this.#failed || this.#narrowing || state !== this.#state) return;
       if (!this.#decider.empty) this.#commit(this.#take());
       this.#commit({ ...this.#take(), snapshot: pointer }, 'snapshot');
       const pointerFlight = this.#inFlight.at(-1)!;
-      await new Promise<void>((resolve) => { pointerFlight.onReleased = resolve; });
+      await new Promise<void>((resolve) => {
+        pointerFlight.onReleased = resolve;
+      });
       if (this.#failed) return;
       this.#bytesSinceSnapshot = 0;
       this.#snapshotAt = this.#ports.clock.monotonic();
       this.#kept.push({ gen, j0, offset });
       while (this.#kept.length > 2) this.#kept.shift();
       const keep = new Set(this.#kept.map((kept) => kept.gen));
-      for (const old of await this.#ports.snapshots.generations()) if (!keep.has(old)) await this.#ports.snapshots.remove(old);
-      this.#options.onEvent?.({ event: 'snapshot', gen, j0, chunks: pointer.chunks, ms: Math.round(this.#ports.clock.monotonic() - started) });
+      for (const old of await this.#ports.snapshots.generations())
+        if (!keep.has(old)) await this.#ports.snapshots.remove(old);
+      this.#options.onEvent?.({
+        event: 'snapshot',
+        gen,
+        j0,
+        chunks: pointer.chunks,
+        ms: Math.round(this.#ports.clock.monotonic() - started),
+      });
     } finally {
       this.#snapshotting = false;
     }

@@ -5,7 +5,12 @@
 import type { Effect } from '#actors/actor';
 import type { JournalEntry, ReplyOut } from '../wire.ts';
 
-export interface LogMessage { sequence: number; at: number; bytes: Uint8Array; /** Messages that wait behind it. */ pending: number }
+export interface LogMessage {
+  sequence: number;
+  at: number;
+  bytes: Uint8Array;
+  /** Messages that wait behind it. */ pending: number;
+}
 
 export interface PartitionPorts {
   /**
@@ -18,7 +23,10 @@ export interface PartitionPorts {
   /** Delivers all records from..to in order, valid or not; rejects when the server is away. */
   readJournal(from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void): Promise<void>;
   /** Follows the command log from a sequence on; a pending promise holds the reader back. */
-  followCommands(from: number, onMessage: (message: LogMessage) => void | Promise<void>): Promise<{ stop(): Promise<void> }>;
+  followCommands(
+    from: number,
+    onMessage: (message: LogMessage) => void | Promise<void>,
+  ): Promise<{ stop(): Promise<void> }>;
   /** Gives an idle partition time. */
   appendClock(): void;
   /** Lets out what is committed. */

@@ -3,13 +3,37 @@ import { decodeRecord, encodeRecord, genesisHash, verifyChain } from './record.t
 import type { CommitRecord } from '../wire.ts';
 
 const record: Omit<CommitRecord, 'hash'> = {
-  kind: 'batch', owner: 'o-1', build: 'b-1', epoch: 3, batch: 7, offset: 42, now: 1_700_000_000_123,
-  writers: { 'gateway-a': 12 }, relayAcked: { 4: 9 },
-  entities: [{ kind: 'station', id: 'nord-1', version: 5, schema: 1, image: ['normal', 'demo', 138_000, -3, null, true] }],
+  kind: 'batch',
+  owner: 'o-1',
+  build: 'b-1',
+  epoch: 3,
+  batch: 7,
+  offset: 42,
+  now: 1_700_000_000_123,
+  writers: { 'gateway-a': 12 },
+  relayAcked: { 4: 9 },
+  entities: [
+    { kind: 'station', id: 'nord-1', version: 5, schema: 1, image: ['normal', 'demo', 138_000, -3, null, true] },
+  ],
   timers: { set: [['slot/price', 1_700_000_004_000]], del: ['a'], fired: ['b'] },
-  relays: [{ to: 4, seq: 10, command: { id: null, to: { kind: 'name', key: 'tag:x', id: 'tag:x' }, type: 'name.claim', body: { a: 1 }, reply: null, deadline: 0, correlation: null } }],
+  relays: [
+    {
+      to: 4,
+      seq: 10,
+      command: {
+        id: null,
+        to: { kind: 'name', key: 'tag:x', id: 'tag:x' },
+        type: 'name.claim',
+        body: { a: 1 },
+        reply: null,
+        deadline: 0,
+        correlation: null,
+      },
+    },
+  ],
   effects: [{ id: 'e1', target: 'gw', kind: 'connection.close', body: { connection: 'c' } }],
-  events: [], replies: [{ inbox: '_R_.a', token: 1, commandId: null, result: { ok: true, value: { x: 1 } } }],
+  events: [],
+  replies: [{ inbox: '_R_.a', token: 1, commandId: null, result: { ok: true, value: { x: 1 } } }],
   snapshot: null,
 };
 
@@ -29,5 +53,7 @@ test('the chain holds for the true predecessor only, and breaks on a flipped byt
 });
 
 test('another owner deciding the same gives the same hash', () => {
-  expect(encodeRecord({ ...record, owner: 'o-2', epoch: 9, batch: 1 }, genesisHash).hash).toBe(encodeRecord(record, genesisHash).hash);
+  expect(encodeRecord({ ...record, owner: 'o-2', epoch: 9, batch: 1 }, genesisHash).hash).toBe(
+    encodeRecord(record, genesisHash).hash,
+  );
 });

@@ -7,7 +7,17 @@ import { createHash } from 'node:crypto';
 import type { PublicEvent } from '#actors/schema/events';
 import type { Effect } from '#actors/actor';
 import type { RefusalCode } from '#actors/refusals';
-import { decodeCommand, encodeCommand, packr, type CommitRecord, type EncodedCommand, type EntityImage, type ReplyOut, type ReplyResult, type SnapshotPointer } from '../wire.ts';
+import {
+  decodeCommand,
+  encodeCommand,
+  packr,
+  type CommitRecord,
+  type EncodedCommand,
+  type EntityImage,
+  type ReplyOut,
+  type ReplyResult,
+  type SnapshotPointer,
+} from '../wire.ts';
 
 export const genesisHash = '0'.repeat(64);
 /** JetStream's default message limit is 1 MB; the rest is headers and head. */
@@ -16,10 +26,14 @@ export const recordBytesMax = 900 * 1024;
 const kinds = ['epoch', 'batch', 'snapshot'] as const;
 
 type Body = [
-  offset: number, now: number,
-  writers: Record<string, number>, relayAcked: Record<string, number>,
+  offset: number,
+  now: number,
+  writers: Record<string, number>,
+  relayAcked: Record<string, number>,
   entities: [kind: string, id: string, version: number, schema: number, image: unknown[] | null, key?: string][],
-  timersSet: [string, number][], timersDel: string[], timersFired: string[],
+  timersSet: [string, number][],
+  timersDel: string[],
+  timersFired: string[],
   relays: [to: number, seq: number, command: EncodedCommand][],
   effects: [id: string, target: string, kind: string, body: Record<string, unknown>][],
   events: [kind: string, subject: string, payload: unknown][],
@@ -29,7 +43,11 @@ type Body = [
   snapshot: [gen: number, j0: number, chunks: number, hash: string] | null,
 ];
 type EncodedReply = [
-  inbox: number, token: number, commandId: string | null, value: unknown, refused: [code: string, detail?: unknown] | 0,
+  inbox: number,
+  token: number,
+  commandId: string | null,
+  value: unknown,
+  refused: [code: string, detail?: unknown] | 0,
   entity?: number | [kind: string, id: string],
 ];
 type Head = [kind: number, owner: string, build: string, epoch: number, batch: number, hash: string, body: Uint8Array];
@@ -38,11 +56,23 @@ export const chainHash = (previous: string, body: Uint8Array): string =>
   createHash('sha256').update(previous, 'latin1').update(body).digest('hex');
 
 /** Encodes a record after `previousHash`; fills in its `hash`. */
-export function encodeRecord(record: Omit<CommitRecord, 'hash'>, previousHash: string): { bytes: Uint8Array; hash: string } {
+export function encodeRecord(
+  record: Omit<CommitRecord, 'hash'>,
+  previousHash: string,
+): { bytes: Uint8Array; hash: string } {
   const body: Body = [
-    record.offset, record.now, record.writers, record.relayAcked,
-    record.entities.map((e) => e.key === undefined ? [e.kind, e.id, e.version, e.schema, e.image] : [e.kind, e.id, e.version, e.schema, e.image, e.key]),
-    record.timers.set, record.timers.del, record.timers.fired,
+    record.offset,
+    record.now,
+    record.writers,
+    record.relayAcked,
+    record.entities.map((e) =>
+      e.key === undefined
+        ? [e.kind, e.id, e.version, e.schema, e.image]
+        : [e.kind, e.id, e.version, e.schema, e.image, e.key],
+    ),
+    record.timers.set,
+    record.timers.del,
+    record.timers.fired,
     record.relays.map((r) => [r.to, r.seq, encodeCommand(r.command)]),
     record.effects.map((e) => [e.id, e.target, e.kind, e.body]),
     record.events.map((e) => [e.kind, e.subject, e.payload]),
@@ -69,10 +99,17 @@ function encodeReplies(replies: readonly ReplyOut[]): [inboxes: string[], replie
   return [[...inboxes.keys()], encoded];
 }
 
-function decodeReply([at, token, commandId, value, refused, of]: EncodedReply, inboxes: string[], entities: EntityImage[]): ReplyOut {
-  const result: ReplyResult = refused === 0 ? { ok: true, value }
-    : refused.length > 1 ? { ok: false, code: refused[0] as RefusalCode, detail: refused[1] as Record<string, unknown> }
-      : { ok: false, code: refused[0] as RefusalCode };
+function decodeReply(
+  [at, token, commandId, value, refused, of]: EncodedReply,
+  inboxes: string[],
+  entities: EntityImage[],
+): ReplyOut {
+  const result: ReplyResult =
+    refused === 0
+      ? { ok: true, value }
+      : refused.length > 1
+        ? { ok: false, code: refused[0] as RefusalCode, detail: refused[1] as Record<string, unknown> }
+        : { ok: false, code: refused[0] as RefusalCode };
   const reply: ReplyOut = { inbox: inboxes[at]!, token, commandId, result };
   if (typeof of === 'number') reply.entity = [entities[of]!.kind, entities[of]!.id];
   else if (of) reply.entity = of;
@@ -94,18 +131,31 @@ export function decodeRecord(bytes: Uint8Array): CommitRecord {
   const [kind, owner, build, epoch, batch, hash, packed] = unpackHead(bytes);
   const b = packr.unpack(packed) as Body;
   const pointer = b[13];
-  const snapshot: SnapshotPointer | null = pointer && { gen: pointer[0], j0: pointer[1], chunks: pointer[2], hash: pointer[3] };
+  const snapshot: SnapshotPointer | null = pointer && {
+    gen: pointer[0],
+    j0: pointer[1],
+    chunks: pointer[2],
+    hash: pointer[3],
+  };
   const entities = b[4].map(decodeEntity);
   return {
-    kind: kinds[kind] as CommitRecord['kind'], owner, build, epoch, batch,
-    offset: b[0], now: b[1], writers: b[2], relayAcked: b[3],
+    kind: kinds[kind] as CommitRecord['kind'],
+    owner,
+    build,
+    epoch,
+    batch,
+    offset: b[0],
+    now: b[1],
+    writers: b[2],
+    relayAcked: b[3],
     entities,
     timers: { set: b[5], del: b[6], fired: b[7] },
     relays: b[8].map(([to, seq, command]) => ({ to, seq, command: decodeCommand(command) })),
     effects: b[9].map(([id, target, kind, body]): Effect => ({ id, target, kind, body })),
     events: b[10].map(([kind, subject, payload]) => ({ kind, subject, payload }) as PublicEvent),
     replies: b[12].map((reply) => decodeReply(reply, b[11], entities)),
-    snapshot, hash,
+    snapshot,
+    hash,
   };
 }
 

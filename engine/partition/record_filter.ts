@@ -40,6 +40,8 @@ export class RecordFilter {
     const newest = Math.max(0, ...window.map((record) => record.epoch));
     const batches = window.filter((record) => record.epoch === newest).map((record) => record.batch);
     const first = Math.min(...batches);
-    return first === 0 ? new RecordFilter({ epoch: newest - 1, batch: 0 }) : new RecordFilter({ epoch: newest, batch: first - 1 });
+    return first === 0
+      ? new RecordFilter({ epoch: newest - 1, batch: 0 })
+      : new RecordFilter({ epoch: newest, batch: first - 1 });
   }
 }

@@ -5,9 +5,23 @@ import { RecordFilter } from './record_filter.ts';
 import { loadSnapshot } from './snapshot.ts';
 import { PartitionState } from './state.ts';
 
-export interface Recovered { state: PartitionState; /** Newest committed snapshot: generation and j0, or null. */ snapshot: { gen: number; j0: number; offset: number } | null; replayed: number }
+export interface Recovered {
+  state: PartitionState;
+  /** Newest committed snapshot: generation and j0, or null. */ snapshot: {
+    gen: number;
+    j0: number;
+    offset: number;
+  } | null;
+  replayed: number;
+}
 
-export async function recoverState(ports: PartitionPorts, catalogue: Catalogue, partition: number, partitions: number, last: number): Promise<Recovered> {
+export async function recoverState(
+  ports: PartitionPorts,
+  catalogue: Catalogue,
+  partition: number,
+  partitions: number,
+  last: number,
+): Promise<Recovered> {
   for (const gen of await ports.snapshots.generations()) {
     const state = new PartitionState(catalogue, partition, partitions);
     const pointer = await loadSnapshot(ports.snapshots, state, gen);
@@ -28,7 +42,10 @@ export async function recoverState(ports: PartitionPorts, catalogue: Catalogue, 
   }
   const state = new PartitionState(catalogue, partition, partitions);
   const { first } = await ports.journalBounds();
-  if (first > 1) throw new Error(`partition ${partition}: the journal begins at ${first} and no snapshot reaches it; restore a backup`);
+  if (first > 1)
+    throw new Error(
+      `partition ${partition}: the journal begins at ${first} and no snapshot reaches it; restore a backup`,
+    );
   let replayed = 0;
   const filter = new RecordFilter();
   if (last >= 1) {

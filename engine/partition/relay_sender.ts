@@ -8,7 +8,10 @@ import { relayWriter } from './state.ts';
 const frameCommandsMax = 64;
 const retryMsMax = 2_000;
 
-interface Waiting { seq: number; command: CommandEnvelope }
+interface Waiting {
+  seq: number;
+  command: CommandEnvelope;
+}
 
 export class RelaySender {
   #partition: number;
@@ -45,7 +48,9 @@ export class RelaySender {
     return count;
   }
 
-  stop() { this.#stopped = true; }
+  stop() {
+    this.#stopped = true;
+  }
 
   async #send(target: number) {
     this.#busy.add(target);
@@ -54,9 +59,14 @@ export class RelaySender {
       const waiting = this.#waiting.get(target);
       if (this.#stopped || waiting === undefined || waiting.length === 0) break;
       const part = waiting.slice(0, frameCommandsMax);
-      const bytes = Uint8Array.from(encodeFrame({
-        kind: 'commands', writer: relayWriter(this.#partition), first: part[0]!.seq, commands: part.map((relay) => relay.command),
-      }));
+      const bytes = Uint8Array.from(
+        encodeFrame({
+          kind: 'commands',
+          writer: relayWriter(this.#partition),
+          first: part[0]!.seq,
+          commands: part.map((relay) => relay.command),
+        }),
+      );
       try {
         await this.#append(target, bytes);
         waiting.splice(0, part.length);

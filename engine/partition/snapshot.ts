@@ -5,7 +5,15 @@
  * ran ahead is overwritten correctly, and one that ran ahead on records that never counted has no pointer that counts.
  */
 import { createHash } from 'node:crypto';
-import { packr, type CommandEnvelope, type EntityImage, type SnapshotPointer, encodeCommand, decodeCommand, type EncodedCommand } from '../wire.ts';
+import {
+  packr,
+  type CommandEnvelope,
+  type EntityImage,
+  type SnapshotPointer,
+  encodeCommand,
+  decodeCommand,
+  type EncodedCommand,
+} from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
 import { Outcomes } from './outcomes.ts';
 import type { SnapshotStore } from './ports.ts';
@@ -15,15 +23,33 @@ const chunkBytes = 512 * 1024;
 const sliceMs = 1;
 
 interface Head {
-  gen: number; j0: number; offset: number; now: number; hash: string; epoch: number; batch: number;
-  timers: [string, number][]; writers: [string, number, number][]; relaySeq: [number, number][];
+  gen: number;
+  j0: number;
+  offset: number;
+  now: number;
+  hash: string;
+  epoch: number;
+  batch: number;
+  timers: [string, number][];
+  writers: [string, number, number][];
+  relaySeq: [number, number][];
   outbox: [number, [number, EncodedCommand][]][];
 }
-type PackedEntity = [kind: string, id: string, key: string, version: number, schema: number, image: unknown[], outcomes: unknown];
+type PackedEntity = [
+  kind: string,
+  id: string,
+  key: string,
+  version: number,
+  schema: number,
+  image: unknown[],
+  outcomes: unknown,
+];
 
 /** Writes a generation; resolves to its pointer, to be journaled. */
 export async function writeSnapshot(
-  store: SnapshotStore, state: PartitionState, catalogue: Catalogue,
+  store: SnapshotStore,
+  state: PartitionState,
+  catalogue: Catalogue,
   { gen, j0, epoch, batch }: { gen: number; j0: number; epoch: number; batch: number },
 ): Promise<SnapshotPointer> {
   const hash = createHash('sha256');
@@ -34,8 +60,15 @@ export async function writeSnapshot(
     await store.put(gen, chunks++, bytes);
   };
   const head: Head = {
-    gen, j0, offset: state.offset, now: state.now, hash: state.hash, epoch, batch,
-    timers: [...state.timers.entries()], writers: [...state.writers].map(([w, m]) => [w, m.seq, m.at]),
+    gen,
+    j0,
+    offset: state.offset,
+    now: state.now,
+    hash: state.hash,
+    epoch,
+    batch,
+    timers: [...state.timers.entries()],
+    writers: [...state.writers].map(([w, m]) => [w, m.seq, m.at]),
     relaySeq: [...state.relaySeq],
     outbox: [...state.outbox].map(([target, list]) => [target, list.map((r) => [r.seq, encodeCommand(r.command)])]),
   };
@@ -47,7 +80,15 @@ export async function writeSnapshot(
     for (const entity of ofKind.values()) {
       const kind = catalogue.kinds.get(entity.kind)!;
       const image = kind.encode(entity.stored);
-      items.push([entity.kind, entity.id, entity.key, entity.version, kind.schema, image, entity.outcomes?.dump() ?? null]);
+      items.push([
+        entity.kind,
+        entity.id,
+        entity.key,
+        entity.version,
+        kind.schema,
+        image,
+        entity.outcomes?.dump() ?? null,
+      ]);
       bytes += 64 + image.length * 12;
       if (bytes >= chunkBytes / 2) {
         const full = items;
@@ -77,7 +118,11 @@ async function readChunks(store: SnapshotStore, gen: number): Promise<{ chunks: 
 }
 
 /** Puts generation `gen` into an empty state; null when it has no readable head. The caller checks that its pointer was committed. */
-export async function loadSnapshot(store: SnapshotStore, state: PartitionState, gen: number): Promise<SnapshotPointer | null> {
+export async function loadSnapshot(
+  store: SnapshotStore,
+  state: PartitionState,
+  gen: number,
+): Promise<SnapshotPointer | null> {
   const { chunks, hash } = await readChunks(store, gen);
   if (chunks.length === 0) return null;
   const head = packr.unpack(chunks[0]!) as Head;
@@ -90,7 +135,13 @@ export async function loadSnapshot(store: SnapshotStore, state: PartitionState, 
   for (const [writer, seq, at] of head.writers) state.writers.set(writer, { seq, at });
   for (const [target, seq] of head.relaySeq) state.relaySeq.set(target, seq);
   for (const [target, list] of head.outbox) {
-    state.outbox.set(target, list.map(([seq, command]): { seq: number; command: CommandEnvelope } => ({ seq, command: decodeCommand(command) })));
+    state.outbox.set(
+      target,
+      list.map(([seq, command]): { seq: number; command: CommandEnvelope } => ({
+        seq,
+        command: decodeCommand(command),
+      })),
+    );
   }
   for (const chunk of chunks.slice(1)) {
     for (const [kind, id, key, version, schema, image, outcomes] of packr.unpack(chunk) as PackedEntity[]) {
@@ -101,13 +152,29 @@ export async function loadSnapshot(store: SnapshotStore, state: PartitionState, 
   return { gen, j0: head.j0, chunks: chunks.length, hash };
 }
 
-/** The entities of the newest generation whose pointer is the given one; for projections that start behind the purge. */
-export async function readSnapshotImages(store: SnapshotStore, gen: number): Promise<{ sequence: number; epoch: number; batch: number; entities: EntityImage[] } | null> {
-  const { chunks } = await readChunks(store, gen);
+/**
+ * Entities of the oldest kept generation and the journal sequence they stand at, for projections that start behind a purge.
+ * The oldest is committed for certain: the journal is purged only once two pointers stand in it.
+ */
+export async function readOldestSnapshot(
+  store: SnapshotStore,
+): Promise<{ sequence: number; entities: EntityImage[] } | null> {
+  const oldest = (await store.generations()).at(-1);
+  if (oldest === undefined) return null;
+  const { chunks } = await readChunks(store, oldest);
   if (chunks.length === 0) return null;
   const head = packr.unpack(chunks[0]!) as Head;
-  const entities = chunks.slice(1).flatMap((chunk) => (packr.unpack(chunk) as PackedEntity[]).map(
-    ([kind, id, key, version, schema, image]): EntityImage => ({ kind, id, key, version, schema, image }),
-  ));
-  return { sequence: head.j0, epoch: head.epoch, batch: head.batch, entities };
+  const entities = chunks
+    .slice(1)
+    .flatMap((chunk) =>
+      (packr.unpack(chunk) as PackedEntity[]).map(([kind, id, key, version, schema, image]): EntityImage => ({
+        kind,
+        id,
+        key,
+        version,
+        schema,
+        image,
+      })),
+    );
+  return { sequence: head.j0, entities };
 }

@@ -57,7 +57,9 @@ export class PartitionState implements PartitionView {
     return this.entities.get(kind)?.get(id)?.stored as Stored<Context> | undefined;
   }
 
-  entity(kind: string, id: string): Entity | undefined { return this.entities.get(kind)?.get(id); }
+  entity(kind: string, id: string): Entity | undefined {
+    return this.entities.get(kind)?.get(id);
+  }
 
   get entityCount() {
     let count = 0;
@@ -72,7 +74,7 @@ export class PartitionState implements PartitionView {
 
   put(kind: string, id: string, key: string, stored: Stored): Entity {
     let ofKind = this.entities.get(kind);
-    if (!ofKind) this.entities.set(kind, (ofKind = new Map()));
+    if (!ofKind) this.entities.set(kind, (ofKind = new Map<string, Entity>()));
     const entity = ofKind.get(id);
     if (entity) {
       const before = entity.stored;
@@ -105,13 +107,23 @@ export class PartitionState implements PartitionView {
 
   trimOutbox(target: number, acked: number) {
     const waiting = this.outbox.get(target);
-    if (waiting) this.outbox.set(target, waiting.filter((relay) => relay.seq > acked));
+    if (waiting)
+      this.outbox.set(
+        target,
+        waiting.filter((relay) => relay.seq > acked),
+      );
   }
 
   restoreEntity(image: EntityImage) {
     const kind = this.#catalogue.kinds.get(image.kind);
-    if (!kind) throw new Error(`partition ${this.partition}: state of an unknown kind '${image.kind}': start a build that knows it`);
-    if (image.image === null) { this.drop(image.kind, image.id); return; }
+    if (!kind)
+      throw new Error(
+        `partition ${this.partition}: state of an unknown kind '${image.kind}': start a build that knows it`,
+      );
+    if (image.image === null) {
+      this.drop(image.kind, image.id);
+      return;
+    }
     const entity = this.put(image.kind, image.id, image.key ?? image.id, kind.decode(image.image, image.schema));
     entity.version = image.version;
   }

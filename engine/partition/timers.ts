@@ -6,9 +6,15 @@ export class Timers {
   #due = new Map<string, number>();
   #heap: { id: string; dueAt: number }[] = [];
 
-  get size() { return this.#due.size; }
-  entries(): IterableIterator<[string, number]> { return this.#due.entries(); }
-  dueAt(id: string): number | undefined { return this.#due.get(id); }
+  get size() {
+    return this.#due.size;
+  }
+  entries(): IterableIterator<[string, number]> {
+    return this.#due.entries();
+  }
+  dueAt(id: string): number | undefined {
+    return this.#due.get(id);
+  }
 
   set(id: string, dueAt: number) {
     if (this.#due.get(id) === dueAt) return;
@@ -16,7 +22,9 @@ export class Timers {
     this.#push({ id, dueAt });
   }
 
-  delete(id: string): boolean { return this.#due.delete(id); }
+  delete(id: string): boolean {
+    return this.#due.delete(id);
+  }
 
   /** The earliest timer, or undefined. */
   peek(): { id: string; dueAt: number } | undefined {

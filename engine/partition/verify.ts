@@ -24,18 +24,26 @@ const problemsMax = 20;
  * A purged journal is checked from its first record on; that record's own predecessor is not at hand.
  */
 export async function verifyPartitions(
-  nc: NatsConnection, partitions: readonly number[], onProgress: (partition: number, sequence: number, last: number) => void = () => {},
+  nc: NatsConnection,
+  partitions: readonly number[],
+  onProgress: (partition: number, sequence: number, last: number) => void = () => {},
 ): Promise<PartitionVerdict[]> {
   const verdicts: PartitionVerdict[] = [];
   for (const partition of partitions) verdicts.push(await verifyPartition(nc, partition, onProgress));
   return verdicts;
 }
 
-async function verifyPartition(nc: NatsConnection, partition: number, onProgress: (partition: number, sequence: number, last: number) => void) {
+async function verifyPartition(
+  nc: NatsConnection,
+  partition: number,
+  onProgress: (partition: number, sequence: number, last: number) => void,
+) {
   const { first, last } = await journalBounds(nc, partition);
   const verdict: PartitionVerdict = { partition, first, last, records: 0, epochs: 0, strays: 0, problems: [] };
   if (last < first || last === 0) return verdict;
-  const problem = (text: string) => { if (verdict.problems.length < problemsMax) verdict.problems.push(text); };
+  const problem = (text: string) => {
+    if (verdict.problems.length < problemsMax) verdict.problems.push(text);
+  };
   let filter = first === 1 ? new RecordFilter() : null;
   let hash: string | null = first === 1 ? genesisHash : null;
   let expected = first;
@@ -43,17 +51,25 @@ async function verifyPartition(nc: NatsConnection, partition: number, onProgress
   let now = 0;
   const versions = new Map<string, number>();
   let finish!: () => void;
-  const complete = new Promise<void>((resolve) => { finish = resolve; });
+  const complete = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
   const reader = await tailJournalBatches(nc, partition, first, (stored) => {
     for (const { sequence, bytes, record } of stored) {
       if (sequence > last) break;
       if (sequence !== expected) problem(`${partition}:${sequence} follows ${expected - 1}: records are missing`);
       expected = sequence + 1;
-      filter ??= new RecordFilter(record.batch === 0 ? { epoch: record.epoch - 1, batch: 0 } : { epoch: record.epoch, batch: record.batch - 1 });
-      if (!filter.accepts(record)) { verdict.strays += 1; continue; }
+      filter ??= new RecordFilter(
+        record.batch === 0 ? { epoch: record.epoch - 1, batch: 0 } : { epoch: record.epoch, batch: record.batch - 1 },
+      );
+      if (!filter.accepts(record)) {
+        verdict.strays += 1;
+        continue;
+      }
       verdict.records += 1;
       if (record.kind === 'epoch') verdict.epochs += 1;
-      if (hash !== null && !verifyChain(bytes, hash)) problem(`${partition}:${sequence} does not follow the hash chain`);
+      if (hash !== null && !verifyChain(bytes, hash))
+        problem(`${partition}:${sequence} does not follow the hash chain`);
       if (record.offset < offset) problem(`${partition}:${sequence} offset ${record.offset} after ${offset}`);
       if (record.now < now) problem(`${partition}:${sequence} the clock went back from ${now} to ${record.now}`);
       for (const { kind, id, version, image } of record.entities) {

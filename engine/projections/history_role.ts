@@ -11,9 +11,11 @@ import { connectLog } from '../log/mod.ts';
 import { startClickhouseSink } from './clickhouse_sink.ts';
 import { definitionsOf } from './entities.ts';
 import { natsJournal, partitionList, type JournalReader } from './journal.ts';
+import { readOldestSnapshot } from '../partition/snapshot.ts';
+import { snapshotStore } from '../partition/snapshot_store.ts';
 import { announcePositions } from './positions_feed.ts';
 import { startPublisher } from './publisher.ts';
-import { startRedisProjection, type LoadSnapshot } from './redis_projection.ts';
+import { startRedisProjection } from './redis_projection.ts';
 import { sharedJournal } from './shared_journal.ts';
 
 /** Ids under which positions are announced; the journal is kept for all three. */
@@ -27,7 +29,6 @@ export type HistoryConfig = Pick<
 
 export interface HistoryOptions {
   log?: Logger;
-  loadSnapshot?: LoadSnapshot;
   /** Told once when a projection must not go on; the process should end with an error. */
   onFatal: (error: Error) => void;
 }
@@ -37,7 +38,7 @@ const lagEveryMs = 10_000;
 /** Starts all three; resolves when they follow. Throws when one cannot start, everything opened is closed again. */
 export async function runHistory(
   config: HistoryConfig,
-  { log = pino({ level: 'silent' }), loadSnapshot, onFatal }: HistoryOptions,
+  { log = pino({ level: 'silent' }), onFatal }: HistoryOptions,
 ): Promise<{ close(): Promise<void> }> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const close = async () => {
@@ -68,7 +69,7 @@ export async function runHistory(
       definitions: definitionsOf(domain),
       onFatal,
       onTrouble: (detail) => log.warn(detail, 'redis projection, trying again'),
-      ...(loadSnapshot && { loadSnapshot }),
+      loadSnapshot: (partition) => readOldestSnapshot(snapshotStore(nc, null, partition)),
     });
     closers.push(() => projection.close());
     const sink = await startClickhouseSink(

@@ -7,7 +7,15 @@ import type { Logger } from 'pino';
 import type { Domain } from '#actors/actor';
 import type { Config } from '../config/config.ts';
 import {
-  anyPositions, commandBounds, connectLog, internal, journalBounds, purgeCommands, purgeJournal, ringPublisher, type CommitPositions,
+  anyPositions,
+  commandBounds,
+  connectLog,
+  internal,
+  journalBounds,
+  purgeCommands,
+  purgeJournal,
+  ringPublisher,
+  type CommitPositions,
 } from '../log/mod.ts';
 import { compileDomain } from '../partition/catalogue.ts';
 import { PartitionOwner } from '../partition/owner.ts';
@@ -39,33 +47,55 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
   const nc = await connectLog(config.natsUrl, `engine-${id}`);
   const publisher = ringPublisher(nc);
   const catalogue = compileDomain(domain);
-  const owners = Array.from({ length: partitions }, (_, partition) => new PartitionOwner({
-    partition, partitions, build, catalogue, ports: jetstreamPorts(nc, publisher, partition),
-    onFailed: onFatal,
-    onEvent: (event) => {
-      const level = event.event === 'rebuilt' ? 'warn' : event.event === 'uncertain' ? 'info' : 'debug';
-      log[level]({ partition, ...event }, event.event);
-    },
-  }));
+  const owners = Array.from(
+    { length: partitions },
+    (_, partition) =>
+      new PartitionOwner({
+        partition,
+        partitions,
+        build,
+        catalogue,
+        ports: jetstreamPorts(nc, publisher, partition),
+        onFailed: onFatal,
+        onEvent: (event) => {
+          const level = event.event === 'rebuilt' ? 'warn' : event.event === 'uncertain' ? 'info' : 'debug';
+          log[level]({ partition, ...event }, event.event);
+        },
+      }),
+  );
   await Promise.all(owners.map((owner) => owner.start()));
-  const ping = nc.subscribe(internal.ping(id), { callback: (_error, message) => { message.respond(); } });
+  const ping = nc.subscribe(internal.ping(id), {
+    callback: (_error, message) => {
+      message.respond();
+    },
+  });
   const tellCommits = () => {
     const positions: CommitPositions = {
       engine: id,
-      partitions: owners.map((owner, p) => [p, owner.committed.offset, Math.max(owner.logEnd, owner.committed.offset), owner.lagMs]),
+      partitions: owners.map((owner, p) => [
+        p,
+        owner.committed.offset,
+        Math.max(owner.logEnd, owner.committed.offset),
+        owner.lagMs,
+      ]),
     };
     if (!nc.isClosed()) nc.publish(internal.commits(id), packr.pack(positions));
   };
   const commits = setInterval(tellCommits, commitsEveryMs);
   const positions = new SinkPositions(sinks);
   const heard = nc.subscribe(anyPositions, {
-    callback: (error, message) => { if (!error) positions.heard(packr.unpack(message.data) as SinkMessage); },
+    callback: (error, message) => {
+      if (!error) positions.heard(packr.unpack(message.data) as SinkMessage);
+    },
   });
   const purge = setInterval(() => {
-    void purgeAll(owners, positions, nc, log).catch((error: Error) => { log.warn({ err: error }, 'purge failed'); });
+    void purgeAll(owners, positions, nc, log).catch((error: Error) => {
+      log.warn({ err: error }, 'purge failed');
+    });
   }, purgeEveryMs);
   return {
-    id, owners,
+    id,
+    owners,
     async close() {
       clearInterval(commits);
       clearInterval(purge);
@@ -79,15 +109,22 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
   };
 }
 
-interface SinkMessage { sink: string; positions: [partition: number, sequence: number][] }
+interface SinkMessage {
+  sink: string;
+  positions: [partition: number, sequence: number][];
+}
 
 /** How far the readers of the journal have durably come. */
 export class SinkPositions {
   readonly #needed: readonly string[];
   readonly #positions = new Map<string, Map<number, number>>();
-  constructor(needed: readonly string[]) { this.#needed = needed; }
+  constructor(needed: readonly string[]) {
+    this.#needed = needed;
+  }
 
-  heard({ sink, positions }: SinkMessage) { this.#positions.set(sink, new Map(positions)); }
+  heard({ sink, positions }: SinkMessage) {
+    this.#positions.set(sink, new Map(positions));
+  }
 
   /** The lowest position of all needed readers; 0 while one is unknown. */
   lowest(partition: number): number {
@@ -96,14 +133,22 @@ export class SinkPositions {
 }
 
 /** C below what is committed and snapshotted, J below the oldest kept snapshot and every reader. */
-async function purgeAll(owners: readonly PartitionOwner[], positions: SinkPositions, nc: Parameters<typeof purgeJournal>[0], log: Logger) {
+async function purgeAll(
+  owners: readonly PartitionOwner[],
+  positions: SinkPositions,
+  nc: Parameters<typeof purgeJournal>[0],
+  log: Logger,
+) {
   for (const [partition, owner] of owners.entries()) {
     const { commands, journal } = owner.purgeable;
     const below = Math.min(journal, positions.lowest(partition));
     const [c, j] = await Promise.all([commandBounds(nc, partition), journalBounds(nc, partition)]);
     if (commands > c.first) await purgeCommands(nc, partition, commands);
     if (below > j.first) await purgeJournal(nc, partition, below);
-    for (const [name, { bytes, bytesMax }] of [['commands', c], ['journal', j]] as const) {
+    for (const [name, { bytes, bytesMax }] of [
+      ['commands', c],
+      ['journal', j],
+    ] as const) {
       if (bytesMax > 0 && bytes > 0.5 * bytesMax) {
         await owner.snapshot();
         log[bytes > 0.8 * bytesMax ? 'error' : 'warn']({ partition, bytes, bytesMax }, `${name} stream fills up`);

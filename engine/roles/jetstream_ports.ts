@@ -1,12 +1,23 @@
 /** A partition's world in JetStream; see `../partition/ports.ts` for what each port promises. */
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
-  internal, journalBounds, purgeSnapshot, putSnapshotChunk, readJournal, readMessage, stream, tailCommands, tailJournalBatches,
+  internal,
+  journalBounds,
+  readJournal,
+  tailCommands,
+  tailJournalBatches,
   type RingPublisher,
 } from '../log/mod.ts';
-import { jsApi } from '../log/api.ts';
-import { systemClock, type PartitionPorts, type SnapshotStore } from '../partition/ports.ts';
-import { encodeFrame, packr, type CommandResult, type JournalEntry, type ReplyBatch, type ReplyResult } from '../wire.ts';
+import { systemClock, type PartitionPorts } from '../partition/ports.ts';
+import { snapshotStore } from '../partition/snapshot_store.ts';
+import {
+  encodeFrame,
+  packr,
+  type CommandResult,
+  type JournalEntry,
+  type ReplyBatch,
+  type ReplyResult,
+} from '../wire.ts';
 
 /** Up to so many records are read one by one, more by a consumer. */
 const singleReadsMax = 16;
@@ -36,7 +47,9 @@ export function jetstreamPorts(nc: NatsConnection, publisher: RingPublisher, par
       }
       for (const effect of effects) nc.publish(internal.effects(effect.target), packr.pack(effect));
     },
-    appendRelay: async (target, bytes) => { await publisher.publish(internal.commands(target), bytes); },
+    appendRelay: async (target, bytes) => {
+      await publisher.publish(internal.commands(target), bytes);
+    },
     snapshots: snapshotStore(nc, publisher, partition),
     clock: systemClock,
   };
@@ -44,10 +57,18 @@ export function jetstreamPorts(nc: NatsConnection, publisher: RingPublisher, par
 
 function answerAt(result: ReplyResult, at: string): CommandResult {
   if (result.ok) return { ok: true, value: result.value, at };
-  return result.detail ? { ok: false, code: result.code, detail: result.detail, at } : { ok: false, code: result.code, at };
+  return result.detail
+    ? { ok: false, code: result.code, detail: result.detail, at }
+    : { ok: false, code: result.code, at };
 }
 
-async function readRange(nc: NatsConnection, partition: number, from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void) {
+async function readRange(
+  nc: NatsConnection,
+  partition: number,
+  from: number,
+  to: number,
+  onEntry: (entry: JournalEntry, bytes: number) => void,
+) {
   if (to - from < singleReadsMax) {
     for (let sequence = from; sequence <= to; sequence++) {
       const stored = await readJournal(nc, partition, sequence);
@@ -56,7 +77,9 @@ async function readRange(nc: NatsConnection, partition: number, from: number, to
     return;
   }
   let finished!: () => void;
-  const complete = new Promise<void>((resolve) => { finished = resolve; });
+  const complete = new Promise<void>((resolve) => {
+    finished = resolve;
+  });
   const reader = await tailJournalBatches(nc, partition, from, (records) => {
     for (const { sequence, record, bytes } of records) {
       if (sequence <= to) onEntry({ partition, sequence, record }, bytes.length);
@@ -66,22 +89,4 @@ async function readRange(nc: NatsConnection, partition: number, from: number, to
   const error = await Promise.race([complete, reader.ended]);
   if (error) throw error;
   await reader.stop();
-}
-
-export function snapshotStore(nc: NatsConnection, publisher: RingPublisher | null, partition: number): SnapshotStore {
-  const name = stream.snapshots(partition);
-  return {
-    put: (gen, chunk, bytes) => {
-      if (publisher === null) throw new Error('this snapshot store is read-only');
-      return putSnapshotChunk(publisher, partition, gen, chunk, bytes);
-    },
-    generations: async () => {
-      const { state } = await jsApi<{ state: { subjects?: Record<string, number> } }>(nc, `STREAM.INFO.${name}`, {
-        subjects_filter: `s.${partition}.*.0`,
-      });
-      return Object.keys(state.subjects ?? {}).map((subject) => Number(subject.split('.')[2])).sort((a, b) => b - a);
-    },
-    get: async (gen, chunk) => (await readMessage(nc, name, { last_by_subj: internal.snapshot(partition, gen, chunk) }))?.bytes ?? null,
-    remove: async (gen) => { await purgeSnapshot(nc, partition, gen); },
-  };
 }

@@ -3,7 +3,9 @@ import { fstatSync } from 'node:fs';
 import pino, { type Logger } from 'pino';
 import { loadConfig, type Config } from '../config/config.ts';
 
-export interface Role { close(): Promise<void> }
+export interface Role {
+  close(): Promise<void>;
+}
 export interface RoleContext {
   config: Config;
   log: Logger;
@@ -12,8 +14,14 @@ export interface RoleContext {
 }
 
 /** Runs `start` as this process's role. The ready line may carry what `start` returns beside `close`. */
-export async function runRole(name: string, start: (context: RoleContext) => Promise<Role & { ready?: Record<string, unknown> }>) {
-  const log = pino({ base: { role: name }, level: process.env['GRIDTICK_LOG_LEVEL'] || 'info' }, pino.destination({ dest: 2, sync: true }));
+export async function runRole(
+  name: string,
+  start: (context: RoleContext) => Promise<Role & { ready?: Record<string, unknown> }>,
+) {
+  const log = pino(
+    { base: { role: name }, level: process.env['GRIDTICK_LOG_LEVEL'] || 'info' },
+    pino.destination({ dest: 2, sync: true }),
+  );
   let role: Role | undefined;
   let ending = false;
   const onFatal = (error: unknown): void => {

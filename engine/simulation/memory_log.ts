@@ -8,15 +8,24 @@ import type { LogMessage, PartitionPorts, SnapshotStore } from '../partition/por
 import { encodeFrame, type JournalEntry, type ReplyOut } from '../wire.ts';
 import type { World } from './world.ts';
 
-interface Stored { bytes: Uint8Array; at: number }
+interface Stored {
+  bytes: Uint8Array;
+  at: number;
+}
 
-export interface Faults { ackLostPercent: number; appendLostPercent: number; latencyMsMax: number }
+export interface Faults {
+  ackLostPercent: number;
+  appendLostPercent: number;
+  latencyMsMax: number;
+}
 
 export class MemoryStream {
   readonly messages: Stored[] = [];
   readonly #world: World;
   readonly #listeners = new Set<() => void>();
-  constructor(world: World) { this.#world = world; }
+  constructor(world: World) {
+    this.#world = world;
+  }
 
   store(bytes: Uint8Array): number {
     this.messages.push({ bytes, at: this.#world.now });
@@ -39,7 +48,9 @@ class Pipe {
   #generation = 0;
   #arrivesAt = 0;
   #waiting = new Set<(error: Error) => void>();
-  constructor(log: MemoryLog) { this.#log = log; }
+  constructor(log: MemoryLog) {
+    this.#log = log;
+  }
 
   append(stream: MemoryStream, bytes: Uint8Array, expected: number | null): Promise<{ sequence: number }> {
     const { world, faults } = this.#log;
@@ -49,11 +60,12 @@ class Pipe {
     this.#arrivesAt = Math.max(this.#arrivesAt, world.now + latency());
     return new Promise((resolve, reject) => {
       this.#waiting.add(reject);
-      const settle = (action: () => void) => world.plan(latency(), () => {
-        if (generation !== this.#generation) return;
-        this.#waiting.delete(reject);
-        action();
-      });
+      const settle = (action: () => void) =>
+        world.plan(latency(), () => {
+          if (generation !== this.#generation) return;
+          this.#waiting.delete(reject);
+          action();
+        });
       world.plan(this.#arrivesAt - world.now, () => {
         if (generation !== this.#generation) return;
         if (world.chance.of(faults.appendLostPercent)) return this.#break();
@@ -88,10 +100,12 @@ export class MemoryLog {
     this.world = world;
     this.commands = Array.from({ length: partitions }, () => new MemoryStream(world));
     this.journals = Array.from({ length: partitions }, () => new MemoryStream(world));
-    this.snapshots = Array.from({ length: partitions }, () => new Map());
+    this.snapshots = Array.from({ length: partitions }, () => new Map<string, Uint8Array>());
   }
 
-  #latency() { return 1 + this.world.chance.below(this.faults.latencyMsMax); }
+  #latency() {
+    return 1 + this.world.chance.below(this.faults.latencyMsMax);
+  }
 
   /** An append as a client sees it, over a connection of its own. */
   append(stream: MemoryStream, bytes: Uint8Array): Promise<{ sequence: number }> {
@@ -104,13 +118,23 @@ export class MemoryLog {
     const journal = this.journals[partition]!;
     const pipe = new Pipe(this);
     const never = new Promise<never>(() => {});
-    const guard = <T>(promise: Promise<T>): Promise<T> => promise.then(
-      (value) => (alive() ? value : never), (error) => (alive() ? Promise.reject(error) : never));
-    const entry = (sequence: number): JournalEntry => ({ partition, sequence, record: decodeRecord(journal.messages[sequence - 1]!.bytes) });
+    const guard = <T>(promise: Promise<T>): Promise<T> =>
+      promise.then(
+        (value) => (alive() ? value : never),
+        (error: Error) => (alive() ? Promise.reject(error) : never),
+      );
+    const entry = (sequence: number): JournalEntry => ({
+      partition,
+      sequence,
+      record: decodeRecord(journal.messages[sequence - 1]!.bytes),
+    });
     const wait = () => guard(this.world.clock.delay(this.#latency()));
     return {
       appendRecord: (bytes, expected) => guard(alive() ? pipe.append(journal, bytes, expected) : never),
-      journalBounds: async () => { await wait(); return { first: 1, last: journal.messages.length }; },
+      journalBounds: async () => {
+        await wait();
+        return { first: 1, last: journal.messages.length };
+      },
       readJournal: async (from, to, onEntry) => {
         await wait();
         for (let s = from; s <= to; s++) onEntry(entry(s), journal.messages[s - 1]!.bytes.length);
@@ -130,18 +154,42 @@ export class MemoryLog {
           }
           busy = false;
         };
-        const off = commands.listen(() => { this.world.plan(this.#latency(), () => { void deliver(); }); });
-        this.world.plan(1, () => { void deliver(); });
-        return { stop: async () => { stopped = true; off(); } };
+        const off = commands.listen(() => {
+          this.world.plan(this.#latency(), () => {
+            void deliver();
+          });
+        });
+        this.world.plan(1, () => {
+          void deliver();
+        });
+        return {
+          stop: async () => {
+            stopped = true;
+            off();
+          },
+        };
       },
-      appendClock: () => { if (alive()) void this.append(commands, Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] }))).catch(() => {}); },
-      release: (at, replies) => { if (alive()) onReplies(at, replies); },
-      appendRelay: async (target, bytes) => { await guard(alive() ? this.append(this.commands[target]!, bytes) : never); },
+      appendClock: () => {
+        if (alive())
+          void this.append(
+            commands,
+            Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] })),
+          ).catch(() => {});
+      },
+      release: (at, replies) => {
+        if (alive()) onReplies(at, replies);
+      },
+      appendRelay: async (target, bytes) => {
+        await guard(alive() ? this.append(this.commands[target]!, bytes) : never);
+      },
       snapshots: this.#snapshotStore(partition, alive),
       clock: {
         ...this.world.clock,
         delay: (ms) => guard(this.world.clock.delay(ms)),
-        after: (ms, task) => this.world.clock.after(ms, () => { if (alive()) task(); }),
+        after: (ms, task) =>
+          this.world.clock.after(ms, () => {
+            if (alive()) task();
+          }),
       },
     };
   }
@@ -150,10 +198,17 @@ export class MemoryLog {
     const stored = this.snapshots[partition]!;
     const never = new Promise<never>(() => {});
     return {
-      put: async (gen, chunk, bytes) => { await this.world.clock.delay(this.#latency()); if (!alive()) return never; stored.set(`${gen}.${chunk}`, bytes); },
-      generations: async () => [...new Set([...stored.keys()].map((key) => Number(key.split('.')[0])))].sort((a, b) => b - a),
+      put: async (gen, chunk, bytes) => {
+        await this.world.clock.delay(this.#latency());
+        if (!alive()) return never;
+        stored.set(`${gen}.${chunk}`, bytes);
+      },
+      generations: async () =>
+        [...new Set([...stored.keys()].map((key) => Number(key.split('.')[0])))].sort((a, b) => b - a),
       get: async (gen, chunk) => stored.get(`${gen}.${chunk}`) ?? null,
-      remove: async (gen) => { for (const key of [...stored.keys()]) if (key.startsWith(`${gen}.`)) stored.delete(key); },
+      remove: async (gen) => {
+        for (const key of [...stored.keys()]) if (key.startsWith(`${gen}.`)) stored.delete(key);
+      },
     };
   }
 }

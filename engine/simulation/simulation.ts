@@ -15,7 +15,15 @@ import { MemoryLog } from './memory_log.ts';
 import { accountAddress, tallyDomain, type Account } from './tally.ts';
 import { World } from './world.ts';
 
-export interface SimulationReport { seed: number; commands: number; epochs: number; records: number; snapshots: number; strays: number; problems: string[] }
+export interface SimulationReport {
+  seed: number;
+  commands: number;
+  epochs: number;
+  records: number;
+  snapshots: number;
+  strays: number;
+  problems: string[];
+}
 
 const partitions = 3;
 const accounts = Array.from({ length: 9 }, (_, i) => `acct-${i}`);
@@ -25,10 +33,14 @@ class SimulatedDoor {
   readonly #log: MemoryLog;
   readonly #writer: string;
   readonly #next = new Map<number, number>();
-  constructor(log: MemoryLog, writer: string) { this.#log = log; this.#writer = writer; }
+  constructor(log: MemoryLog, writer: string) {
+    this.#log = log;
+    this.#writer = writer;
+  }
 
   async open() {
-    for (let p = 0; p < partitions; p++) await this.#store(p, { kind: 'hello', writer: this.#writer, first: 1, commands: [] });
+    for (let p = 0; p < partitions; p++)
+      await this.#store(p, { kind: 'hello', writer: this.#writer, first: 1, commands: [] });
   }
 
   async send(commands: CommandEnvelope[], partition: number) {
@@ -43,7 +55,9 @@ class SimulatedDoor {
       try {
         await this.#log.append(this.#log.commands[partition]!, bytes);
         return;
-      } catch { /* uncertain: the same bytes again */ }
+      } catch {
+        /* uncertain: the same bytes again */
+      }
     }
   }
 }
@@ -53,20 +67,40 @@ class SimulatedEngine {
   owners: PartitionOwner[] = [];
   errors: Error[] = [];
 
-  constructor(log: MemoryLog, catalogue: Catalogue, onReplies: (replies: { commandId: string | null; result: ReplyResult }[]) => void, trace?: (line: string) => void) {
+  constructor(
+    log: MemoryLog,
+    catalogue: Catalogue,
+    onReplies: (replies: { commandId: string | null; result: ReplyResult }[]) => void,
+    trace?: (line: string) => void,
+  ) {
     for (let partition = 0; partition < partitions; partition++) {
       const owner = new PartitionOwner({
-        partition, partitions, build: 'sim', catalogue, snapshotEveryBytes: 6_000,
-        ports: log.ports(partition, () => this.alive, (_at, replies) => onReplies(replies)),
-        onEvent: (event) => trace?.(`${log.world.now % 1_000_000} p${partition} ${owner.owner.slice(0, 4)} ${JSON.stringify(event)}`),
-        onFailed: (error) => { if (error.name !== 'Superseded') this.errors.push(error); },
+        partition,
+        partitions,
+        build: 'sim',
+        catalogue,
+        snapshotEveryBytes: 6_000,
+        ports: log.ports(
+          partition,
+          () => this.alive,
+          (_at, replies) => onReplies(replies),
+        ),
+        onEvent: (event) =>
+          trace?.(`${log.world.now % 1_000_000} p${partition} ${owner.owner.slice(0, 4)} ${JSON.stringify(event)}`),
+        onFailed: (error) => {
+          if (error.name !== 'Superseded') this.errors.push(error);
+        },
       });
       this.owners.push(owner);
-      void owner.start().catch((error: Error) => { if (this.alive) this.errors.push(error); });
+      void owner.start().catch((error: Error) => {
+        if (this.alive) this.errors.push(error);
+      });
     }
   }
 
-  kill() { this.alive = false; }
+  kill() {
+    this.alive = false;
+  }
 }
 
 /** @param trace gets a line per owner event and, at the end, per journal record. */
@@ -81,11 +115,16 @@ export async function simulate(seed: number, trace?: (line: string) => void): Pr
     for (const { commandId, result } of replies) {
       if (commandId === null) continue;
       const before = answers.get(commandId);
-      if (before && JSON.stringify(before) !== JSON.stringify(result)) problems.push(`${commandId} was answered twice, differently`);
+      if (before && JSON.stringify(before) !== JSON.stringify(result))
+        problems.push(`${commandId} was answered twice, differently`);
       answers.set(commandId, result);
     }
   };
-  log.faults = { ackLostPercent: chance.below(15), appendLostPercent: chance.below(15), latencyMsMax: 1 + chance.below(30) };
+  log.faults = {
+    ackLostPercent: chance.below(15),
+    appendLostPercent: chance.below(15),
+    latencyMsMax: 1 + chance.below(30),
+  };
 
   const engines = [new SimulatedEngine(log, catalogue, note, trace)];
   let sent = 0;
@@ -96,15 +135,23 @@ export async function simulate(seed: number, trace?: (line: string) => void): Pr
     const account = accounts[chance.below(accounts.length)]!;
     const roll = chance.below(100);
     const envelope = (type: string, body: Record<string, unknown>): CommandEnvelope => ({
-      id, to: accountAddress(account), type, body, reply: { inbox: 'i', token: 0 }, deadline: 0, correlation: null });
+      id,
+      to: accountAddress(account),
+      type,
+      body,
+      reply: { inbox: 'i', token: 0 },
+      deadline: 0,
+      correlation: null,
+    });
     if (roll < 45) return envelope('add', { amount: 1 + chance.below(100) });
-    if (roll < 75) return envelope('transfer', { to: accounts[chance.below(accounts.length)]!, amount: 1 + chance.below(50) });
+    if (roll < 75)
+      return envelope('transfer', { to: accounts[chance.below(accounts.length)]!, amount: 1 + chance.below(50) });
     if (roll < 85) return envelope('wait', { ms: chance.below(3_000) });
     if (roll < 90) return envelope('add', { amount: 5_000 });
     if (roll < 94) return envelope('explode', {});
     if (roll < 96) return envelope('spoil', {});
     if (roll < 98) return envelope('bloat', { bytes: chance.of(30) ? 1_000_000 : 2_000 });
-    return envelope('add', { amount: 'many' as unknown as number });
+    return envelope('add', { amount: 'many' });
   };
   for (let d = 0; d < 2; d++) {
     void (async () => {
@@ -128,21 +175,26 @@ export async function simulate(seed: number, trace?: (line: string) => void): Pr
     const current = engines.at(-1)!;
     if (chance.of(60)) current.kill();
     // Otherwise the old engine lives on as a zombie until it notices.
-    world.plan(chance.below(300), () => { engines.push(new SimulatedEngine(log, catalogue, note, trace)); });
+    world.plan(chance.below(300), () => {
+      engines.push(new SimulatedEngine(log, catalogue, note, trace));
+    });
     world.plan(600 + chance.below(2_500), trouble);
   };
   world.plan(300 + chance.below(1_500), trouble);
 
-  if (!await world.run(600_000, () => doorsDone === 2)) problems.push('doors could not finish');
+  if (!(await world.run(600_000, () => doorsDone === 2))) problems.push('doors could not finish');
   log.faults = { ackLostPercent: 0, appendLostPercent: 0, latencyMsMax: 5 };
   await world.run(1_000, () => false);
   for (const engine of engines) engine.kill();
   const last = new SimulatedEngine(log, catalogue, note, trace);
   engines.push(last);
-  const quiet = () => last.owners.every((owner, p) => owner.state && owner.relaysPending === 0
-    && owner.committed.offset === log.commands[p]!.messages.length);
+  const quiet = () =>
+    last.owners.every(
+      (owner, p) =>
+        owner.state && owner.relaysPending === 0 && owner.committed.offset === log.commands[p]!.messages.length,
+    );
   await world.run(8_000, () => false);
-  if (!await world.run(5_000, quiet)) problems.push('the last engine did not come to rest');
+  if (!(await world.run(5_000, quiet))) problems.push('the last engine did not come to rest');
   for (const engine of engines) for (const error of engine.errors) problems.push(`an engine failed: ${error.message}`);
 
   for (const engine of engines) engine.kill();
@@ -153,7 +205,13 @@ export async function simulate(seed: number, trace?: (line: string) => void): Pr
 }
 
 /** Knows only C and J. */
-async function checkLogs(log: MemoryLog, catalogue: Catalogue, acked: Set<string>, answers: Map<string, ReplyResult>, trace?: (line: string) => void) {
+async function checkLogs(
+  log: MemoryLog,
+  catalogue: Catalogue,
+  acked: Set<string>,
+  answers: Map<string, ReplyResult>,
+  trace?: (line: string) => void,
+) {
   const problems: string[] = [];
   let epochs = 0;
   let records = 0;
@@ -175,10 +233,16 @@ async function checkLogs(log: MemoryLog, catalogue: Catalogue, acked: Set<string
     const valid = new RecordFilter();
     journal.messages.forEach(({ bytes }, i) => {
       const record = decodeRecord(bytes);
-      trace?.(`${p}:${i + 1} ${record.kind} ${record.owner.slice(0, 4)} e${record.epoch} b${record.batch} o${record.offset}`);
-      if (!valid.accepts(record)) { strays += 1; return; }
+      trace?.(
+        `${p}:${i + 1} ${record.kind} ${record.owner.slice(0, 4)} e${record.epoch} b${record.batch} o${record.offset}`,
+      );
+      if (!valid.accepts(record)) {
+        strays += 1;
+        return;
+      }
       if (!verifyChain(bytes, hash)) problems.push(`${p}:${i + 1} breaks the hash chain`);
-      if (record.kind === 'epoch' ? record.epoch !== epoch + 1 : record.epoch !== epoch || record.batch !== batch + 1) problems.push(`${p}:${i + 1} epoch or batch out of order`);
+      if (record.kind === 'epoch' ? record.epoch !== epoch + 1 : record.epoch !== epoch || record.batch !== batch + 1)
+        problems.push(`${p}:${i + 1} epoch or batch out of order`);
       if (record.offset < offset || record.now < now) problems.push(`${p}:${i + 1} offset or clock went back`);
       ({ hash, epoch, batch, offset, now } = record);
       records += 1;
@@ -186,10 +250,12 @@ async function checkLogs(log: MemoryLog, catalogue: Catalogue, acked: Set<string
       if (record.kind === 'snapshot') snapshots += 1;
       for (const entity of record.entities) {
         const name = `${entity.kind}/${entity.id}`;
-        if (entity.version !== (versions.get(name) ?? 0) + 1) problems.push(`${p}:${i + 1} ${name} version ${entity.version}`);
+        if (entity.version !== (versions.get(name) ?? 0) + 1)
+          problems.push(`${p}:${i + 1} ${name} version ${entity.version}`);
         versions.set(name, entity.version);
       }
-      for (const timer of record.timers.fired) if (!timer.startsWith('slot|')) fired.set(timer, (fired.get(timer) ?? 0) + 1);
+      for (const timer of record.timers.fired)
+        if (!timer.startsWith('slot|')) fired.set(timer, (fired.get(timer) ?? 0) + 1);
       for (const reply of record.replies) {
         if (reply.commandId === null || !reply.entity) continue;
         if (outcomes.has(reply.commandId)) problems.push(`${reply.commandId} was decided twice`);
@@ -197,10 +263,16 @@ async function checkLogs(log: MemoryLog, catalogue: Catalogue, acked: Set<string
       }
     });
     for (const [timer, times] of fired) if (times !== 1) problems.push(`${timer} fired ${times} times`);
-    const ports: PartitionPorts = log.ports(p, () => true, () => {});
+    const ports: PartitionPorts = log.ports(
+      p,
+      () => true,
+      () => {},
+    );
     let done = false;
     const recovering = recoverState(ports, catalogue, p, partitions, journal.messages.length);
-    void recovering.finally(() => { done = true; });
+    void recovering.finally(() => {
+      done = true;
+    });
     await log.world.run(10_000, () => done);
     const { state } = await recovering;
     const replayed = new PartitionState(catalogue, p, partitions);
@@ -209,24 +281,33 @@ async function checkLogs(log: MemoryLog, catalogue: Catalogue, acked: Set<string
       const record = decodeRecord(bytes);
       if (filter.accepts(record)) replayed.applyRecord(record);
     }
-    if (dump(state) !== dump(replayed)) { problems.push(`partition ${p}: snapshot and journal differ from the journal alone`); trace?.(`snapshot ${dump(state)}`); trace?.(`journal  ${dump(replayed)}`); }
+    if (dump(state) !== dump(replayed)) {
+      problems.push(`partition ${p}: snapshot and journal differ from the journal alone`);
+      trace?.(`snapshot ${dump(state)}`);
+      trace?.(`journal  ${dump(replayed)}`);
+    }
     for (const [, entity] of replayed.entities.get('account') ?? []) {
       const account = entity.stored.context as unknown as Account;
       balance += account.balance;
-      if (account.armed !== account.fired) problems.push(`${entity.id}: ${account.armed} timers armed, ${account.fired} fired`);
+      if (account.armed !== account.fired)
+        problems.push(`${entity.id}: ${account.armed} timers armed, ${account.fired} fired`);
     }
-    for (const list of replayed.outbox.values()) for (const { command } of list) inTransit += command.type === 'receive' ? 1 : 0;
+    for (const list of replayed.outbox.values())
+      for (const { command } of list) inTransit += command.type === 'receive' ? 1 : 0;
     // What the commands in C say, decided only where the outcome says ok.
     const counted = new Set<string>();
-    for (const { bytes } of log.commands[p]!.messages) for (const c of decodeCommands(bytes)) {
-      if (c.type === 'add' && c.id !== null && !counted.has(c.id) && outcomes.get(c.id)?.ok) added += c.body['amount'] as number;
-      if (c.id !== null) counted.add(c.id);
-    }
+    for (const { bytes } of log.commands[p]!.messages)
+      for (const c of decodeCommands(bytes)) {
+        if (c.type === 'add' && c.id !== null && !counted.has(c.id) && outcomes.get(c.id)?.ok)
+          added += c.body['amount'] as number;
+        if (c.id !== null) counted.add(c.id);
+      }
   }
   for (const id of acked) {
     const answer = answers.get(id);
     const outcome = outcomes.get(id);
-    if (outcome && answer && JSON.stringify(outcome) !== JSON.stringify(answer)) problems.push(`${id}: the answer is not the outcome`);
+    if (outcome && answer && JSON.stringify(outcome) !== JSON.stringify(answer))
+      problems.push(`${id}: the answer is not the outcome`);
     // A command refused on an absent entity leaves no outcome; everything that was applied does.
     if (!outcome && answer?.ok) problems.push(`${id} was answered ok without an outcome`);
   }
@@ -237,8 +318,16 @@ async function checkLogs(log: MemoryLog, catalogue: Catalogue, acked: Set<string
 const decodeCommands = (bytes: Uint8Array) => decodeFrame(bytes).commands;
 
 function dump(state: PartitionState): string {
-  const entities = [...state.entities.values()].flatMap((ofKind) => [...ofKind.values()])
-    .map((e) => [e.kind, e.id, e.version, e.stored.value, e.stored.context]).sort((a, b) => (String(a[1]) < String(b[1]) ? -1 : 1));
-  return JSON.stringify([entities, [...state.timers.entries()].sort(), [...state.writers].map(([w, m]) => [w, m.seq]).sort(),
-    [...state.relaySeq].sort(), state.offset, state.hash]);
+  const entities = [...state.entities.values()]
+    .flatMap((ofKind) => [...ofKind.values()])
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map((e) => [e.kind, e.id, e.version, e.stored.value, e.stored.context]);
+  return JSON.stringify([
+    entities,
+    [...state.timers.entries()].sort(),
+    [...state.writers].map(([w, m]) => [w, m.seq]).sort(),
+    [...state.relaySeq].sort(),
+    state.offset,
+    state.hash,
+  ]);
 }

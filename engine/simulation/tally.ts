@@ -3,7 +3,14 @@ import { setup } from 'xstate';
 import Type from 'typebox';
 import { decide, type ActorEvent, type Command, type Domain, type Index, type Stored } from '#actors/actor';
 
-export interface Account { balance: number; applied: number; fired: number; armed: number; slot: number; padding: string }
+export interface Account {
+  balance: number;
+  applied: number;
+  fired: number;
+  armed: number;
+  slot: number;
+  padding: string;
+}
 const address = (id: string) => ({ kind: 'account', key: id, id });
 
 type Event<B = Record<string, unknown>> = ActorEvent<B>;
@@ -17,26 +24,52 @@ const accountMachine = setup({
   states: {
     open: {
       on: {
-        add: { actions: decide<Account, Event<{ amount: number }>>((c, e) => (e.body.amount > 1_000
-          ? { refuse: 'bad_request' }
-          : { context: { ...c, balance: c.balance + e.body.amount, applied: c.applied + 1 },
-            outputs: [{ type: 'reply', params: { value: c.balance + e.body.amount } }] })) },
-        transfer: { actions: decide<Account, Event<{ to: string; amount: number }>>((c, e) => ({
-          context: { ...c, balance: c.balance - e.body.amount, applied: c.applied + 1 },
-          outputs: [
-            { type: 'send', params: { to: address(e.body.to), type: 'receive', body: { amount: e.body.amount } } },
-            { type: 'reply', params: { value: c.balance - e.body.amount } },
-          ],
-        })) },
-        receive: { actions: decide<Account, Event<{ amount: number }>>((c, e) => ({ context: { ...c, balance: c.balance + e.body.amount } })) },
-        wait: { actions: decide<Account, Event<{ ms: number }>>((c, e) => ({
-          context: { ...c, armed: c.armed + 1 },
-          outputs: [{ type: 'arm', params: { name: `w${c.armed}`, dueAt: e.now + e.body.ms } }],
-        })) },
+        add: {
+          actions: decide<Account, Event<{ amount: number }>>((c, e) =>
+            e.body.amount > 1_000
+              ? { refuse: 'bad_request' }
+              : {
+                  context: { ...c, balance: c.balance + e.body.amount, applied: c.applied + 1 },
+                  outputs: [{ type: 'reply', params: { value: c.balance + e.body.amount } }],
+                },
+          ),
+        },
+        transfer: {
+          actions: decide<Account, Event<{ to: string; amount: number }>>((c, e) => ({
+            context: { ...c, balance: c.balance - e.body.amount, applied: c.applied + 1 },
+            outputs: [
+              { type: 'send', params: { to: address(e.body.to), type: 'receive', body: { amount: e.body.amount } } },
+              { type: 'reply', params: { value: c.balance - e.body.amount } },
+            ],
+          })),
+        },
+        receive: {
+          actions: decide<Account, Event<{ amount: number }>>((c, e) => ({
+            context: { ...c, balance: c.balance + e.body.amount },
+          })),
+        },
+        wait: {
+          actions: decide<Account, Event<{ ms: number }>>((c, e) => ({
+            context: { ...c, armed: c.armed + 1 },
+            outputs: [{ type: 'arm', params: { name: `w${c.armed}`, dueAt: e.now + e.body.ms } }],
+          })),
+        },
         'timer.*': { actions: decide<Account, Event>((c) => ({ context: { ...c, fired: c.fired + 1 } })) },
-        tick: { actions: decide<Account, Event<{ slot: number }>>((c, e) => (e.body.slot <= c.slot ? {} : { context: { ...c, slot: e.body.slot } })) },
-        explode: { actions: decide<Account, Event>(() => { throw new Error('boom'); }) },
-        bloat: { actions: decide<Account, Event<{ bytes: number }>>((c, e) => ({ context: { ...c, padding: 'x'.repeat(e.body.bytes) } })) },
+        tick: {
+          actions: decide<Account, Event<{ slot: number }>>((c, e) =>
+            e.body.slot <= c.slot ? {} : { context: { ...c, slot: e.body.slot } },
+          ),
+        },
+        explode: {
+          actions: decide<Account, Event>(() => {
+            throw new Error('boom');
+          }),
+        },
+        bloat: {
+          actions: decide<Account, Event<{ bytes: number }>>((c, e) => ({
+            context: { ...c, padding: 'x'.repeat(e.body.bytes) },
+          })),
+        },
         spoil: { actions: decide<Account, Event>((c) => ({ context: { ...c, padding: 0.5 as unknown as string } })) },
       },
     },
@@ -53,21 +86,36 @@ class Accounts implements Index {
 
 const int = Type.Integer();
 export const tallyDomain: Domain = {
-  actors: [{
-    kind: 'account', version: 1, machine: accountMachine,
-    context: Type.Object({ balance: int, applied: int, fired: int, armed: int, slot: int, padding: Type.String() }),
-    commands: {
-      add: Type.Object({ amount: int }), transfer: Type.Object({ to: Type.String(), amount: int }), receive: Type.Object({ amount: int }),
-      wait: Type.Object({ ms: int }), tick: Type.Object({ slot: int }), explode: Type.Object({}), bloat: Type.Object({ bytes: int }), spoil: Type.Object({}),
+  actors: [
+    {
+      kind: 'account',
+      version: 1,
+      machine: accountMachine,
+      context: Type.Object({ balance: int, applied: int, fired: int, armed: int, slot: int, padding: Type.String() }),
+      commands: {
+        add: Type.Object({ amount: int }),
+        transfer: Type.Object({ to: Type.String(), amount: int }),
+        receive: Type.Object({ amount: int }),
+        wait: Type.Object({ ms: int }),
+        tick: Type.Object({ slot: int }),
+        explode: Type.Object({}),
+        bloat: Type.Object({ bytes: int }),
+        spoil: Type.Object({}),
+      },
+      timers: [],
+      creates: ['add', 'transfer', 'receive', 'wait', 'bloat'],
     },
-    timers: [], creates: ['add', 'transfer', 'receive', 'wait', 'bloat'],
-  }],
+  ],
   records: [],
-  slots: [{
-    name: 'second', everyMs: 1_000,
-    active: (view) => (view.index as Accounts).ids.size > 0,
-    run: (view, slot): Command[] => [...(view.index as Accounts).ids].map((id) => ({ to: address(id), type: 'tick', body: { slot } })),
-  }],
+  slots: [
+    {
+      name: 'second',
+      everyMs: 1_000,
+      active: (view) => (view.index as Accounts).ids.size > 0,
+      run: (view, slot): Command[] =>
+        [...(view.index as Accounts).ids].map((id) => ({ to: address(id), type: 'tick', body: { slot } })),
+    },
+  ],
   createIndex: () => new Accounts(),
 };
 export const accountAddress = address;

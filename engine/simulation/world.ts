@@ -4,7 +4,9 @@ import type { OwnerClock } from '../partition/ports.ts';
 /** xorshift32; good enough to choose faults, small enough to read. */
 export class Chance {
   #state: number;
-  constructor(seed: number) { this.#state = (seed * 2_654_435_761 + 1) >>> 0 || 1; }
+  constructor(seed: number) {
+    this.#state = (seed * 2_654_435_761 + 1) >>> 0 || 1;
+  }
   next(): number {
     let x = this.#state;
     x ^= x << 13;
@@ -14,12 +16,21 @@ export class Chance {
     return this.#state;
   }
   /** 0 ≤ n < limit. */
-  below(limit: number): number { return this.next() % limit; }
+  below(limit: number): number {
+    return this.next() % limit;
+  }
   /** True in `percent` of a hundred. */
-  of(percent: number): boolean { return this.below(10_000) < percent * 100; }
+  of(percent: number): boolean {
+    return this.below(10_000) < percent * 100;
+  }
 }
 
-interface Planned { at: number; order: number; task: () => void; cancelled: boolean }
+interface Planned {
+  at: number;
+  order: number;
+  task: () => void;
+  cancelled: boolean;
+}
 
 export class World {
   readonly chance: Chance;
@@ -27,18 +38,25 @@ export class World {
   #planned: Planned[] = [];
   #order = 0;
 
-  constructor(seed: number) { this.chance = new Chance(seed); }
+  constructor(seed: number) {
+    this.chance = new Chance(seed);
+  }
 
   plan(ms: number, task: () => void): () => void {
     const planned: Planned = { at: this.now + Math.max(0, ms), order: this.#order++, task, cancelled: false };
     this.#planned.push(planned);
-    return () => { planned.cancelled = true; };
+    return () => {
+      planned.cancelled = true;
+    };
   }
 
   readonly clock: OwnerClock = {
     wall: () => this.now,
     monotonic: () => this.now - 1_700_000_000_000,
-    delay: (ms) => new Promise((resolve) => { this.plan(ms, resolve); }),
+    delay: (ms) =>
+      new Promise((resolve) => {
+        this.plan(ms, resolve);
+      }),
     after: (ms, task) => this.plan(ms, task),
   };
 

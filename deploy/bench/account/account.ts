@@ -6,12 +6,19 @@ import { assign, setup } from 'xstate';
 import Type from 'typebox';
 import type { ActorEvent, Domain } from '#actors/actor';
 
-export interface Account { available: number; held: number; posted: number }
+export interface Account {
+  available: number;
+  held: number;
+  posted: number;
+}
 type Event = ActorEvent<{ amount: number }>;
 
 const int = Type.Integer();
 const Amount = Type.Object({ amount: Type.Integer({ minimum: 1 }) }, { additionalProperties: false });
-const balance = { type: 'reply', params: ({ context }: { context: Account }) => ({ value: context.available }) } as never;
+const balance = {
+  type: 'reply',
+  params: ({ context }: { context: Account }) => ({ value: context.available }),
+} as never;
 const refuse = { type: 'refuse', params: { code: 'bad_request' } } as never;
 
 const machine = setup({
@@ -27,22 +34,32 @@ const machine = setup({
   states: {
     open: {
       on: {
-        add: { actions: [assign({ available: ({ context, event }) => context.available + event.body.amount }), balance] },
+        add: {
+          actions: [assign({ available: ({ context, event }) => context.available + event.body.amount }), balance],
+        },
         hold: [
           {
             guard: 'canHold',
-            actions: [assign(({ context, event }) => ({
-              available: context.available - event.body.amount, held: context.held + event.body.amount,
-            })), balance],
+            actions: [
+              assign(({ context, event }) => ({
+                available: context.available - event.body.amount,
+                held: context.held + event.body.amount,
+              })),
+              balance,
+            ],
           },
           { actions: [refuse] },
         ],
         post: [
           {
             guard: 'isHeld',
-            actions: [assign(({ context, event }) => ({
-              held: context.held - event.body.amount, posted: context.posted + event.body.amount,
-            })), balance],
+            actions: [
+              assign(({ context, event }) => ({
+                held: context.held - event.body.amount,
+                posted: context.posted + event.body.amount,
+              })),
+              balance,
+            ],
           },
           { actions: [refuse] },
         ],
@@ -52,9 +69,18 @@ const machine = setup({
 });
 
 export const accountDomain: Domain = {
-  actors: [{
-    kind: 'account', version: 1, machine, context: Type.Object({ available: int, held: int, posted: int }),
-    commands: { add: Amount, hold: Amount, post: Amount }, timers: [], creates: ['add'],
-  }],
-  records: [], slots: [], createIndex: () => ({ changed() {} }),
+  actors: [
+    {
+      kind: 'account',
+      version: 1,
+      machine,
+      context: Type.Object({ available: int, held: int, posted: int }),
+      commands: { add: Amount, hold: Amount, post: Amount },
+      timers: [],
+      creates: ['add'],
+    },
+  ],
+  records: [],
+  slots: [],
+  createIndex: () => ({ changed() {} }),
 };

@@ -15,14 +15,23 @@ const kinds = ['add', 'hold', 'post'] as const;
 const nc = await connectLog(process.env['GRIDTICK_NATS_URL']!, 'load');
 const door = await openDoor(nc, { name: 'load', partitions, inFlightMax: 32_768 });
 
-interface Account { id: string; to: { kind: string; key: string; id: string }; n: number; available: number }
+interface Account {
+  id: string;
+  to: { kind: string; key: string; id: string };
+  n: number;
+  available: number;
+}
 const accounts = Array.from({ length: keys }, (_, i): Account => {
   const id = `${run}-${i}`;
   return { id, to: { kind: 'account', key: id, id }, n: 0, available: 0 };
 });
 const bodies = { add: { amount: 3 }, hold: { amount: 2 }, post: { amount: 2 } };
 const latencies = new Latencies();
-let sent = 0, answered = 0, refused = 0, wrong = 0, errors = 0;
+let sent = 0,
+  answered = 0,
+  refused = 0,
+  wrong = 0,
+  errors = 0;
 const codes: Record<string, number> = {};
 
 /** Adds 3, holds 2, posts 2 in turn: each answer is known beforehand. */
@@ -33,17 +42,20 @@ function issue(account: Account, dueAt: number, measured: boolean) {
   else if (type === 'hold') account.available -= 2;
   const expected = account.available;
   sent += 1;
-  door.request({ id: `${run}:${account.n}`, to: account.to, type, body: bodies[type], timeoutMs: 30_000 }).then((result) => {
-    answered += 1;
-    if (!result.ok) {
-      refused += 1;
-      codes[result.code] = (codes[result.code] ?? 0) + 1;
-    } else if (result.value !== expected) wrong += 1;
-    if (measured) latencies.add(performance.now() - dueAt);
-  }, (error: Error) => {
-    errors += 1;
-    codes[error.message.slice(0, 60)] = (codes[error.message.slice(0, 60)] ?? 0) + 1;
-  });
+  door.request({ id: `${run}:${account.n}`, to: account.to, type, body: bodies[type], timeoutMs: 30_000 }).then(
+    (result) => {
+      answered += 1;
+      if (!result.ok) {
+        refused += 1;
+        codes[result.code] = (codes[result.code] ?? 0) + 1;
+      } else if (result.value !== expected) wrong += 1;
+      if (measured) latencies.add(performance.now() - dueAt);
+    },
+    (error: Error) => {
+      errors += 1;
+      codes[error.message.slice(0, 60)] = (codes[error.message.slice(0, 60)] ?? 0) + 1;
+    },
+  );
 }
 
 /** Sends what is due every turn until `seconds` are over; resolves to the number sent. */
@@ -73,11 +85,24 @@ const during = answered - before.answered;
 const seconds = (performance.now() - before.at) / 1_000;
 process.send?.({ phase: 'drain' });
 const drainedFrom = performance.now();
-while (answered + errors < sent && performance.now() - drainedFrom < 60_000) await new Promise((resolve) => setTimeout(resolve, 5));
-process.stdout.write(`${JSON.stringify({
-  rate, issued, perSecond: Math.round(during / seconds), waitingAtEnd: waiting, drainMs: Math.round(performance.now() - drainedFrom),
-  sent, answered, refused, wrong, errors, codes, ...latencies.report(),
-})}\n`);
+while (answered + errors < sent && performance.now() - drainedFrom < 60_000)
+  await new Promise((resolve) => setTimeout(resolve, 5));
+process.stdout.write(
+  `${JSON.stringify({
+    rate,
+    issued,
+    perSecond: Math.round(during / seconds),
+    waitingAtEnd: waiting,
+    drainMs: Math.round(performance.now() - drainedFrom),
+    sent,
+    answered,
+    refused,
+    wrong,
+    errors,
+    codes,
+    ...latencies.report(),
+  })}\n`,
+);
 await door.close();
 await nc.close();
 process.exit(0);
