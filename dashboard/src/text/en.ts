@@ -189,7 +189,7 @@ export const en = {
       tag: 'Tag',
       heard: 'Sample',
     },
-    silent: 'meter silent',
+    silent: (age: string) => `silent ${age}`,
     assumed: 'part of the load is assumed, because a meter fell silent',
     notOffered: 'Import is closed above 120 %',
   },
