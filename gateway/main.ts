@@ -8,7 +8,7 @@ import { openReplica } from '#engine/projections/mod';
 import { runRole } from '#engine/roles/role_process';
 import { gridKinds, startApi } from './api/mod.ts';
 import { identityResolver } from './identities.ts';
-import { startOcpp } from './ocpp/mod.ts';
+import { limitsForTest, startOcpp } from './ocpp/mod.ts';
 
 const { values } = parseArgs({ options: { doors: { type: 'string', default: 'ocpp,api' } } });
 const doors = new Set(values.doors.split(','));
@@ -63,7 +63,7 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
       port: config.ocppPort,
       log,
       resolve: identityResolver(redis, partitions),
-      limits: { stopMs: Math.round(config.stopMs * 0.6) },
+      limits: { stopMs: Math.round(config.stopMs * 0.6), ...limitsForTest(process.env) },
     });
     ready['ocppPort'] = ocpp.port;
     closers.push(() => ocpp.close());

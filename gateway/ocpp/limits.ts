@@ -84,3 +84,20 @@ export const defaultLimits: Limits = {
   refusalFloorMs: 1_000,
   stopMs: 8_000,
 };
+
+/**
+ * Bounds that a benchmark or a test lifts in a real gateway process: `GRIDTICK_TEST_OCPP_LIMITS` holds them as JSON, e.g.
+ * `{"callsPerSecond":100000,"callBurst":100000}`. No setting, because an operator should never need it.
+ * Throws when it names no bound, or gives one that is no positive number.
+ */
+export function limitsForTest(env: Readonly<Record<string, string | undefined>>): Partial<Limits> {
+  const given = env['GRIDTICK_TEST_OCPP_LIMITS'];
+  if (!given) return {};
+  const limits = JSON.parse(given) as Partial<Limits>;
+  for (const [name, value] of Object.entries(limits) as [string, unknown][]) {
+    if (!(name in defaultLimits)) throw new Error(`GRIDTICK_TEST_OCPP_LIMITS: there is no bound '${name}'`);
+    if (!(typeof value === 'number' && value > 0))
+      throw new Error(`GRIDTICK_TEST_OCPP_LIMITS: ${name} must be a number above 0`);
+  }
+  return limits;
+}

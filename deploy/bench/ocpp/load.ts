@@ -2,9 +2,10 @@
  * A load of chargers as raw WebSockets: no RPC library and no JSON on the way out, so that the server is what is measured.
  *
  * One MeterValues of four sampled values is outstanding per socket (or `--rate` a second over all of them, open loop).
- * Every message has its own id, time and register, every answer is read and judged. Prints one JSON line.
+ * Every message has its own id, time and register, every answer is read and judged. Prints JSON lines: {"phase"} when the
+ * warm-up and when the measured time ends, the result last.
  *
- *   --url ws://127.0.0.1:9220/ocpp  --identity BENCH-%04d  --sockets 1000  --seconds 30  --warmup 0
+ *   --url ws://127.0.0.1:9220/ocpp  --identity BENCH-%04d  --tag BENCH-TAG  --sockets 1000  --seconds 30  --warmup 0
  *   --rate N     open loop, messages per second; latency counts from when a message was due
  *   --start      a StartTransaction per socket first; its transaction goes into the samples
  *   --storm      BootNotification only: seconds until the last socket is Accepted
@@ -19,6 +20,7 @@ const { values: args } = parseArgs({
   options: {
     url: { type: 'string', default: 'ws://127.0.0.1:9220/ocpp' },
     identity: { type: 'string', default: 'BENCH-%04d' },
+    tag: { type: 'string', default: 'BENCH-TAG' },
     sockets: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '30' },
     warmup: { type: 'string', default: '0' },
@@ -241,7 +243,7 @@ async function storm(chargers: Charger[]): Promise<object> {
 async function load(chargers: Charger[]): Promise<object> {
   await openAll(chargers);
   if (args.start) {
-    const start = { connectorId: 1, idTag: 'DEMO0001', meterStart: 100_000_000, timestamp: new Date().toISOString() };
+    const start = { connectorId: 1, idTag: args.tag, meterStart: 100_000_000, timestamp: new Date().toISOString() };
     const answers = await callAll(chargers, 'StartTransaction', start);
     answers.forEach((answer, i) =>
       chargers[i]?.prepare((JSON.parse(answer) as [number, string, { transactionId: number }])[2].transactionId),
@@ -287,12 +289,14 @@ async function load(chargers: Charger[]): Promise<object> {
 
   await delay(warmup * 1_000);
   const measured = { sent, answered, errors };
+  console.log(JSON.stringify({ phase: 'measured', answered }));
   latencies = new Histogram();
   const from = performance.now();
   await delay(seconds * 1_000);
   ended = true;
   const elapsed = (performance.now() - from) / 1_000;
   clearInterval(pace);
+  console.log(JSON.stringify({ phase: 'over', answered, waiting: due.length }));
   const result = {
     sockets,
     sent: sent - measured.sent,
@@ -300,16 +304,15 @@ async function load(chargers: Charger[]): Promise<object> {
     errors: errors - measured.errors,
     closed,
     perSecond: Math.round((answered - measured.answered) / elapsed),
-    p50: latencies.quantileMs(0.5),
-    p99: latencies.quantileMs(0.99),
-    p999: latencies.quantileMs(0.999),
+    p50Ms: latencies.quantileMs(0.5),
+    p99Ms: latencies.quantileMs(0.99),
+    p999Ms: latencies.quantileMs(0.999),
     seconds: elapsed,
     rate,
-    cpuMicros: process.cpuUsage().user + process.cpuUsage().system,
-  };
+    };
   // What is under way may still be answered.
   for (let i = 0; i < 100 && answered + errors < sent && closed === 0; i++) await delay(100);
-  return { ...result, answeredInAll: answered, sentInAll: sent };
+  return { ...result, answeredInAll: answered, errorsInAll: errors, sentInAll: sent };
 }
 
 async function hold(chargers: Charger[]): Promise<object> {
