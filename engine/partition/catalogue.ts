@@ -59,10 +59,7 @@ function actorKind(definition: ActorDefinition): Kind {
       refuseNewer(definition, schema);
       const { value, context } = decodeImage(definition, image);
       if (value === null) throw new Error(`${definition.kind}: an actor's image without a state`);
-      return runner.restore(
-        value,
-        migrated(definition, schema, context as Record<string, unknown>),
-      );
+      return runner.restore(value, migrated(definition, schema, context as Record<string, unknown>));
     },
   };
 }

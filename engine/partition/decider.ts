@@ -351,7 +351,7 @@ export class Decider {
       const { snapshot, outputs } = actor.runner.step(before, event);
       const refusal = outputs.find((output) => output.type === 'refuse');
       if (refusal) {
-        const { code, detail } = (refusal).params;
+        const { code, detail } = refusal.params;
         return detail ? { ok: false, code, detail } : { ok: false, code };
       }
       if (!entity || snapshot.context !== before.context || snapshot.value !== before.value) {

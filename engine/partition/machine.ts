@@ -42,7 +42,7 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
         throw new Error(`${definition.kind}: only 'after' delays are durable, not raise '${event.type}'`);
       outputs.push({ type: 'arm', params: { name: id, dueAt: now + delay } });
     } else if (action.type === 'xstate.cancel') {
-      outputs.push({ type: 'disarm', params: { name: String(action.params) } });
+      outputs.push({ type: 'disarm', params: { name: (action.params as { sendId: string }).sendId } });
     } else {
       throw new Error(`${definition.kind}: an action of type '${action.type}' cannot run inside a transition`);
     }

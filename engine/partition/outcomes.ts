@@ -46,9 +46,8 @@ export class Outcomes {
   readonly #series: Series[] = [];
 
   #find(id: string): Series | undefined {
-    for (const series of this.#series)
-      if (id.length > series.name.length && id.startsWith(series.name) && id.charCodeAt(series.name.length) === 58)
-        return series;
+    const length = id.lastIndexOf(':');
+    for (const series of this.#series) if (series.name.length === length && id.startsWith(series.name)) return series;
     return undefined;
   }
 

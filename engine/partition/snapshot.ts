@@ -164,17 +164,15 @@ export async function readOldestSnapshot(
   const { chunks } = await readChunks(store, oldest);
   if (chunks.length === 0) return null;
   const head = packr.unpack(chunks[0]!) as Head;
-  const entities = chunks
-    .slice(1)
-    .flatMap((chunk) =>
-      (packr.unpack(chunk) as PackedEntity[]).map(([kind, id, key, version, schema, image]): EntityImage => ({
-        kind,
-        id,
-        key,
-        version,
-        schema,
-        image,
-      })),
-    );
+  const entities = chunks.slice(1).flatMap((chunk) =>
+    (packr.unpack(chunk) as PackedEntity[]).map(([kind, id, key, version, schema, image]): EntityImage => ({
+      kind,
+      id,
+      key,
+      version,
+      schema,
+      image,
+    })),
+  );
   return { sequence: head.j0, entities };
 }

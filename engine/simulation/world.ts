@@ -71,7 +71,10 @@ export class World {
       for (const planned of this.#planned) {
         if (!next || planned.at < next.at || (planned.at === next.at && planned.order < next.order)) next = planned;
       }
-      if (!next || next.at > end) return done();
+      if (!next || next.at > end) {
+        this.now = Math.max(this.now, end);
+        return done();
+      }
       this.#planned.splice(this.#planned.indexOf(next), 1);
       this.now = Math.max(this.now, next.at);
       next.task();

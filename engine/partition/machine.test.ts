@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import { assign, createMachine, initialTransition, setup, transition } from 'xstate';
+import Type from 'typebox';
+import { expect, test } from 'vitest';
+import { decide, type ActorDefinition, type ActorEvent } from '#actors/actor';
+import { tallyDomain } from '../simulation/tally.ts';
+import { machineRunner } from './machine.ts';
+
+const self = { kind: 'lamp', key: 'k', id: 'k' };
+const event = (type: string, body: Record<string, unknown> = {}, now = 1_000): ActorEvent => ({
+  type,
+  now,
+  self,
+  body,
+  facts: undefined,
+});
+const definition = (machine: ActorDefinition['machine']): ActorDefinition => ({
+  kind: 'lamp',
+  version: 1,
+  machine,
+  context: Type.Object({ count: Type.Integer() }),
+  commands: {},
+  timers: [],
+  creates: [],
+});
+
+test('a random walk gives the same states and outputs as the public transition of XState', () => {
+  const account = tallyDomain.actors[0]!;
+  const runner = machineRunner(account);
+  const step = fc.oneof(
+    fc.record({ type: fc.constant('add'), body: fc.record({ amount: fc.nat(2_000) }) }),
+    fc.record({
+      type: fc.constant('transfer'),
+      body: fc.record({ to: fc.constantFrom('a', 'b'), amount: fc.nat(50) }),
+    }),
+    fc.record({ type: fc.constant('wait'), body: fc.record({ ms: fc.nat(100) }) }),
+    fc.record({ type: fc.constantFrom('timer.w0', 'unknown'), body: fc.constant({}) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      let mine = runner.initial(self, 0).snapshot;
+      let [theirs] = initialTransition(account.machine);
+      for (const { type, body } of steps) {
+        const decided = runner.step(mine, event(type, body));
+        const [next, actions] = transition(account.machine, theirs, event(type, body));
+        mine = decided.snapshot;
+        theirs = next;
+        expect([mine.value, mine.context]).toEqual([theirs.value, theirs.context]);
+        expect(decided.outputs).toEqual(actions.map(({ type, params }) => ({ type, params })));
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+const lamp = setup({ types: { context: {} as { count: number } } }).createMachine({
+  initial: 'off',
+  context: { count: 0 },
+  states: {
+    off: { on: { press: 'on' } },
+    on: {
+      entry: assign({ count: ({ context }) => context.count + 1 }),
+      on: { press: 'off' },
+      after: { 5_000: 'off' },
+    },
+  },
+});
+
+test('an `after` delay becomes a durable timer, leaving the state disarms it, and its event comes back', () => {
+  const runner = machineRunner(definition(lamp));
+  const { snapshot: off } = runner.initial(self, 0);
+  const lit = runner.step(off, event('press'));
+  const armed = lit.outputs[0] as { type: 'arm'; params: { name: string; dueAt: number } };
+  expect(armed).toMatchObject({ type: 'arm', params: { dueAt: 6_000 } });
+  expect(runner.step(lit.snapshot, event('press')).outputs).toEqual([
+    { type: 'disarm', params: { name: armed.params.name } },
+  ]);
+  expect(runner.step(lit.snapshot, event(armed.params.name, {}, 6_000)).snapshot.value).toBe('off');
+});
+
+test('a stored state comes back; one the machine does not know is an error at load', () => {
+  const runner = machineRunner(definition(lamp));
+  expect(runner.restore('on', { count: 3 })).toMatchObject({ value: 'on', context: { count: 3 } });
+  expect(() => runner.restore('broken', { count: 3 })).toThrow(/broken/);
+});
+
+test('an action that would run inside the transition, and an endless loop, fail that command only', () => {
+  const doing = machineRunner(definition(createMachine({ on: { go: { actions: () => undefined } } })));
+  expect(() => doing.step(doing.initial(self, 0).snapshot, event('go'))).toThrow(/cannot run inside a transition/);
+  const looping = machineRunner(
+    definition(
+      createMachine({
+        initial: 'a',
+        states: { a: { on: { go: 'b' } }, b: { always: 'c' }, c: { always: 'b' } },
+      }),
+    ),
+  );
+  expect(() => looping.step(looping.initial(self, 0).snapshot, event('go'))).toThrow(/Infinite loop/);
+});
+
+test('a rule that refuses assigns nothing', () => {
+  const machine = setup({ types: { context: {} as { count: number } }, actions: { refuse: () => {} } }).createMachine({
+    context: { count: 1 },
+    on: { go: { actions: decide<{ count: number }, ActorEvent>(() => ({ refuse: 'expired' })) } },
+  });
+  const runner = machineRunner(definition(machine));
+  const { snapshot } = runner.initial(self, 0);
+  const step = runner.step(snapshot, event('go'));
+  expect(step.snapshot.context).toBe(snapshot.context);
+  expect(step.outputs).toEqual([{ type: 'refuse', params: { code: 'expired' } }]);
+});

@@ -1,0 +1,227 @@
+import { expect, test } from 'vitest';
+import { MemoryLog } from '../simulation/memory_log.ts';
+import { accountAddress, tallyDomain, type Account } from '../simulation/tally.ts';
+import { World } from '../simulation/world.ts';
+import { encodeFrame, type CommandEnvelope, type Frame, type ReplyOut } from '../wire.ts';
+import { compileDomain } from './catalogue.ts';
+import { PartitionOwner, type OwnerEvent } from './owner.ts';
+import { decodeRecord } from './record.ts';
+
+/** One partition on a log that works, in virtual time. */
+class Bench {
+  readonly world = new World(7);
+  readonly log = new MemoryLog(this.world, 1);
+  readonly replies: ReplyOut[] = [];
+  readonly events: OwnerEvent[] = [];
+  readonly failures: Error[] = [];
+  owner = this.#newOwner();
+  #next = 1;
+
+  #newOwner() {
+    return new PartitionOwner({
+      partition: 0,
+      partitions: 1,
+      build: 'test',
+      catalogue: compileDomain(tallyDomain),
+      ports: this.log.ports(
+        0,
+        () => true,
+        (_at, replies) => this.replies.push(...replies),
+      ),
+      onFailed: (error) => this.failures.push(error),
+      onEvent: (event) => this.events.push(event),
+    });
+  }
+
+  async start() {
+    let started = false;
+    void this.owner.start().then(() => (started = true));
+    await this.world.run(10_000, () => started);
+    this.store({ kind: 'hello', writer: 'door', first: 1, commands: [] });
+    return this;
+  }
+
+  store(frame: Frame) {
+    this.log.commands[0]!.store(Uint8Array.from(encodeFrame(frame)));
+  }
+
+  /** Stores commands as one frame and waits for their answers, in order. */
+  async send(...commands: (Partial<CommandEnvelope> & { type: string })[]) {
+    const answered = this.replies.length;
+    const envelopes = commands.map((command): CommandEnvelope => ({
+      id: null,
+      to: accountAddress('a'),
+      body: {},
+      reply: { inbox: 'i', token: 0 },
+      deadline: 0,
+      correlation: null,
+      ...command,
+    }));
+    this.store({ kind: 'commands', writer: 'door', first: this.#next, commands: envelopes });
+    this.#next += commands.length;
+    await this.world.run(20_000, () => this.replies.length >= answered + commands.length);
+    return this.replies.slice(answered).map((reply) => reply.result);
+  }
+
+  idle = (ms: number) => this.world.run(ms, () => false);
+  account = (id = 'a') => this.owner.state.entity('account', id)?.stored.context as unknown as Account;
+  journal = () => this.log.journals[0]!.messages.map(({ bytes }) => decodeRecord(bytes));
+}
+
+const add = (amount: number, more: Partial<CommandEnvelope> = {}) => ({ type: 'add', body: { amount }, ...more });
+
+test('a command with an id is applied once and answers the same again', async () => {
+  const bench = await new Bench().start();
+  expect(await bench.send(add(5, { id: 'x' }), add(5, { id: 'x' }))).toEqual([
+    { ok: true, value: 5 },
+    { ok: true, value: 5 },
+  ]);
+  expect(bench.account().balance).toBe(5);
+});
+
+test('a command whose deadline has passed by the log’s clock is refused and changes nothing', async () => {
+  const bench = await new Bench().start();
+  await bench.send(add(1));
+  expect(await bench.send(add(5, { deadline: bench.world.now - 1 }))).toEqual([{ ok: false, code: 'expired' }]);
+  expect(bench.account().balance).toBe(1);
+});
+
+test('a malformed body names the path; an unknown kind, command or entity its code', async () => {
+  const bench = await new Bench().start();
+  expect(
+    await bench.send(
+      { type: 'add', body: { amount: 'many' } },
+      { type: 'nonsense' },
+      { type: 'add', to: { kind: 'ghost', key: 'g', id: 'g' }, body: { amount: 1 } },
+      { type: 'explode' },
+    ),
+  ).toMatchObject([
+    { ok: false, code: 'bad_request', detail: { path: '/amount' } },
+    { ok: false, code: 'unknown_command' },
+    { ok: false, code: 'unknown_command' },
+    { ok: false, code: 'unknown_entity' },
+  ]);
+});
+
+test('a transition that throws fails that command, keeps the state and becomes a dead letter', async () => {
+  const bench = await new Bench().start();
+  await bench.send(add(5));
+  expect(await bench.send({ type: 'explode' }, add(1))).toEqual([
+    { ok: false, code: 'internal_error' },
+    { ok: true, value: 6 },
+  ]);
+  const letters = bench.journal().flatMap((record) => record.events);
+  expect(letters).toMatchObject([
+    { kind: 'audit', payload: { kind: 'dead_letter', command: 'explode', reason: 'boom' } },
+  ]);
+});
+
+test('a state too large for one record is refused; its neighbours in the batch are applied', async () => {
+  const bench = await new Bench().start();
+  const results = await bench.send(add(1), { type: 'bloat', body: { bytes: 1_000_000 } }, add(2), add(3));
+  expect(results).toEqual([
+    { ok: true, value: 1 },
+    { ok: false, code: 'record_too_large' },
+    { ok: true, value: 3 },
+    { ok: true, value: 6 },
+  ]);
+  expect(bench.account()).toMatchObject({ balance: 6, padding: '' });
+  expect(bench.events.filter(({ event }) => event === 'rebuilt').length).toBe(2);
+});
+
+test('a state that cannot be written exactly is refused; what follows goes on', async () => {
+  const bench = await new Bench().start();
+  expect(await bench.send(add(1), { type: 'spoil' }, add(2))).toEqual([
+    { ok: true, value: 1 },
+    { ok: false, code: 'internal_error' },
+    { ok: true, value: 3 },
+  ]);
+  expect(bench.failures).toEqual([]);
+});
+
+test('an idle partition has time: a deadline fires though nobody sends anything, and once', async () => {
+  const bench = await new Bench().start();
+  await bench.send({ type: 'wait', body: { ms: 2_500 } });
+  await bench.idle(2_000);
+  expect(bench.account().fired).toBe(0);
+  await bench.idle(1_500);
+  expect(bench.account().fired).toBe(1);
+  await bench.idle(5_000);
+  expect(bench.account().fired).toBe(1);
+});
+
+test('slots follow each other while the partition runs; after downtime only the newest is run', async () => {
+  const bench = await new Bench().start();
+  await bench.send(add(1));
+  await bench.idle(3_500);
+  const slots = () => bench.journal().filter((record) => record.timers.fired.includes('slot|second')).length;
+  expect(slots()).toBe(3);
+  const before = bench.account().slot;
+  let stopped = false;
+  void bench.owner.stop().then(() => (stopped = true));
+  await bench.world.run(5_000, () => stopped);
+  const ran = slots();
+  await bench.idle(60_000);
+  const next = new PartitionOwner({
+    partition: 0,
+    partitions: 1,
+    build: 'test',
+    catalogue: compileDomain(tallyDomain),
+    ports: bench.log.ports(
+      0,
+      () => true,
+      () => {},
+    ),
+    onFailed: (error) => bench.failures.push(error),
+  });
+  let started = false;
+  void next.start().then(() => (started = true));
+  await bench.world.run(1_000, () => started);
+  await bench.world.run(900, () => slots() > ran);
+  const { slot } = next.state.entity('account', 'a')!.stored.context as unknown as Account;
+  expect(slot).toBeGreaterThan(before + 50);
+  expect(slots() - ran).toBe(1);
+  expect(bench.failures).toEqual([]);
+});
+
+test('a message in the log that is no frame is passed over and told', async () => {
+  const bench = await new Bench().start();
+  bench.log.commands[0]!.store(new Uint8Array([0xc1, 0xff]));
+  expect(await bench.send(add(4))).toEqual([{ ok: true, value: 4 }]);
+  expect(bench.journal().flatMap((record) => record.events)).toMatchObject([{ payload: { command: 'frame' } }]);
+});
+
+test('commands of a writer that never said hello, and those behind a gap, wait for what is before them', async () => {
+  const bench = await new Bench().start();
+  const frame = (writer: string, first: number): Frame => ({
+    kind: 'commands',
+    writer,
+    first,
+    commands: [
+      {
+        id: null,
+        to: accountAddress('a'),
+        type: 'add',
+        body: { amount: 100 },
+        reply: null,
+        deadline: 0,
+        correlation: null,
+      },
+    ],
+  });
+  bench.store(frame('stranger', 1));
+  bench.store(frame('door', 5));
+  expect(await bench.send(add(1))).toEqual([{ ok: true, value: 1 }]);
+});
+
+test('a store clock that jumps by more than an hour stops the partition before anything is applied', async () => {
+  const bench = await new Bench().start();
+  await bench.send(add(1));
+  bench.log.commands[0]!.messages.push({
+    bytes: Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] })),
+    at: bench.world.now + 2 * 3_600_000,
+  });
+  bench.store({ kind: 'clock', writer: 'clock', first: 0, commands: [] });
+  await bench.world.run(5_000, () => bench.failures.length > 0);
+  expect(bench.failures[0]?.message).toMatch(/set the server's clock right/);
+});
