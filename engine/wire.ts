@@ -44,9 +44,6 @@ export type CommandResult =
   | { ok: true; value: unknown; at: string }
   | { ok: false; code: RefusalCode; detail?: Record<string, unknown>; at: string };
 
-/** What a reply message carries: an array of [token, result]; one message per inbox and record. */
-export type ReplyBatch = [token: number, result: CommandResult][];
-
 /** A changed entity: `image` null = removed. `version` counts its changes, `schema` is the version of its context. */
 export interface EntityImage {
   kind: string;
@@ -117,53 +114,105 @@ export interface JournalEntry {
   record: CommitRecord;
 }
 
+/** `reply` is an index into the inboxes beside it, −1 = nobody waits; `key` 0 = the same as `entity`. */
 export type EncodedCommand = [
   id: string | null,
   kind: string,
-  key: string,
+  key: string | 0,
   entity: string,
   type: string,
   body: Record<string, unknown>,
-  inbox: string | null,
+  reply: number,
   token: number,
-  deadline: number,
-  correlation: string | null,
+  deadline?: number,
+  correlation?: string | null,
 ];
 
-export const encodeCommand = (c: CommandEnvelope): EncodedCommand => [
-  c.id,
-  c.to.kind,
-  c.to.key,
-  c.to.id,
-  c.type,
-  c.body,
-  c.reply?.inbox ?? null,
-  c.reply?.token ?? 0,
-  c.deadline,
-  c.correlation,
-];
+/** Inboxes are long and few: each is named once per message. */
+class InboxTable {
+  readonly names: string[] = [];
+  index(reply: CommandEnvelope['reply']): number {
+    if (reply === null) return -1;
+    const found = this.names.indexOf(reply.inbox);
+    return found >= 0 ? found : this.names.push(reply.inbox) - 1;
+  }
+}
 
-export const decodeCommand = (c: EncodedCommand): CommandEnvelope => ({
+const encodeIn = (c: CommandEnvelope, inboxes: InboxTable): EncodedCommand => {
+  const { to } = c;
+  const key = to.key === to.id ? 0 : to.key;
+  const token = c.reply?.token ?? 0;
+  const reply = inboxes.index(c.reply);
+  return c.deadline === 0 && c.correlation === null
+    ? [c.id, to.kind, key, to.id, c.type, c.body, reply, token]
+    : [c.id, to.kind, key, to.id, c.type, c.body, reply, token, c.deadline, c.correlation];
+};
+
+const decodeIn = (c: EncodedCommand, inboxes: readonly string[]): CommandEnvelope => ({
   id: c[0],
-  to: { kind: c[1], key: c[2], id: c[3] },
+  to: { kind: c[1], key: c[2] === 0 ? c[3] : c[2], id: c[3] },
   type: c[4],
   body: c[5],
-  reply: c[6] === null ? null : { inbox: c[6], token: c[7] },
-  deadline: c[8],
-  correlation: c[9],
+  reply: c[6] < 0 ? null : { inbox: inboxes[c[6]]!, token: c[7] },
+  deadline: c[8] ?? 0,
+  correlation: c[9] ?? null,
 });
+
+/** A command by itself (a relay in a record or a snapshot); nobody waits for its reply. */
+export const encodeCommand = (c: CommandEnvelope): EncodedCommand => encodeIn({ ...c, reply: null }, new InboxTable());
+export const decodeCommand = (c: EncodedCommand): CommandEnvelope => decodeIn(c, []);
 
 const frameKinds = ['hello', 'commands', 'clock'] as const;
 
-export const encodeFrame = (f: Frame): Uint8Array =>
-  packr.pack([frameKinds.indexOf(f.kind), f.writer, f.first, f.commands.map(encodeCommand)]);
+export function encodeFrame(f: Frame): Uint8Array {
+  const inboxes = new InboxTable();
+  const commands = f.commands.map((command) => encodeIn(command, inboxes));
+  return packr.pack([frameKinds.indexOf(f.kind), f.writer, f.first, commands, inboxes.names]);
+}
 
 /** Throws on anything that is not a frame. */
 export function decodeFrame(bytes: Uint8Array): Frame {
-  const [kind, writer, first, commands] = packr.unpack(bytes) as [number, string, number, EncodedCommand[]];
+  const [kind, writer, first, commands, inboxes] = packr.unpack(bytes) as [
+    number,
+    string,
+    number,
+    EncodedCommand[],
+    string[],
+  ];
   const name = frameKinds[kind];
-  if (name === undefined || typeof writer !== 'string' || !Number.isSafeInteger(first) || !Array.isArray(commands)) {
+  if (
+    name === undefined ||
+    typeof writer !== 'string' ||
+    !Number.isSafeInteger(first) ||
+    !Array.isArray(commands) ||
+    !Array.isArray(inboxes)
+  ) {
     throw new Error('not a frame');
   }
-  return { kind: name, writer, first, commands: commands.map(decodeCommand) };
+  return { kind: name, writer, first, commands: commands.map((command) => decodeIn(command, inboxes)) };
+}
+
+type EncodedReply = [token: number, value: unknown] | [token: number, value: 0, code: RefusalCode, detail?: unknown];
+
+/** A message of replies: all of one inbox and one record, whose position `at` is named once. */
+export const encodeReplies = (at: string, replies: readonly [token: number, result: ReplyResult][]): Uint8Array =>
+  packr.pack([
+    at,
+    replies.map(([token, result]): EncodedReply => {
+      if (result.ok) return [token, result.value];
+      return result.detail ? [token, 0, result.code, result.detail] : [token, 0, result.code];
+    }),
+  ]);
+
+/** Throws on anything that is no message of replies. */
+export function decodeReplies(bytes: Uint8Array): [token: number, result: CommandResult][] {
+  const [at, replies] = packr.unpack(bytes) as [string, EncodedReply[]];
+  return replies.map((reply) => {
+    if (reply.length === 2) return [reply[0], { ok: true, value: reply[1], at }];
+    const [token, , code, detail] = reply;
+    return [
+      token,
+      detail ? { ok: false, code, detail: detail as Record<string, unknown>, at } : { ok: false, code, at },
+    ];
+  });
 }

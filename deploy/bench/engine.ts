@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { connectLog, internal, provision, ringPublisher } from '#engine/log/mod';
 import { startTestNats } from '#engine/log/testing';
+import { youngGeneration } from '#engine/supervisor/role';
 import { verifyPartitions } from '#engine/partition/verify';
 import { encodeFrame, type CommandEnvelope } from '#engine/wire';
 import { cpuUs, hardware } from './lib/process_cpu.ts';
@@ -22,6 +23,9 @@ const { values } = parseArgs({
   },
 });
 const partitions = 16;
+/** GRIDTICK_BENCH_PROFILE=<folder> leaves a CPU profile of each process there. */
+const profileDir = process.env['GRIDTICK_BENCH_PROFILE'];
+const profiling = profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : [];
 const here = (file: string) => new URL(file, import.meta.url).pathname;
 
 interface Figures {
@@ -107,9 +111,7 @@ async function load(rate: number, warmUpS: number, seconds: number): Promise<Run
     {
       env,
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-      execArgv: process.env['GRIDTICK_BENCH_PROFILE']
-        ? ['--cpu-prof', `--cpu-prof-dir=${process.env['GRIDTICK_BENCH_PROFILE']}`]
-        : [],
+      execArgv: [...profiling, youngGeneration],
     },
   );
   const pids = { nats: nats.pid, engine: engine.pid!, load: child.pid! };
@@ -178,16 +180,10 @@ function show(run: Run): Run {
 }
 
 async function startEngineProcess(): Promise<ChildProcess> {
-  const child = spawn(
-    process.execPath,
-    [
-      ...(process.env['GRIDTICK_BENCH_PROFILE']
-        ? ['--cpu-prof', `--cpu-prof-dir=${process.env['GRIDTICK_BENCH_PROFILE']}`]
-        : []),
-      here('account/engine_process.js'),
-    ],
-    { env, stdio: ['pipe', 'pipe', 'inherit'] },
-  );
+  const child = spawn(process.execPath, [...profiling, youngGeneration, here('account/engine_process.js')], {
+    env,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   await once(createInterface({ input: child.stdout }), 'line');
   return child;
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { partitionOf } from '#actors/partition_key';
-import { decodeFrame, packr, type CommandEnvelope, type CommandResult, type Frame } from '../wire.ts';
+import { decodeFrame, encodeReplies, packr, type CommandEnvelope, type CommandResult, type Frame } from '../wire.ts';
 import { jsApi } from './api.ts';
 import { connectLog } from './connection.ts';
 import { openDoor, type Door, type DoorCommand } from './door.ts';
@@ -92,7 +92,7 @@ async function echoEngine(result: (c: CommandEnvelope) => CommandResult | undefi
       return tailCommands(nc, p, 1, ({ bytes }) => {
         for (const c of applier.apply(decodeFrame(bytes))) {
           const outcome = result(c);
-          if (outcome && c.reply) nc.publish(c.reply.inbox, packr.pack([[c.reply.token, outcome]]));
+          if (outcome && c.reply) nc.publish(c.reply.inbox, encodeReplies(outcome.at, [[c.reply.token, outcome]]));
         }
       });
     }),

@@ -8,7 +8,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { EntityAddress } from '#actors/actor';
 import { partitionOf } from '#actors/partition_key';
-import { packr, type CommandEnvelope, type CommandResult, type ReplyBatch } from '../wire.ts';
+import { decodeReplies, type CommandEnvelope, type CommandResult } from '../wire.ts';
 import { DoorRefused } from './errors.ts';
 import { LagFeed, type Lag } from './lag.ts';
 import { ringPublisher } from './ring_publisher.ts';
@@ -220,27 +220,17 @@ class OpenDoor implements Door {
     resolve: () => void,
     reject: (error: DoorRefused) => void,
   ): void {
-    const command: Tracked = {
-      envelope,
-      partition,
-      at: Date.now(),
-      abandoned: false,
-      stored: (sequence) => {
-        this.#lag.stored(partition, sequence);
-        this.#outgoing.delete(command);
-        this.#freed();
-        resolve();
-      },
-      refused: (error) => {
-        this.#outgoing.delete(command);
-        this.#freed();
-        reject(error);
-      },
-      unknown: reject,
-    };
+    const command = new Tracked(envelope, partition, this, resolve, reject);
     if (this.#outgoing.size < this.#options.inFlightMax && this.#room.length === 0) this.#admit(command);
     else if (this.#room.length < this.#options.inFlightMax) this.#room.push(command);
     else reject(new DoorRefused('overloaded', 'too many commands wait at the door'));
+  }
+
+  /** A command is in the log (at `sequence`) or will never be. */
+  left(command: Tracked, sequence: number | null): void {
+    if (sequence !== null) this.#lag.stored(command.partition, sequence);
+    this.#outgoing.delete(command);
+    this.#freed();
   }
 
   #admit(command: Tracked): void {
@@ -271,9 +261,9 @@ class OpenDoor implements Door {
   }
 
   #onReplies(bytes: Uint8Array): void {
-    let batch: ReplyBatch;
+    let batch: ReturnType<typeof decodeReplies>;
     try {
-      batch = packr.unpack(bytes) as ReplyBatch;
+      batch = decodeReplies(bytes);
     } catch {
       return; // not from an engine; whoever waits asks again
     }
@@ -316,9 +306,44 @@ class OpenDoor implements Door {
 }
 
 /** An outgoing command and how to reject its caller while it stays under way. */
-interface Tracked extends Outgoing {
-  partition: number;
-  unknown(error: DoorRefused): void;
+/** A command on its way into the log. A class, since there is one per command: four closures each would be most of the cost. */
+class Tracked implements Outgoing {
+  at = Date.now();
+  abandoned = false;
+  readonly envelope: CommandEnvelope;
+  readonly partition: number;
+  readonly #door: { left(command: Tracked, sequence: number | null): void };
+  readonly #resolve: () => void;
+  readonly #reject: (error: DoorRefused) => void;
+
+  constructor(
+    envelope: CommandEnvelope,
+    partition: number,
+    door: { left(command: Tracked, sequence: number | null): void },
+    resolve: () => void,
+    reject: (error: DoorRefused) => void,
+  ) {
+    this.envelope = envelope;
+    this.partition = partition;
+    this.#door = door;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  stored(sequence: number) {
+    this.#door.left(this, sequence);
+    this.#resolve();
+  }
+
+  refused(error: DoorRefused) {
+    this.#door.left(this, null);
+    this.#reject(error);
+  }
+
+  /** Nobody knows what became of it; it stays on its way. */
+  unknown(error: DoorRefused) {
+    this.#reject(error);
+  }
 }
 
 const envelope = (c: DoorCommand, reply: CommandEnvelope['reply']): CommandEnvelope => ({

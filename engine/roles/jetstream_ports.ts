@@ -10,14 +10,7 @@ import {
 } from '../log/mod.ts';
 import { systemClock, type PartitionPorts } from '../partition/ports.ts';
 import { snapshotStore } from '../partition/snapshot_store.ts';
-import {
-  encodeFrame,
-  packr,
-  type CommandResult,
-  type JournalEntry,
-  type ReplyBatch,
-  type ReplyResult,
-} from '../wire.ts';
+import { encodeFrame, encodeReplies, packr, type JournalEntry, type ReplyResult } from '../wire.ts';
 
 /** Up to so many records are read one by one, more by a consumer. */
 const singleReadsMax = 16;
@@ -36,14 +29,14 @@ export function jetstreamPorts(nc: NatsConnection, publisher: RingPublisher, par
     },
     release: (at, replies, effects) => {
       if (replies.length > 0) {
-        const byInbox = new Map<string, ReplyBatch>();
+        const byInbox = new Map<string, [token: number, result: ReplyResult][]>();
         for (const { inbox, token, result } of replies) {
           if (inbox === '') continue;
           let batch = byInbox.get(inbox);
           if (!batch) byInbox.set(inbox, (batch = []));
-          batch.push([token, answerAt(result, at)]);
+          batch.push([token, result]);
         }
-        for (const [inbox, batch] of byInbox) nc.publish(inbox, packr.pack(batch));
+        for (const [inbox, batch] of byInbox) nc.publish(inbox, encodeReplies(at, batch));
       }
       for (const effect of effects) nc.publish(internal.effects(effect.target), packr.pack(effect));
     },
@@ -53,13 +46,6 @@ export function jetstreamPorts(nc: NatsConnection, publisher: RingPublisher, par
     snapshots: snapshotStore(nc, publisher, partition),
     clock: systemClock,
   };
-}
-
-function answerAt(result: ReplyResult, at: string): CommandResult {
-  if (result.ok) return { ok: true, value: result.value, at };
-  return result.detail
-    ? { ok: false, code: result.code, detail: result.detail, at }
-    : { ok: false, code: result.code, at };
 }
 
 async function readRange(

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { ChildSpec } from './child.ts';
 
 const pinoWarn = 40;
+/** Messages live for milliseconds; with node's default of 16 MiB many of them would be copied before they die. */
+export const youngGeneration = '--max-semi-space-size=32';
 
 /** A role prints one line `{"ready":true,…}` when it serves. */
 export function roleSpec(
@@ -15,7 +17,7 @@ export function roleSpec(
   return {
     role,
     command: process.execPath,
-    args: [join(distDir, file), ...args],
+    args: [youngGeneration, join(distDir, file), ...args],
     env,
     isReady: (line) => parse(line)?.ready === true,
     warning: (line) => roleWarning(line),
