@@ -9,7 +9,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['source', 'node'], externalConditions: ['source', 'node'] } },
   test: {
     include: [`{actors,engine,gateway,deploy}/**/*${long ? '.long' : ''}.test.ts`],
-    exclude: ['**/node_modules/**', 'dist/**', ...(long ? [] : ['**/*.long.test.ts'])],
+    // Whole installations need the machine to themselves: deploy/system has a configuration of its own.
+    exclude: ['**/node_modules/**', 'dist/**', 'deploy/system/**', ...(long ? [] : ['**/*.long.test.ts'])],
     passWithNoTests: long,
     testTimeout: long ? 3_600_000 : 30_000,
     hookTimeout: 60_000,

@@ -1,6 +1,7 @@
 /**
- * `npm test`: provides what is missing, builds, runs the server's tests, the dashboard's and the browser's, one after the
- * other, each within its limit, and ends with one line of counts. `--long` runs the *.long.test.ts files instead.
+ * `npm test`: provides what is missing, builds, runs the server's tests, whole installations, the dashboard's and the
+ * browser's, one after the other, each within its limit, and ends with one line of counts. `--long` runs the
+ * *.long.test.ts files instead.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -66,6 +67,13 @@ await entry(async () => {
       args: vitest('vitest.config.ts'),
       env: long ? { GRIDTICK_TEST_LONG: '1' } : {},
       limitMs: (long ? 120 : 25) * minute,
+    },
+    {
+      name: 'system',
+      config: 'deploy/system/vitest.config.ts',
+      args: vitest('deploy/system/vitest.config.ts'),
+      env: long ? { GRIDTICK_TEST_LONG: '1' } : {},
+      limitMs: (long ? 240 : 10) * minute,
     },
     ...(long
       ? []
