@@ -69,7 +69,7 @@ test('rows of the price table do not move under the pointer; new prices wait beh
   const { rerender, container } = render(PriceTable, { prices: [aPrice(10)], now: 125_000, tintFrom: 10 });
   const slots = () =>
     [...container.querySelectorAll('[data-slot]')].map((row) => Number(row.getAttribute('data-slot')));
-  user.enter(screen.getByRole('region'));
+  user.enter(screen.getByRole('group'));
   await rerender({ prices: [aPrice(10), aPrice(11)], now: 137_000, tintFrom: 10 });
   expect(slots()).toEqual([10]);
   screen.getByRole('button', { name: '1 new price' }).click();

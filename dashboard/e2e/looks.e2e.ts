@@ -1,0 +1,74 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, expectAccessible, openStation, test } from './operator.ts';
+
+/** Kept after the run, to be looked at. */
+const pictures = join(import.meta.dirname, '../../test-results/pictures');
+mkdirSync(pictures, { recursive: true });
+
+const screens = [
+  { name: 'light', colorScheme: 'light', viewport: { width: 1440, height: 1160 } },
+  { name: 'dark', colorScheme: 'dark', viewport: { width: 1440, height: 1160 } },
+  { name: 'phone', colorScheme: 'light', viewport: { width: 390, height: 844 } },
+  { name: 'phone-dark', colorScheme: 'dark', viewport: { width: 390, height: 844 } },
+] as const;
+
+for (const { name, colorScheme, viewport } of screens) {
+  test(`stations and a station are accessible: ${name}`, async ({ operator: page, station }) => {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(viewport);
+    await page.goto('/stations');
+    await expect(page.getByRole('treeitem').first()).toBeVisible();
+    await expectAccessible(page);
+    await page.screenshot({ path: join(pictures, `stations-${name}.png`) });
+
+    await openStation(page, station);
+    await expect(page.locator('canvas')).toBeVisible();
+    await expectAccessible(page);
+    await page.screenshot({ path: join(pictures, `station-${name}.png`), fullPage: viewport.width < 768 });
+  });
+}
+
+test('at 320 px nothing is cut off and nothing scrolls sideways', async ({ operator: page, station }) => {
+  await page.setViewportSize({ width: 320, height: 700 });
+  for (const open of [async () => void (await page.goto('/stations')), () => openStation(page, station)]) {
+    await open();
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(wide).toBe(0);
+    // Tables drop columns instead of scrolling: a row must fit its card.
+    const cut = await page
+      .locator('.scroll')
+      .evaluateAll((regions) =>
+        regions.map((region) => region.scrollWidth - region.clientWidth).filter((over) => over > 0),
+      );
+    expect(cut).toEqual([]);
+  }
+});
+
+test('the theme is chosen once and kept, before the first paint of the next visit', async ({
+  operator: page,
+  station,
+}) => {
+  await page.emulateMedia({ colorScheme: 'light' });
+  await openStation(page, station);
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  expect(await background()).toBe('rgb(246, 247, 249)');
+  await page.getByRole('button', { name: /Settings and sign-out/ }).click();
+  await page.getByRole('button', { name: 'Dark', exact: true }).click();
+  await expect.poll(background).toBe('rgb(12, 17, 22)');
+  await page.goto('/stations', { waitUntil: 'commit' });
+  await page.waitForFunction(() => document.documentElement.dataset.theme !== undefined);
+  expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe('dark');
+});
+
+test('nothing on the way breaks the content policy or throws', async ({ operator: page, station }) => {
+  const problems: string[] = [];
+  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+  page.on('pageerror', (error) => problems.push(String(error)));
+  await page.goto('/stations');
+  await expect(page.getByRole('tree')).toBeVisible();
+  await openStation(page, station);
+  await expect(page.locator('canvas')).toBeVisible();
+  expect(problems).toEqual([]);
+});
