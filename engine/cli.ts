@@ -14,7 +14,8 @@ const usage = `gridtick <command>
   provision          creates or checks all streams of the log at GRIDTICK_NATS_URL
   engine | history | gateway
                      one role in this process, against GRIDTICK_NATS_URL, _REDIS_URL and _CLICKHOUSE_URL
-  verify [p]         checks hash chain, dense sequences and versions of one partition's journal, or of all
+  verify [p]         checks hash chain, dense sequences and versions of one partition's journal, or of all: of the
+                     installation running on GRIDTICK_DATA_DIR, or of the log at GRIDTICK_NATS_URL
   settings           lists all settings
 
 Settings are environment variables GRIDTICK_*; deploy/docs/settings.md lists them.`;
@@ -81,9 +82,8 @@ async function up(args: readonly string[]): Promise<void> {
 
 async function provision(): Promise<void> {
   const config = loadConfig(process.env);
-  requireUrl(config);
   const { connectLog, provision: provisionStreams } = await import('./log/mod.ts');
-  const nc = await connectLog(config.natsUrl, 'provision');
+  const nc = await connectLog(await logUrl(config), 'provision');
   try {
     await provisionStreams(nc, { partitions: config.partitions, scale: config.logScale });
     process.stdout.write(`all streams of ${config.partitions} partitions are there\n`);
@@ -94,7 +94,6 @@ async function provision(): Promise<void> {
 
 async function verify(args: readonly string[]): Promise<void> {
   const config = loadConfig(process.env);
-  requireUrl(config);
   const [only] = args;
   if (
     only !== undefined &&
@@ -105,7 +104,7 @@ async function verify(args: readonly string[]): Promise<void> {
   const partitions = only === undefined ? Array.from({ length: config.partitions }, (_, p) => p) : [Number(only)];
   const { connectLog } = await import('./log/mod.ts');
   const { verifyPartitions } = await import('./partition/verify.ts');
-  const nc = await connectLog(config.natsUrl, 'verify', { waitForFirst: false });
+  const nc = await connectLog(await logUrl(config), 'verify', { waitForFirst: false });
   try {
     const verdicts = await verifyPartitions(nc, partitions);
     for (const { partition, first, last, records, epochs, strays, problems: found } of verdicts) {
@@ -126,9 +125,17 @@ async function settings(): Promise<void> {
   process.stdout.write(settingsTable());
 }
 
-const requireUrl = (config: Config) => {
-  if (config.natsUrl === '') throw new ConfigError(`set ${variable('natsUrl')} to the NATS whose log is meant`);
-};
+/** NATS of the log that is meant: the configured one, or that of the installation running on the data directory. */
+async function logUrl(config: Config): Promise<string> {
+  const { runningNatsUrl } = await import('./supervisor/endpoints.ts');
+  const url = config.natsUrl || runningNatsUrl(config);
+  if (!url) {
+    throw new ConfigError(
+      `nothing runs on ${config.dataDir}: start it, name its data by ${variable('dataDir')}, or set ${variable('natsUrl')}`,
+    );
+  }
+  return url;
+}
 
 const isProgram = process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href;
 if (isProgram) await main(process.argv.slice(2));

@@ -527,12 +527,13 @@ export class PartitionOwner {
 
   /** Writes a snapshot while commands go on, journals its pointer and removes generations beyond the last two. */
   async snapshot() {
+    if (this.#snapshotting || this.#stopped) return;
     this.#snapshotting = true;
     const started = this.#ports.clock.monotonic();
-    const gen = Math.max(0, ...(await this.#ports.snapshots.generations())) + 1;
-    const { sequence: j0, offset, batch } = this.committed;
-    const state = this.#state;
     try {
+      const gen = Math.max(0, ...(await this.#ports.snapshots.generations())) + 1;
+      const { sequence: j0, offset, batch } = this.committed;
+      const state = this.#state;
       const pointer = await writeSnapshot(this.#ports.snapshots, state, this.#options.catalogue, {
         gen,
         j0,

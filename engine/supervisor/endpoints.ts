@@ -1,10 +1,10 @@
 /** Where everything is and how to get in: `<data>/endpoints.json` for programs, one screen for people. */
-import { rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { reachable, type Config } from '../config/config.ts';
 import { writeJson } from './files.ts';
 import type { Ports } from './ports.ts';
-import type { Secrets } from './secrets.ts';
+import { openSecrets, type Secrets } from './secrets.ts';
 
 export interface Endpoints {
   dashboard: string;
@@ -23,6 +23,8 @@ export interface Endpoints {
 /** Who the demo site's seed signs up. */
 export const demoEmails = { operator: 'operator@demo.local', admin: 'admin@demo.local' } as const;
 export const integratorUser = 'integrator';
+/** Core user of the embedded NATS. */
+export const coreUser = 'core';
 
 export function endpointsOf(config: Config, ports: Ports, secrets: Secrets): Endpoints {
   const host = reachable(config.bind);
@@ -46,6 +48,16 @@ const file = (dataDir: string) => join(dataDir, 'endpoints.json');
 
 export const writeEndpoints = (dataDir: string, endpoints: Endpoints) => writeJson(file(dataDir), endpoints);
 export const removeEndpoints = (dataDir: string) => rmSync(file(dataDir), { force: true });
+
+/** The core login of the installation that runs on a data directory; null when none does, or its NATS is not embedded. */
+export function runningNatsUrl(config: Config): string | null {
+  if (config.natsUrl !== '' || !existsSync(file(config.dataDir))) return null;
+  const { nats } = JSON.parse(readFileSync(file(config.dataDir), 'utf8')) as Endpoints;
+  const url = new URL(nats);
+  url.username = coreUser;
+  url.password = openSecrets(config.dataDir).nats;
+  return url.href;
+}
 
 /** The one screen a start ends with. */
 export function screen(endpoints: Endpoints, dataDir: string): string {

@@ -7,7 +7,7 @@ import { natsServer } from '../embedded/nats.ts';
 import { redisServer } from '../embedded/redis.ts';
 import { connectLog, provision, provisionIntegrator } from '../log/mod.ts';
 import type { ChildSpec } from './child.ts';
-import { integratorUser } from './endpoints.ts';
+import { coreUser, integratorUser } from './endpoints.ts';
 import type { Ports } from './ports.ts';
 import { roleSpec } from './role.ts';
 import type { Secrets } from './secrets.ts';
@@ -29,9 +29,6 @@ export interface Parts {
   seed(place: Place): ChildSpec[];
   fleet(place: Place): ChildSpec[];
 }
-
-/** Core user of the embedded NATS. */
-export const coreUser = 'core';
 
 export const natsUrl = ({ config, ports, secrets }: Place) =>
   config.natsUrl || `nats://${coreUser}:${secrets.nats}@${reachable(config.bind)}:${ports.natsPort}`;
