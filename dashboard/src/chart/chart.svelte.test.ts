@@ -26,7 +26,7 @@ test('a chart is made once, drawn once per change, recoloured without being made
   let now = $state(1);
   let dark = $state(false);
   const attach = chart({ option: () => ({ now }), theme: () => ({ dark }) });
-  let detach: void | (() => void);
+  let detach: void | (() => void) = undefined;
   const stop = $effect.root(() => {
     detach = attach(document.createElement('div'));
   });

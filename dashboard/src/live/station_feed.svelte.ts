@@ -3,7 +3,7 @@
  * neither hole nor double. When the server answers with a snapshot instead, the prices in between are asked for again;
  * they are kept by slot, so what comes twice is one.
  */
-import type { Connector, Price, PricesReply, Station, StationReply } from '#gateway/schema/mod';
+import type { Connector, PricesReply, Station, StationReply } from '#gateway/schema/mod';
 import { get, pathOf, type Refused } from '../api.ts';
 import { live } from './connection.svelte.ts';
 import { LiveMap } from './live_map.ts';
@@ -118,6 +118,3 @@ export class StationFeed {
 
 /** CP-2 before CP-10. */
 const collator = new Intl.Collator('en', { numeric: true });
-
-/** The price that is in force, if the newest one has not lapsed. */
-export const newest = (prices: readonly Price[]): Price | undefined => prices.at(-1);
