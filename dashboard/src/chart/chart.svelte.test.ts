@@ -26,9 +26,9 @@ test('a chart is made once, drawn once per change, recoloured without being made
   let now = $state(1);
   let dark = $state(false);
   const attach = chart({ option: () => ({ now }), theme: () => ({ dark }) });
-  let detach: void | (() => void) = undefined;
+  const detached: (void | (() => void))[] = [];
   const stop = $effect.root(() => {
-    detach = attach(document.createElement('div'));
+    detached.push(attach(document.createElement('div')));
   });
   flushSync();
   now = 2;
@@ -36,7 +36,7 @@ test('a chart is made once, drawn once per change, recoloured without being made
   dark = true;
   flushSync();
   stop();
-  if (detach) detach();
+  for (const detach of detached) if (detach) detach();
   expect(instances).toHaveLength(1);
   expect(instances[0]).toMatchObject({ options: [{ now: 1 }, { now: 2 }], disposed: 1 });
   expect(instances[0]?.themes.at(-1)).toEqual({ dark: true });

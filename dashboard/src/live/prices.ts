@@ -20,8 +20,6 @@ export class Prices {
     if (this.#dirty) {
       this.#dirty = false;
       this.#sorted = [...values.values()].sort((a, b) => a.slot - b.slot);
-      for (const { slot } of this.#sorted.splice(0, Math.max(0, this.#sorted.length - pricesMax)))
-        this.#bySlot.delete(slot);
     }
     return this.#sorted;
   }
@@ -29,6 +27,10 @@ export class Prices {
   add(prices: Iterable<Price>): void {
     for (const price of prices) this.#bySlot.set(price.slot, price);
     this.#dirty = true;
+    // Here and not where they are read: a hidden page reads nothing for hours.
+    const slots = [...this.#bySlot.values.keys()];
+    if (slots.length <= pricesMax) return;
+    for (const slot of slots.sort((a, b) => a - b).slice(0, slots.length - pricesMax)) this.#bySlot.delete(slot);
   }
 }
 
