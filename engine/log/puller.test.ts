@@ -92,7 +92,7 @@ test('no more is fetched than the window while the callback is busy', async () =
 });
 
 test('a window of bytes smaller than the messages on their way slows the reader down and loses nothing', async () => {
-  await append(1, 40, 20_000);
+  await append(1, 40, 200_000);
   const seen: number[] = [];
   const reader = await pull(
     nc,
@@ -105,6 +105,22 @@ test('a window of bytes smaller than the messages on their way slows the reader 
     () => seen,
   );
   expect(seen).toEqual(range(1, 40));
+  await reader.stop();
+});
+
+test('a message larger than the window of bytes is read like any other', async () => {
+  await append(1, 3, 700_000);
+  const seen: number[] = [];
+  const reader = await pull(
+    nc,
+    name,
+    { from: 1, windowBytes: 512 * 1024 },
+    (messages) => void seen.push(...messages.map((m) => m.sequence)),
+  );
+  await until(
+    () => seen.length === 3,
+    () => seen,
+  );
   await reader.stop();
 });
 

@@ -3,7 +3,8 @@
  * sequence whenever anything looks wrong (gap, reconnect, silence, consumer gone).
  *
  * P1 Messages reach the callback in sequence order, each once, none left out; a purged one ends the reader instead.
- * P2 At most `window` messages are asked for or waiting, and as many in the callback; in bytes about 2 × `windowBytes` each.
+ * P2 At most `window` messages are asked for or waiting, and as many in the callback; in bytes about 2 × `windowBytes` each,
+ *    or one message where that is more.
  * P3 An idle reader costs one request per `expiresMs` and a heartbeat per third of it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -48,6 +49,8 @@ export interface Reader {
 }
 
 const createTimeoutMs = 2_000;
+/** More than any message with its headers: a request for fewer bytes than the next message has would never be served. */
+const messageBytesMax = 1.25 * 1024 * 1024;
 const retryMs = () => 100 + Math.random() * 150;
 
 /**
@@ -250,7 +253,7 @@ class Puller implements Reader {
       apiSubject(`CONSUMER.MSG.NEXT.${this.#stream}.${this.#consumer}`),
       JSON.stringify({
         batch: open,
-        max_bytes: this.#windowBytes,
+        max_bytes: Math.max(this.#windowBytes, messageBytesMax),
         expires: this.#expiresMs * 1e6,
         idle_heartbeat: Math.round(this.#expiresMs / 3) * 1e6,
       }),
