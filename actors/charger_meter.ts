@@ -9,7 +9,7 @@ import { withConnector } from './charger_messages.ts';
 import type { DomainIndex } from './domain_index.ts';
 import { advance, intervalAfter, powerWMax, silenceMs } from './load.ts';
 import { chargerEvent, type Outputs } from './machine.ts';
-import { blockOf, judge, outsideBlockId, sessionBlockId, trimmed } from './sample_keys.ts';
+import { blockOf, chunkId, KeyBlock, outsideBlockId, sessionBlockId, trimmed } from './sample_keys.ts';
 import { pointsOf } from './samples.ts';
 import type { MeterSampledBody } from './schema/commands.ts';
 import type { ChargerState, SampleKeysState, SessionState, StrayState } from './schema/entities.ts';
@@ -19,16 +19,25 @@ import { subject } from './schema/subjects.ts';
 import { plausible } from './session_registers.ts';
 import { divideHalfEven } from './units.ts';
 
-/** Known sample keys by the id of their block; a block that does not exist yet is ''. */
-export type Blocks = Record<string, string>;
+/** Chunks of known sample keys by the id of their block, oldest first; a block that does not exist yet has none. */
+export type Blocks = Record<string, string[]>;
 
 export function blocksFor(view: PartitionView, samples: readonly Sample[], idOf: (at: number) => string): Blocks {
   const blocks: Blocks = {};
   for (const { at } of samples) {
     const id = idOf(at);
-    blocks[id] ??= view.get<SampleKeysState>('sample_keys', id)?.context.keys ?? '';
+    blocks[id] ??= chunksOf(view, id);
   }
   return blocks;
+}
+
+function chunksOf(view: PartitionView, block: string): string[] {
+  const chunks: string[] = [];
+  for (;;) {
+    const chunk = view.get<SampleKeysState>('sample_keys', chunkId(block, chunks.length));
+    if (chunk === undefined) return chunks;
+    chunks.push(chunk.context.keys);
+  }
 }
 
 export const sessionBlock =
@@ -55,21 +64,26 @@ export function takeIn(
   endAt: number | null,
 ): Intake {
   const intake: Intake = { fresh: [], late: [], conflicts: [], puts: [] };
-  const next: Blocks = { ...blocks };
+  const known = new Map<string, KeyBlock>();
   for (const sample of samples) {
     const id = idOf(sample.at);
-    const keys = next[id]!;
-    const { novelty, entry } = judge(keys, sample, sample.at > knownUntil ? blocks[id]!.length : 0);
+    let block = known.get(id);
+    if (!block) known.set(id, (block = new KeyBlock(blocks[id]!)));
+    const novelty = block.take(sample, sample.at > knownUntil);
     if (novelty === 'duplicate') continue;
-    next[id] = keys + entry;
     if (novelty === 'conflict') intake.conflicts.push(sample);
     else if (endAt !== null && sample.at > endAt) intake.late.push(sample);
     else intake.fresh.push(sample);
   }
-  for (const id of Object.keys(next)) {
-    if (next[id] === blocks[id]) continue;
-    const keys = id.startsWith('-/') ? trimmed(next[id]!) : next[id]!;
+  const put = (id: string, keys: string) =>
     intake.puts.push({ type: 'put', params: { kind: 'sample_keys', id, state: { keys } } });
+  for (const [id, block] of known) {
+    const changed = block.changed();
+    if (id.startsWith('-/')) {
+      const old = blocks[id]![0] ?? '';
+      const [entry] = changed;
+      if (entry) put(id, trimmed(entry[0] === 0 ? entry[1] : old + entry[1]));
+    } else for (const [n, keys] of changed) put(chunkId(id, n), keys);
   }
   return intake;
 }

@@ -1,12 +1,14 @@
 /**
- * Which samples are known already. A block of keys is one string of fixed-width entries in order of arrival: a 64-bit hash
- * of the content key and a 32-bit hash of the value, 18 characters together. Appending and searching stay cheap, and the
- * state writes as one string.
+ * Which samples are known already. Keys are fixed-width entries in order of arrival: a 64-bit hash of the content key and a
+ * 32-bit hash of the value, 18 characters together. A block of sample time is a row of chunks, one string each: a message
+ * writes the last one again and leaves the full ones alone, so that its cost does not grow with what came before it.
  */
 import type { Sample } from './schema/events.ts';
 
 /** Samples of a session are kept in blocks of this much sample time. */
 export const blockMs = 600_000;
+/** Keys in one chunk; the next message begins another, which may exceed it by what one message brings. */
+export const chunkEntries = 32;
 /** Samples outside sessions are told apart among the last so many of their connector. */
 export const outsideKept = 64;
 
@@ -44,23 +46,63 @@ const valueHash = (value: string): string => hash64(value).slice(0, valueChars);
 
 export const blockOf = (at: number): number => Math.floor(at / blockMs);
 export const sessionBlockId = (transaction: number, block: number): string => `${transaction}/${block}`;
-/** Charger identities hold no slash, so this cannot be a session's block. */
+/** Charger identities hold no slash, so this cannot be a session's block. It has one chunk only. */
 export const outsideBlockId = (charger: string, connector: number): string => `-/${charger}/${connector}`;
+/** Id of the record that holds the n-th chunk of a block, from 0. */
+export const chunkId = (block: string, n: number): string => (n === 0 ? block : `${block}/${n}`);
 
 export type Novelty = 'new' | 'duplicate' | 'conflict';
 
-/** The sample against the known ones from entry `since` on; the entry to append unless it is a duplicate. */
-export function judge(keys: string, sample: Sample, since = 0): { novelty: Novelty; entry: string } {
-  const key = contentKey(sample);
-  const value = valueHash(sample.value);
-  const entry = key + value;
-  let novelty: Novelty = 'new';
-  for (let i = keys.indexOf(key, since); i >= 0; i = keys.indexOf(key, i + 1)) {
-    if (i % entryChars !== 0) continue;
-    if (keys.startsWith(value, i + keyChars)) return { novelty: 'duplicate', entry };
-    novelty = 'conflict';
+/** The keys of one block while a message is taken in. */
+export class KeyBlock {
+  readonly #chunks: string[];
+  /** Chunks that were there before, and how long the last of them was. */
+  readonly #chunksBefore: number;
+  readonly #charsBefore: number;
+  #changedFrom = Infinity;
+
+  /** @param chunks all chunks of the block, oldest first */
+  constructor(chunks: readonly string[]) {
+    this.#chunks = chunks.slice();
+    this.#chunksBefore = chunks.length;
+    this.#charsBefore = chunks.at(-1)?.length ?? 0;
   }
-  return { novelty, entry };
+
+  /**
+   * Compares a sample with the known ones and adds it unless it is a duplicate. `unheard`: nothing before this message can
+   * hold it, so only what the message itself brought is searched.
+   */
+  take(sample: Sample, unheard: boolean): Novelty {
+    const key = contentKey(sample);
+    const value = valueHash(sample.value);
+    let novelty: Novelty = 'new';
+    const last = this.#chunksBefore - 1;
+    for (let n = unheard ? Math.max(0, last) : 0; n < this.#chunks.length; n++) {
+      const keys = this.#chunks[n]!;
+      const from = unheard && n === last ? this.#charsBefore : 0;
+      for (let i = keys.indexOf(key, from); i >= 0; i = keys.indexOf(key, i + 1)) {
+        if (i % entryChars !== 0) continue;
+        if (keys.startsWith(value, i + keyChars)) return 'duplicate';
+        novelty = 'conflict';
+      }
+    }
+    this.#add(key + value);
+    return novelty;
+  }
+
+  /** Number and keys of each chunk that is new or longer than before. */
+  changed(): [n: number, keys: string][] {
+    return this.#chunks.flatMap((keys, n): [number, string][] => (n >= this.#changedFrom ? [[n, keys]] : []));
+  }
+
+  #add(entry: string): void {
+    const n = this.#chunks.length - 1;
+    // A chunk that was full before this message is never written again; within a message they only grow.
+    const open = n >= 0 && (n >= this.#chunksBefore || this.#charsBefore < chunkEntries * entryChars);
+    if (open) this.#chunks[n] += entry;
+    else this.#chunks.push(entry);
+    this.#changedFrom = Math.min(this.#changedFrom, this.#chunks.length - 1);
+  }
 }
 
 /** The newest `outsideKept` entries. */

@@ -188,8 +188,8 @@ export const CounterState = Type.Object({ next: int() });
 export type CounterState = Static<typeof CounterState>;
 
 /**
- * Record, one per session and 10 min of sample time, and one per connector for samples outside sessions: content keys
- * and value hashes of known samples in order of arrival, 18 characters each (64 and 32 bit).
+ * Record, a row of them per session and 10 min of sample time, and one per connector for samples outside sessions: content
+ * keys and value hashes of known samples in order of arrival, 18 characters each (64 and 32 bit).
  */
 export const SampleKeysState = Type.Object({ keys: str() });
 export type SampleKeysState = Static<typeof SampleKeysState>;
