@@ -193,7 +193,8 @@ async function compare(installation: Installation, sinks: Sinks, lag: LagFollowe
 
 const dataDir = mkdtempSync(join(tmpdir(), 'gridtick-bench-'));
 const anyPort = Object.fromEntries(['HTTP', 'OCPP', 'NATS', 'REDIS', 'CLICKHOUSE'].map((p) => [`GRIDTICK_${p}_PORT`, '0']));
-const closers: (() => Promise<unknown> | void)[] = [() => rmSync(dataDir, { recursive: true, force: true })];
+const keep = process.env['GRIDTICK_BENCH_KEEP'] !== undefined;
+const closers: (() => Promise<unknown> | void)[] = keep ? [] : [() => rmSync(dataDir, { recursive: true, force: true })];
 try {
   say(hardware());
   const config = loadConfig({ ...anyPort, GRIDTICK_DATA_DIR: dataDir, GRIDTICK_DEMO: 'false', GRIDTICK_LOG_LEVEL: 'warn' });

@@ -4,7 +4,9 @@
  */
 import { parseArgs } from 'node:util';
 import { startOcpp } from '#gateway/ocpp/mod';
+import { endWithParent } from './parent.ts';
 
+endWithParent();
 const { values: args } = parseArgs({
   options: { port: { type: 'string', default: '0' }, bind: { type: 'string', default: '127.0.0.1' } },
 });

@@ -19,7 +19,8 @@ export class Program {
       value === true ? [`--${name}`] : [`--${name}`, String(value)],
     );
     this.child = spawn(process.execPath, [new URL(file, import.meta.url).pathname, ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      // A program ends when this pipe does, so none is left behind a benchmark that was killed.
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#lines = createInterface({ input: this.child.stdout! });
     this.#lines.on('line', (text) => {

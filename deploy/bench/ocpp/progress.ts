@@ -68,28 +68,29 @@ export async function catchUp(
   const { nc, redis, partitions } = sinks;
   const manager = await jetstreamManager(nc);
   const started = performance.now();
-  const until = async (what: string, done: () => Promise<boolean>): Promise<number> => {
-    while (!(await done())) {
+  const until = async (what: string, wanted: number, look: () => Promise<number>): Promise<number> => {
+    for (;;) {
+      const found = await look();
+      if (found >= wanted) return Math.round(performance.now() - started);
       const waited = performance.now() - started;
-      if (waited > limitMs) throw new Error(`${what} has not caught up after ${Math.round(waited)} ms`);
+      if (waited > limitMs) throw new Error(`${what} stands at ${found} of ${wanted} after ${Math.round(waited)} ms`);
       await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
     }
-    return Math.round(performance.now() - started);
   };
   const published = async () => {
     const { state } = await manager.streams.info('METER', { subjects_filter: 'pub.meter.>' });
     return Object.values(state.subjects ?? {}).reduce((sum, n) => sum + n, 0);
   };
-  const engine = until('the engine', async () => lag.saidDoneSince(started));
+  const engine = until('the engine', 1, async () => Number(lag.saidDoneSince(started)));
   const [engineMs, historyMs, publisherMs, redisMs] = await Promise.all([
     engine,
-    until('the history', async () => (await insertedValues(sinks)) >= expected.values),
-    until('the public stream', async () => (await published()) >= expected.messages),
+    until('the history', expected.values, () => insertedValues(sinks)),
+    until('the public stream', expected.messages, published),
     engine.then(async () => {
       const ends = await Promise.all(Array.from({ length: partitions }, (_, p) => journalBounds(nc, p)));
-      return until('the live state', async () => {
+      return until('the live state', partitions, async () => {
         const found = await redis.mget(ends.map((_, p) => `projected:${p}`));
-        return ends.every(({ last }, p) => Number(found[p] ?? 0) >= last);
+        return ends.filter(({ last }, p) => Number(found[p] ?? 0) >= last).length;
       });
     }),
   ]);

@@ -7,7 +7,9 @@
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import { RPCServer } from 'ocpp-rpc';
+import { endWithParent } from './parent.ts';
 
+endWithParent();
 const { values: args } = parseArgs({
   options: { port: { type: 'string', default: '0' }, bind: { type: 'string', default: '127.0.0.1' } },
 });
