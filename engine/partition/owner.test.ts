@@ -225,3 +225,41 @@ test('a store clock that jumps by more than an hour stops the partition before a
   await bench.world.run(5_000, () => bench.failures.length > 0);
   expect(bench.failures[0]?.message).toMatch(/set the server's clock right/);
 });
+
+test('an answer whose record is uncertain does not wait for the next command', async () => {
+  const bench = await new Bench().start();
+  await bench.send(add(1));
+  const { now } = bench.world;
+  bench.log.faults.ackLostPercent = 100;
+  const sent = bench.send(add(2));
+  await bench.world.run(50, () => bench.events.length > 5);
+  bench.log.faults.ackLostPercent = 0;
+  expect(await sent).toEqual([{ ok: true, value: 3 }]);
+  expect(bench.world.now - now).toBeLessThan(600);
+});
+
+test('two deadlines shortly after each other are both in time on a silent log', async () => {
+  const bench = await new Bench().start();
+  const begun = bench.world.now;
+  await bench.send(
+    { type: 'wait', body: { ms: 2_500 } },
+    { type: 'wait', to: accountAddress('b'), body: { ms: 2_650 } },
+  );
+  await bench.world.run(2_800 - (bench.world.now - begun), () => false);
+  expect([bench.account('a').fired, bench.account('b').fired]).toEqual([1, 1]);
+});
+
+test('a state that cannot be written is refused also while the reader is held back by a full queue', async () => {
+  const bench = await new Bench().start();
+  await bench.send(add(1));
+  const padding = 'x'.repeat(200_000);
+  for (let i = 0; i < 60; i++) {
+    bench.store({ kind: 'hello', writer: `${padding}${i}`, first: 1, commands: [] });
+    if (i === 0) bench.store({ kind: 'hello', writer: 'late', first: 1, commands: [] });
+  }
+  const results = await bench.send({ type: 'spoil' }, add(2));
+  expect(results).toEqual([
+    { ok: false, code: 'internal_error' },
+    { ok: true, value: 3 },
+  ]);
+});

@@ -17,7 +17,7 @@ import { decodeFrame, type CommitRecord, type JournalEntry } from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
 import { Decider, type Decided } from './decider.ts';
 import { inFlightMax, RecordFilter, tailWindow } from './record_filter.ts';
-import type { LogMessage, PartitionPorts } from './ports.ts';
+import type { CommandReader, LogMessage, PartitionPorts } from './ports.ts';
 import { encodeRecord, genesisHash, recordBytesMax } from './record.ts';
 import { recoverState } from './recovery.ts';
 import { RelaySender } from './relay_sender.ts';
@@ -30,6 +30,8 @@ const settleRetryMs = 100;
 const clockSkewMaxMs = 3_600_000;
 const snapshotEveryBytes = 64 * 1024 * 1024;
 const snapshotEveryMs = 15 * 60_000;
+/** After a snapshot that failed; every turn of the loop would be too often. */
+const snapshotRetryMs = 60_000;
 
 export interface OwnerOptions {
   partition: number;
@@ -47,7 +49,8 @@ export type OwnerEvent =
   | { event: 'recovered'; epoch: number; offset: number; entities: number; replayed: number; ms: number }
   | { event: 'uncertain'; reason: string }
   | { event: 'rebuilt'; reason: string }
-  | { event: 'snapshot'; gen: number; j0: number; chunks: number; ms: number };
+  | { event: 'snapshot'; gen: number; j0: number; chunks: number; ms: number }
+  | { event: 'snapshot_failed'; reason: string };
 
 interface InFlight {
   record: CommitRecord;
@@ -91,9 +94,9 @@ export class PartitionOwner {
   #stopped = false;
   #failed = false;
   #running: Promise<void> | null = null;
-  #reader: { stop(): Promise<void> } | null = null;
+  #reader: CommandReader | null = null;
   #cancelClock: (() => void) | null = null;
-  #clockAskedAt = -Infinity;
+  #clockAsked = { at: -Infinity, dueAt: 0 };
   #epochAt = { wall: 0, monotonic: 0 };
   #poison = new Map<string, RefusalCode>();
   /** While positive: one unit a record, up to this log sequence, to find the unit that cannot be committed. */
@@ -103,6 +106,7 @@ export class PartitionOwner {
   #narrowing = false;
   #bytesSinceSnapshot = 0;
   #snapshotAt = 0;
+  #snapshotNotBefore = 0;
   /** Offset of the newest committed record, its sequence, and what is known of the log's end. */
   committed = { offset: 0, sequence: 0, batch: 0 };
   logEnd = 0;
@@ -160,7 +164,7 @@ export class PartitionOwner {
     const { offset } = this.#state;
     this.committed = { offset, sequence, batch: 0 };
     this.#sendOutbox();
-    this.#reader = await this.#ports.followCommands(offset + 1, (message) => this.#received(message));
+    await this.#follow(offset + 1);
     this.#running = this.#run().catch((error: Error) => this.#fail(error));
     this.#armClock();
     this.#options.onEvent?.({
@@ -178,7 +182,7 @@ export class PartitionOwner {
   async stop() {
     this.#stopped = true;
     this.#cancelClock?.();
-    await this.#reader?.stop();
+    await this.#stopReading();
     this.#wake?.();
     await this.#running;
     await Promise.all(this.#inFlight.map((f) => f.settled));
@@ -237,6 +241,11 @@ export class PartitionOwner {
   async #rebuild(last: number) {
     const { catalogue, partition, partitions } = this.#options;
     const recovered = await recoverState(this.#ports, catalogue, partition, partitions, last);
+    const { epoch, batch } = recovered.state;
+    if (epoch !== this.#epoch || batch !== this.committed.batch)
+      throw new Error(
+        `partition ${partition}: records are missing from the journal behind ${epoch}.${batch}; restore a backup`,
+      );
     this.#state = recovered.state;
     this.#replayed = recovered.replayed;
     this.#kept = recovered.snapshot ? [recovered.snapshot] : [];
@@ -252,6 +261,22 @@ export class PartitionOwner {
     });
   }
 
+  async #follow(from: number) {
+    const reader = await this.#ports.followCommands(from, (message) => this.#received(message));
+    this.#reader = reader;
+    // A log that lacks what comes next, or that went back in time, ends the ownership: nothing is passed over silently.
+    void reader.ended?.then((error) => {
+      if (error && reader === this.#reader && !this.#stopped) this.#fail(error);
+    });
+  }
+
+  /** A reader that is held back by a full queue ends only when it is let go. */
+  async #stopReading() {
+    const stopped = this.#reader?.stop();
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    await stopped;
+  }
+
   #received(message: LogMessage): void | Promise<void> {
     this.#queue.push(message);
     this.#queueBytes += message.bytes.length;
@@ -262,7 +287,7 @@ export class PartitionOwner {
 
   async #run() {
     while (!this.#stopped) {
-      if (this.#queue.length === 0)
+      if (this.#queue.length === 0 && !this.#uncertain)
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });
@@ -378,6 +403,8 @@ export class PartitionOwner {
         },
         (error: Error) => {
           flight.outcome = error;
+          // Settled at once, also when no further command comes: somebody may be waiting for its replies.
+          this.#wake?.();
         },
       )
       .then(() => {
@@ -385,6 +412,9 @@ export class PartitionOwner {
       });
   }
   #wakeRoom: (() => void) | null = null;
+  get #uncertain() {
+    return this.#inFlight.some((flight) => flight.outcome instanceof Error);
+  }
 
   /** Lets out the committed head of the line, in order. */
   #release() {
@@ -408,7 +438,7 @@ export class PartitionOwner {
   /** Waits until another record may be made; settles an append that went wrong. */
   async #room() {
     for (;;) {
-      if (this.#inFlight.some((flight) => flight.outcome instanceof Error)) await this.#settle();
+      if (this.#uncertain) await this.#settle();
       if (this.#inFlight.length < inFlightMax) return;
       await new Promise<void>((resolve) => {
         this.#wakeRoom = resolve;
@@ -420,7 +450,7 @@ export class PartitionOwner {
   async #drained() {
     while (this.#inFlight.length > 0) {
       await Promise.all(this.#inFlight.map((flight) => flight.settled));
-      if (this.#inFlight.some((flight) => flight.outcome instanceof Error)) await this.#settle();
+      if (this.#uncertain) await this.#settle();
     }
   }
 
@@ -462,9 +492,10 @@ export class PartitionOwner {
     for (;;) {
       try {
         const entries: JournalEntry[] = [];
-        const { last } = await this.#ports.journalBounds();
+        const { first, last } = await this.#ports.journalBounds();
+        // A look-back may begin before what is kept.
         if (last >= from)
-          await this.#ports.readJournal(from, last, (entry) => {
+          await this.#ports.readJournal(Math.max(from, first), last, (entry) => {
             entries.push(entry);
           });
         return entries;
@@ -482,11 +513,10 @@ export class PartitionOwner {
     if (this.#singleUntil > 0) this.#poison.set(this.#decider.lastUnit, error.code);
     await this.#drained();
     const highest = Math.max(this.#state.offset + 1, this.#singleUntil);
-    await this.#reader?.stop();
+    await this.#stopReading();
     await this.#rebuild(this.committed.sequence);
     this.#queue = [];
     this.#queueBytes = 0;
-    for (const resolve of this.#roomWaiters.splice(0)) resolve();
     this.#singleUntil = highest;
     this.#newDecider();
     this.#relays.stop();
@@ -494,7 +524,7 @@ export class PartitionOwner {
     this.#sendOutbox();
     this.#narrowing = false;
     this.#options.onEvent?.({ event: 'rebuilt', reason: error.message });
-    this.#reader = await this.#ports.followCommands(this.#state.offset + 1, (message) => this.#received(message));
+    await this.#follow(this.#state.offset + 1);
   }
 
   /** Asks for a clock frame when a timer falls due while the log is silent. */
@@ -506,9 +536,9 @@ export class PartitionOwner {
     const waitMs = Math.min(Math.max(next.dueAt - this.#ports.clock.wall() + 1, 1), 2_000_000_000);
     this.#cancelClock = this.#ports.clock.after(waitMs, () => {
       const now = this.#ports.clock.monotonic();
-      // One clock frame at a time; asked again only when the first seems lost.
-      if (this.#queue.length === 0 && now - this.#clockAskedAt > 500) {
-        this.#clockAskedAt = now;
+      // One clock frame per due time; asked again only when it seems lost.
+      if (this.#queue.length === 0 && (next.dueAt !== this.#clockAsked.dueAt || now - this.#clockAsked.at > 500)) {
+        this.#clockAsked = { at: now, dueAt: next.dueAt };
         this.#ports.appendClock();
       }
       this.#cancelClock = this.#ports.clock.after(500, () => this.#armClock());
@@ -519,9 +549,11 @@ export class PartitionOwner {
     const due =
       this.#bytesSinceSnapshot >= (this.#options.snapshotEveryBytes ?? snapshotEveryBytes) ||
       (this.#bytesSinceSnapshot > 0 && this.#ports.clock.monotonic() - this.#snapshotAt >= snapshotEveryMs);
-    if (due && !this.#snapshotting && !this.#stopped)
-      void this.snapshot().catch(() => {
+    if (due && !this.#snapshotting && !this.#stopped && this.#ports.clock.monotonic() >= this.#snapshotNotBefore)
+      void this.snapshot().catch((error: Error) => {
         // Chunks without a pointer are never read; the next attempt takes a new generation.
+        this.#snapshotNotBefore = this.#ports.clock.monotonic() + snapshotRetryMs;
+        this.#options.onEvent?.({ event: 'snapshot_failed', reason: error.message });
       });
   }
 
@@ -574,7 +606,7 @@ export class PartitionOwner {
     this.#stopped = true;
     this.#cancelClock?.();
     this.#relays.stop();
-    void this.#reader?.stop();
+    void this.#stopReading();
     for (const flight of this.#inFlight) flight.onReleased?.();
     this.#options.onFailed(error);
   }

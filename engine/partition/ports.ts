@@ -12,6 +12,13 @@ export interface LogMessage {
   /** Messages that wait behind it. */ pending: number;
 }
 
+export interface CommandReader {
+  /** Resolves when it reads no more: with the error that ended it, or without one when it was stopped. */
+  readonly ended?: Promise<Error | undefined>;
+  /** Nothing is delivered any more; resolves when no callback is pending. */
+  stop(): Promise<void>;
+}
+
 export interface PartitionPorts {
   /**
    * Appends to the journal under the expectation, in the order of the calls. After a disconnect everything unacknowledged
@@ -23,10 +30,7 @@ export interface PartitionPorts {
   /** Delivers all records from..to in order, valid or not; rejects when the server is away. */
   readJournal(from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void): Promise<void>;
   /** Follows the command log from a sequence on; a pending promise holds the reader back. */
-  followCommands(
-    from: number,
-    onMessage: (message: LogMessage) => void | Promise<void>,
-  ): Promise<{ stop(): Promise<void> }>;
+  followCommands(from: number, onMessage: (message: LogMessage) => void | Promise<void>): Promise<CommandReader>;
   /** Gives an idle partition time. */
   appendClock(): void;
   /** Lets out what is committed. */

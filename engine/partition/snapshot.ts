@@ -45,6 +45,45 @@ type PackedEntity = [
   outcomes: unknown,
 ];
 
+/** Cuts what is packed into chunks of equal size, wherever an entity may end: none is larger than a message may be. */
+class ChunkWriter {
+  readonly #store: SnapshotStore;
+  readonly #gen: number;
+  readonly #hash = createHash('sha256');
+  #chunk = new Uint8Array(chunkBytes);
+  #used = 0;
+  chunks = 0;
+
+  constructor(store: SnapshotStore, gen: number) {
+    this.#store = store;
+    this.#gen = gen;
+  }
+
+  async write(value: unknown): Promise<void> {
+    const packed = packr.pack(value);
+    for (let from = 0; from < packed.length;) {
+      const part = packed.subarray(from, from + chunkBytes - this.#used);
+      this.#chunk.set(part, this.#used);
+      this.#used += part.length;
+      from += part.length;
+      if (this.#used === chunkBytes) await this.#put();
+    }
+  }
+
+  /** Writes what is left; the hash of all. */
+  async end(): Promise<string> {
+    if (this.#used > 0) await this.#put();
+    return this.#hash.digest('hex');
+  }
+
+  async #put(): Promise<void> {
+    const bytes = this.#chunk.slice(0, this.#used);
+    this.#used = 0;
+    this.#hash.update(bytes);
+    await this.#store.put(this.#gen, this.chunks++, bytes);
+  }
+}
+
 /** Writes a generation; resolves to its pointer, to be journaled. */
 export async function writeSnapshot(
   store: SnapshotStore,
@@ -52,13 +91,7 @@ export async function writeSnapshot(
   catalogue: Catalogue,
   { gen, j0, epoch, batch }: { gen: number; j0: number; epoch: number; batch: number },
 ): Promise<SnapshotPointer> {
-  const hash = createHash('sha256');
-  let chunks = 0;
-  const write = async (value: unknown) => {
-    const bytes = Uint8Array.from(packr.pack(value));
-    hash.update(bytes);
-    await store.put(gen, chunks++, bytes);
-  };
+  const writer = new ChunkWriter(store, gen);
   const head: Head = {
     gen,
     j0,
@@ -72,38 +105,29 @@ export async function writeSnapshot(
     relaySeq: [...state.relaySeq],
     outbox: [...state.outbox].map(([target, list]) => [target, list.map((r) => [r.seq, encodeCommand(r.command)])]),
   };
-  await write(head);
-  let items: PackedEntity[] = [];
-  let bytes = 0;
+  await writer.write(head);
   let sliceStart = performance.now();
   for (const ofKind of state.entities.values()) {
     for (const entity of ofKind.values()) {
       const kind = catalogue.kinds.get(entity.kind)!;
-      const image = kind.encode(entity.stored);
-      items.push([
+      const packed: PackedEntity = [
         entity.kind,
         entity.id,
         entity.key,
         entity.version,
         kind.schema,
-        image,
+        kind.encode(entity.stored),
         entity.outcomes?.dump() ?? null,
-      ]);
-      bytes += 64 + image.length * 12;
-      if (bytes >= chunkBytes / 2) {
-        const full = items;
-        items = [];
-        bytes = 0;
-        await write(full);
-      }
+      ];
+      await writer.write(packed);
       if (performance.now() - sliceStart > sliceMs) {
         await new Promise((resolve) => setImmediate(resolve));
         sliceStart = performance.now();
       }
     }
   }
-  if (items.length > 0) await write(items);
-  return { gen, j0, chunks, hash: hash.digest('hex') };
+  const hash = await writer.end();
+  return { gen, j0, chunks: writer.chunks, hash };
 }
 
 async function readChunks(store: SnapshotStore, gen: number): Promise<{ chunks: Uint8Array[]; hash: string }> {
@@ -117,15 +141,27 @@ async function readChunks(store: SnapshotStore, gen: number): Promise<{ chunks: 
   }
 }
 
-/** Puts generation `gen` into an empty state; null when it has no readable head. The caller checks that its pointer was committed. */
+/** What was written, in order; null when there is nothing or its end is missing. */
+function unpackAll(chunks: readonly Uint8Array[]): { head: Head; entities: PackedEntity[] } | null {
+  if (chunks.length === 0) return null;
+  try {
+    const [head, ...entities] = packr.unpackMultiple(Buffer.concat(chunks)) as [Head, ...PackedEntity[]];
+    return { head, entities };
+  } catch {
+    return null;
+  }
+}
+
+/** Puts generation `gen` into an empty state; null when it cannot be read. The caller checks that its pointer was committed. */
 export async function loadSnapshot(
   store: SnapshotStore,
   state: PartitionState,
   gen: number,
 ): Promise<SnapshotPointer | null> {
   const { chunks, hash } = await readChunks(store, gen);
-  if (chunks.length === 0) return null;
-  const head = packr.unpack(chunks[0]!) as Head;
+  const read = unpackAll(chunks);
+  if (read === null) return null;
+  const { head, entities } = read;
   state.offset = head.offset;
   state.now = head.now;
   state.hash = head.hash;
@@ -143,11 +179,9 @@ export async function loadSnapshot(
       })),
     );
   }
-  for (const chunk of chunks.slice(1)) {
-    for (const [kind, id, key, version, schema, image, outcomes] of packr.unpack(chunk) as PackedEntity[]) {
-      state.restoreEntity({ kind, id, key, version, schema, image });
-      if (outcomes !== null) state.entity(kind, id)!.outcomes = Outcomes.load(outcomes);
-    }
+  for (const [kind, id, key, version, schema, image, outcomes] of entities) {
+    state.restoreEntity({ kind, id, key, version, schema, image });
+    if (outcomes !== null) state.entity(kind, id)!.outcomes = Outcomes.load(outcomes);
   }
   return { gen, j0: head.j0, chunks: chunks.length, hash };
 }
@@ -159,20 +193,22 @@ export async function loadSnapshot(
 export async function readOldestSnapshot(
   store: SnapshotStore,
 ): Promise<{ sequence: number; entities: EntityImage[] } | null> {
-  const oldest = (await store.generations()).at(-1);
-  if (oldest === undefined) return null;
-  const { chunks } = await readChunks(store, oldest);
-  if (chunks.length === 0) return null;
-  const head = packr.unpack(chunks[0]!) as Head;
-  const entities = chunks.slice(1).flatMap((chunk) =>
-    (packr.unpack(chunk) as PackedEntity[]).map(([kind, id, key, version, schema, image]): EntityImage => ({
+  for (;;) {
+    const oldest = (await store.generations()).at(-1);
+    if (oldest === undefined) return null;
+    const { chunks } = await readChunks(store, oldest);
+    // Its owner may have removed it meanwhile, all chunks at once: then what was read may lack its end.
+    if ((await store.get(oldest, 0)) === null) continue;
+    const read = unpackAll(chunks);
+    if (read === null) return null;
+    const entities = read.entities.map(([kind, id, key, version, schema, image]): EntityImage => ({
       kind,
       id,
       key,
       version,
       schema,
       image,
-    })),
-  );
-  return { sequence: head.j0, entities };
+    }));
+    return { sequence: read.head.j0, entities };
+  }
 }

@@ -58,7 +58,12 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
         ports: jetstreamPorts(nc, publisher, partition),
         onFailed: onFatal,
         onEvent: (event) => {
-          const level = event.event === 'rebuilt' ? 'warn' : event.event === 'uncertain' ? 'info' : 'debug';
+          const level =
+            event.event === 'rebuilt' || event.event === 'snapshot_failed'
+              ? 'warn'
+              : event.event === 'uncertain'
+                ? 'info'
+                : 'debug';
           log[level]({ partition, ...event }, event.event);
         },
       }),

@@ -143,6 +143,7 @@ export class MemoryLog {
         let next = from;
         let stopped = false;
         let busy = false;
+        let pending: void | Promise<void>;
         const deliver = async () => {
           if (busy) return;
           busy = true;
@@ -150,7 +151,8 @@ export class MemoryLog {
             const { bytes, at } = commands.messages[next - 1]!;
             const message: LogMessage = { sequence: next, at, bytes, pending: commands.messages.length - next };
             next += 1;
-            await onMessage(message);
+            pending = onMessage(message);
+            await pending;
           }
           busy = false;
         };
@@ -166,6 +168,7 @@ export class MemoryLog {
           stop: async () => {
             stopped = true;
             off();
+            await pending;
           },
         };
       },
