@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `gridtick`: one program, one word per task. */
+import { realpathSync } from 'node:fs';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { pathToFileURL } from 'node:url';
 import { ConfigError, loadConfig, unknownVariables, type Config } from './config/config.ts';
@@ -137,5 +138,7 @@ async function logUrl(config: Config): Promise<string> {
   return url;
 }
 
-const isProgram = process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href;
+// A linked `gridtick` is called by its link.
+const isProgram =
+  process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href;
 if (isProgram) await main(process.argv.slice(2));

@@ -193,7 +193,8 @@ export function historyContract(name: string, open: () => Promise<Opened>): void
       const years = Array.from({ length: 200 }, (_, i) => event(i, Date.UTC(1950 + i, i % 12, 1)));
       await history.insert('charger_events', [...years, event(200, -1e15), event(201, 1e15)]);
       const [found] = await rows<{ n: string; first: string; last: string; detail: string }>(
-        'SELECT count() AS n, toString(min(at)) AS first, toString(max(at)) AS last, any(detail) AS detail FROM gridtick.charger_events WHERE charger = {charger:String}',
+        `SELECT count() AS n, toString(min(at)) AS first, toString(max(at)) AS last, any(detail) AS detail
+         FROM gridtick.charger_events WHERE charger = {charger:String}`,
         { charger },
       );
       expect([Number(found?.n), found?.first, found?.last, found?.detail]).toEqual([

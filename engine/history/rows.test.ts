@@ -180,3 +180,13 @@ test('times that ClickHouse cannot hold become the nearest that it can', () => {
     '2299-12-31 23:59:59.999',
   ]);
 });
+
+test('a session whose start nobody knows has a row without energy', () => {
+  const { energyWh: _, ...adopted } = {
+    endAt: at,
+    meterStopWh: 3500,
+    energyWh: 0,
+    flags: ['adopted', 'unknown_start'],
+  };
+  expect(toRows(session(adopted), place)?.rows).toMatchObject([{ energy_wh: null, meter_stop_wh: 3500 }]);
+});

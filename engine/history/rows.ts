@@ -59,7 +59,8 @@ export type SessionRow = Place & {
   received_at: string;
   meter_start_wh: number;
   meter_stop_wh: number;
-  energy_wh: number;
+  /** null: its start is unknown, so nobody can say what it took. */
+  energy_wh: number | null;
   reason: string;
   flags: string[];
   version: number;
@@ -179,8 +180,8 @@ function meterRows(meter: Extract<PublicEvent, { kind: 'meter' }>['payload'], pl
 function sessionRow(s: SessionEvent, place: Place): SessionRow | undefined {
   if (s.state === 'started') return undefined;
   const { endAt, meterStopWh, energyWh } = s;
-  if (endAt === undefined || meterStopWh === undefined || energyWh === undefined) {
-    throw new Error(`session ${s.charger}/${s.transaction} ended without endAt, meterStopWh or energyWh`);
+  if (endAt === undefined || meterStopWh === undefined) {
+    throw new Error(`session ${s.charger}/${s.transaction} ended without endAt or meterStopWh`);
   }
   return {
     site: s.site,
@@ -194,7 +195,7 @@ function sessionRow(s: SessionEvent, place: Place): SessionRow | undefined {
     received_at: dateTime(s.receivedAt),
     meter_start_wh: s.meterStartWh,
     meter_stop_wh: meterStopWh,
-    energy_wh: energyWh,
+    energy_wh: energyWh ?? null,
     reason: s.reason ?? '',
     flags: s.flags,
     version: s.version,

@@ -86,8 +86,16 @@ const denied = (why: string) =>
     `analyst: Not enough privileges. One SELECT over ${analystViews.join(', ')} is allowed: ${why}`,
   );
 
-const formats =
-  /^(JSON(Strings|Columns|Compact)*(EachRow|Columns)?(WithNames(AndTypes)?)?|JSONCompactStringsEachRow(WithNames(AndTypes)?)?|JSONColumnsWithMetadata|JSONObjectEachRow|JSONLines|NDJSON|(TabSeparated|TSV)(Raw)?(WithNames(AndTypes)?)?|CSV(WithNames(AndTypes)?)?|RowBinary(WithNames(AndTypes)?)?|Native|Parquet|Arrow(Stream)?|MsgPack|XML|Values|Vertical|Markdown|Null|Pretty\w*)$/;
+const names = '(WithNames(AndTypes)?)?';
+const formats = new RegExp(
+  `^(${[
+    `JSON(Strings|Columns|Compact)*(EachRow|Columns)?${names}`,
+    `JSONCompactStringsEachRow${names}`,
+    'JSONColumnsWithMetadata|JSONObjectEachRow|JSONLines|NDJSON',
+    `(TabSeparated|TSV)(Raw)?${names}|CSV${names}|RowBinary${names}`,
+    'Native|Parquet|Arrow(Stream)?|MsgPack|XML|Values|Vertical|Markdown|Null|Pretty\\w*',
+  ].join('|')})$`,
+);
 
 /**
  * Decides and returns the text to execute, without FORMAT, and the format.

@@ -67,7 +67,7 @@ export const statements = [
   received_at DateTime64(3, 'UTC') COMMENT 'time of the log at which the end was applied',
   meter_start_wh Int64,
   meter_stop_wh Int64,
-  energy_wh Int64,
+  energy_wh Nullable(Int64) COMMENT 'NULL: the start is unknown',
   reason LowCardinality(String),
   flags Array(LowCardinality(String)),
   version UInt32 COMMENT '1 at the end, +1 at each re-settlement',${place}
@@ -109,7 +109,7 @@ FROM gridtick.meter_values_log FINAL`,
   `CREATE VIEW IF NOT EXISTS gridtick.sessions AS SELECT
   site, station, charger, connector, transaction, tag, started_at, ended_at, received_at,
   meter_start_wh, meter_stop_wh, energy_wh,
-  ${decimal('energy_wh', 3)} AS energy_kwh,
+  ${nullableDecimal('energy_wh', 3)} AS energy_kwh,
   reason, flags, version, partition, sequence, \`index\`, ingested_at
 FROM gridtick.sessions_log FINAL
 ORDER BY version DESC, sequence DESC, \`index\` DESC
