@@ -64,7 +64,8 @@ test('a second start goes on where the first one ended; one beside it is refused
   await expect(first.beside(['--no-simulator'])).rejects.toThrow(/GRIDTICK_DATA_DIR/);
 
   const againMs = await first.start();
-  expect(againMs).toBeLessThan(15_000);
+  // A machine that has other things to do is slow at both.
+  expect(againMs).toBeLessThan(Math.max(15_000, 2 * startMs));
   expect({ ...first.endpoints }).toMatchObject({ logins, analyst, integrator });
   // The sign-in of before still counts, at the new address.
   const operator = signedIn.at(first.endpoints);
