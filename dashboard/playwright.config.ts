@@ -16,7 +16,8 @@ export default defineConfig({
   outputDir: '../test-results',
   globalSetup: './e2e/installation.ts',
   // One installation for all: its stations move on their own, so tests look and do not change it.
-  workers: 1,
+  fullyParallel: true,
+  workers: 2,
   timeout: 45_000,
   expect: { timeout: 10_000 },
   use: {

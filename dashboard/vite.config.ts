@@ -6,6 +6,7 @@ const api = process.env.GRIDTICK_TEST_API ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
   root: import.meta.dirname,
+  cacheDir: '../node_modules/.vite/dashboard',
   plugins: [svelte()],
   build: {
     outDir: '../dist/dashboard',

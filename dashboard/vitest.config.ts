@@ -7,6 +7,7 @@ const withDom = 'src/**/*.{svelte,dom}.test.ts';
 /** Components and modules without a browser; the browser's own tests are in e2e/. A document is made only where it is used. */
 export default defineConfig({
   root: import.meta.dirname,
+  cacheDir: '../node_modules/.vite/dashboard',
   test: {
     maxWorkers: 2,
     testTimeout: 20_000,
