@@ -53,7 +53,7 @@ export const Settings = Type.Object(
     analystPassword: secret('Password of the read-only user `analyst` of the embedded server; generated when empty.'),
     partitions: Type.Integer({
       minimum: 1,
-      maximum: 256,
+      maximum: 64,
       default: 16,
       unit: 'count',
       why: 'How many independent orders of events there are; fixed when a data directory is created. 64 for production.',

@@ -17,8 +17,8 @@ export interface EmbeddedNats {
 }
 
 const oldest = [2, 9, 10] as const;
-/** From here on a network address is acceptable; what is older has known holes for whoever can reach it. */
-const oldestOnNetwork = [2, 10, 0] as const;
+/** From here on a network address is acceptable; what is older has published holes for whoever can reach it. */
+const oldestOnNetwork = [2, 12, 7] as const;
 
 /**
  * Writes the server's configuration (0600: it holds the passwords).
@@ -51,13 +51,14 @@ export function natsServer({ dataDir, bind, port, core, integrators, size }: Emb
   };
 }
 
-function checkVersion(version: [number, number, number], bind: string): void {
+/** @throws {ConfigError} when that version may not serve on that address */
+export function checkVersion(version: readonly [number, number, number], bind: string): void {
   const found = version.join('.');
   if (isOlder(version, oldest))
     throw new ConfigError(`nats-server ${found} is too old: ${oldest.join('.')} or newer is needed`);
   if (isOlder(version, oldestOnNetwork) && !isLoopback(bind)) {
     throw new ConfigError(
-      `nats-server ${found} may listen on loopback only, not on ${bind}: install 2.10 or newer, or name a NATS of your own in GRIDTICK_NATS_URL`,
+      `nats-server ${found} may listen on loopback only, not on ${bind}: install ${oldestOnNetwork.join('.')} or newer, or name a NATS of your own in GRIDTICK_NATS_URL`,
     );
   }
 }

@@ -93,10 +93,12 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
       if (!error) positions.heard(packr.unpack(message.data) as SinkMessage);
     },
   });
+  let purging = false;
   const purge = setInterval(() => {
-    void purgeAll(owners, positions, nc, log).catch((error: Error) => {
-      log.warn({ err: error }, 'purge failed');
-    });
+    // Snapshots of large states may take longer than the pause between two rounds.
+    if (purging) return;
+    purging = true;
+    void purgeAll(owners, positions, nc, log).finally(() => (purging = false));
   }, purgeEveryMs);
   return {
     id,
@@ -145,19 +147,34 @@ async function purgeAll(
   log: Logger,
 ) {
   for (const [partition, owner] of owners.entries()) {
-    const { commands, journal } = owner.purgeable;
-    const below = Math.min(journal, positions.lowest(partition));
-    const [c, j] = await Promise.all([commandBounds(nc, partition), journalBounds(nc, partition)]);
-    if (commands > c.first) await purgeCommands(nc, partition, commands);
-    if (below > j.first) await purgeJournal(nc, partition, below);
-    for (const [name, { bytes, bytesMax }] of [
-      ['commands', c],
-      ['journal', j],
-    ] as const) {
-      if (bytesMax > 0 && bytes > 0.5 * bytesMax) {
-        await owner.snapshot();
-        log[bytes > 0.8 * bytesMax ? 'error' : 'warn']({ partition, bytes, bytesMax }, `${name} stream fills up`);
-      }
+    try {
+      await purge(partition, owner, positions, nc, log);
+    } catch (error) {
+      // The others must not run full because of it.
+      log.warn({ partition, err: error }, 'purge failed');
+    }
+  }
+}
+
+async function purge(
+  partition: number,
+  owner: PartitionOwner,
+  positions: SinkPositions,
+  nc: Parameters<typeof purgeJournal>[0],
+  log: Logger,
+) {
+  const { commands, journal } = owner.purgeable;
+  const below = Math.min(journal, positions.lowest(partition));
+  const [c, j] = await Promise.all([commandBounds(nc, partition), journalBounds(nc, partition)]);
+  if (commands > c.first) await purgeCommands(nc, partition, commands);
+  if (below > j.first) await purgeJournal(nc, partition, below);
+  for (const [name, { bytes, bytesMax }] of [
+    ['commands', c],
+    ['journal', j],
+  ] as const) {
+    if (bytesMax > 0 && bytes > 0.5 * bytesMax) {
+      await owner.snapshot();
+      log[bytes > 0.8 * bytesMax ? 'error' : 'warn']({ partition, bytes, bytesMax }, `${name} stream fills up`);
     }
   }
 }
