@@ -37,6 +37,7 @@ const upgrades: [string, { path: string; headers?: Record<string, string>; metho
   ],
   ['a bearer token', { path: '/ocpp/SEC-1', headers: { Authorization: 'Bearer abc' } }, 401, 'wrong_password'],
   ['a charger that must use TLS', { path: '/ocpp/TLS-1' }, 403, 'bad_origin'],
+  ['the origin of a web page', { path: '/ocpp/CP-1', headers: { Origin: 'http://evil.example' } }, 403, 'bad_origin'],
   ['another protocol', { path: '/ocpp/CP-1', headers: { Upgrade: 'h2c' } }, 400, 'bad_request'],
   ['a malformed key', { path: '/ocpp/CP-1', headers: { 'Sec-WebSocket-Key': 'short' } }, 400, 'bad_request'],
   ['an old WebSocket version', { path: '/ocpp/CP-1', headers: { 'Sec-WebSocket-Version': '7' } }, 426, 'bad_request'],
@@ -50,6 +51,13 @@ test.each(upgrades)('an upgrade with %s is refused', async (_, { path, headers, 
   expect(answer.body.error.code).toBe(code);
   expect(door.commands).toEqual([]);
   expect((await upgrade(port, '/ocpp/CP-1')).status).toBe(101);
+});
+
+test('while the directory cannot be asked, chargers are told when to come back', async () => {
+  const { port, door } = await startGateway({ resolve: () => Promise.reject(new Error('Connection is closed.')) });
+  const answer = await upgrade(port, '/ocpp/CP-1');
+  expect([answer.status, answer.body.error.code]).toEqual([503, 'starting']);
+  expect(door.commands).toEqual([]);
 });
 
 test('a plain GET is told what this port is for', async () => {

@@ -124,11 +124,20 @@ export class Upgrades {
     const { resolve, authenticator, transport, limits, log, serve, serving } = this.#o;
     const { request, socket } = upgrade;
     const remote = request.socket.remoteAddress ?? '';
-    const charger = await withDeadline(resolve(foldIdentity(identity)), limits.handshakeMs);
+    const found = resolve(foldIdentity(identity)).catch((error: unknown) => {
+      log.warn({ identity, error }, 'charger not looked up');
+      return 'starting' as const;
+    });
+    const charger = await withDeadline(found, limits.handshakeMs);
     if (charger === 'late' || charger === 'starting') return later('starting', 'live state is still being loaded');
     if (charger === null) {
       this.#logUnknown(identity, remote);
       return { status: 404, code: 'unknown_charger', reason: 'no charger is registered under this identity' };
+    }
+    // Without a password the network is all there is, and a page in somebody's browser is in it too. No charger has an origin.
+    if (charger.securityProfile === 0 && request.headers.origin !== undefined) {
+      log.warn({ charger: charger.charger, remote, origin: request.headers.origin.slice(0, 128) }, 'charger refused');
+      return { status: 403, code: 'bad_origin', reason: 'a web page is no charger' };
     }
     const checked = authenticator.verdict(charger, request.headers.authorization, remote, Date.now());
     const verdict = await withDeadline(checked, limits.handshakeMs);
