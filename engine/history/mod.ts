@@ -147,7 +147,9 @@ ORDER BY slot DESC LIMIT {limit:UInt32}`,
 
   async #insert(table: string, columns: [string, ...string[]], values: readonly object[]): Promise<void> {
     try {
-      await this.client.insert({ table, columns, values, format: 'JSONEachRow' });
+      // Rows as arrays: half the bytes and half the work on both sides of naming every column in every row.
+      const rows = values.map((row) => columns.map((column) => (row as Record<string, unknown>)[column]));
+      await this.client.insert({ table, columns, values: rows, format: 'JSONCompactEachRow' });
     } catch (error) {
       throw historyError(error);
     }

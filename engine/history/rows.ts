@@ -150,26 +150,31 @@ function meterRows(meter: Extract<PublicEvent, { kind: 'meter' }>['payload'], pl
       `a meter event of ${meter.charger} has ${meter.samples.length} samples, more than ${samplesMax}`,
     );
   }
+  const receivedAt = dateTime(meter.receivedAt);
+  // The samples of a message share their time as a rule.
+  let at = NaN;
+  let sampledAt = '';
   return meter.samples.map((sample, number) => {
     const value = measured(sample);
-    const as = (quantity: NonNullable<typeof value>['quantity']) => (value?.quantity === quantity ? value.value : null);
+    const quantity = value?.quantity;
+    if (sample.at !== at) sampledAt = dateTime((at = sample.at));
     return {
       site: meter.site,
       station: meter.station,
       charger: meter.charger,
       connector: meter.connector,
       transaction: meter.transaction,
-      sampled_at: dateTime(sample.at),
-      received_at: dateTime(meter.receivedAt),
+      sampled_at: sampledAt,
+      received_at: receivedAt,
       measurand: sample.measurand,
       phase: sample.phase,
       location: sample.location,
       context: sample.context,
       unit: sample.unit,
       value_raw: sample.value,
-      power_w: as('powerW'),
-      energy_wh: as('energyWh'),
-      current_ma: as('currentMa'),
+      power_w: value && quantity === 'powerW' ? value.value : null,
+      energy_wh: value && quantity === 'energyWh' ? value.value : null,
+      current_ma: value && quantity === 'currentMa' ? value.value : null,
       partition: place.partition,
       sequence: place.sequence,
       index: place.index * samplesMax + number,

@@ -29,7 +29,7 @@ export interface ClickhouseSinkOptions {
   onUnusable?(detail: { at: string; kind: string; error: string }): void;
   /** Records below `first` were purged before the sink saw them: the history lacks them. */
   onMissing?(detail: { partition: number; from: number; first: number }): void;
-  /** @default 10,000 */
+  /** @default 20,000 */
   rowsMax?: number;
   /** @default 8 MiB, estimated */
   bytesMax?: number;
@@ -59,10 +59,11 @@ class Batch {
 
   add(table: string, rows: readonly Row[]): void {
     const gathered = this.tables.get(table);
-    if (gathered) gathered.push(...rows);
-    else this.tables.set(table, [...rows]);
+    if (gathered) for (const row of rows) gathered.push(row);
+    else this.tables.set(table, rows.slice());
     this.rows += rows.length;
-    for (const row of rows) this.bytes += estimateBytes(row);
+    // Rows of one event are alike.
+    this.bytes += rows.length * estimateBytes(rows[0] as Row);
   }
 }
 
@@ -83,7 +84,7 @@ export async function startClickhouseSink(
   journal: JournalReader,
   options: ClickhouseSinkOptions,
 ): Promise<ClickhouseSink> {
-  const { rowsMax = 10_000, bytesMax = 8 * 1024 * 1024, lingerMs = 500, idlePositionsMs = 5_000 } = options;
+  const { rowsMax = 20_000, bytesMax = 8 * 1024 * 1024, lingerMs = 500, idlePositionsMs = 5_000 } = options;
   const written = new Map(await store.readPositions());
   const tails = new JournalTails();
   let gathering = new Batch();

@@ -67,6 +67,7 @@ export async function runHistory(
     closers.push(() => publisher.close());
     const projection = await startRedisProjection(redis, journal, {
       definitions: definitionsOf(domain),
+      leaveOut: new Set(domain.records.map(({ kind }) => kind)),
       onFatal,
       onTrouble: (detail) => log.warn(detail, 'redis projection, trying again'),
       loadSnapshot: (partition) => readOldestSnapshot(snapshotStore(nc, null, partition)),

@@ -37,6 +37,8 @@ return found`;
 
 /** Changed entities of one partition per script; its reader waits while so many wait for the next. */
 const batchMax = 1_000;
+/** A change waits so long for others, ms: an entity that changes often is then written once, and scripts are few. */
+const lingerMsDefault = 50;
 const scanCount = 1_000;
 const retryMsMin = 50;
 const retryMsMax = 2_000;
@@ -46,6 +48,10 @@ export type LoadSnapshot = (partition: number) => Promise<{ sequence: number; en
 
 export interface RedisProjectionOptions {
   definitions: Definitions;
+  /** Kinds that nobody reads there: what an actor keeps for its own decisions stays in the journal. @default none */
+  leaveOut?: ReadonlySet<string>;
+  /** @default 50 */
+  lingerMs?: number;
   onFatal(error: Error): void;
   onTrouble?(detail: { partition: number; error: string; waitMs: number }): void;
   /** Asked when records that are needed have been purged. */
@@ -140,14 +146,16 @@ async function openCopy(
       redis,
       partition,
       snapshot,
-      options.definitions,
+      options,
       (to, changes) => move(to, to !== null && to >= bounds.last, changes),
       () => (position === null ? Promise.resolve() : move(position, false, [])),
     );
   }
   if ((position ?? 0) >= bounds.last && projected === null) await move(position ?? bounds.last, true, []);
 
-  let pending = new Map<string, Change>();
+  const { leaveOut, lingerMs = lingerMsDefault } = options;
+  let pending = new Map<string, { image: EntityImage; sequence: number }>();
+  let hurry = () => undefined as void;
   let reached = position ?? 0;
   let complete = position !== null && position >= bounds.last;
   let writing: Promise<void> | null = null;
@@ -155,14 +163,31 @@ async function openCopy(
 
   const write = async () => {
     while (!stopped && reached !== (position ?? 0)) {
-      const changes = pending;
+      // What an earlier run left is caught up with at full speed; somebody waits for `projected` to appear.
+      if (complete && pending.size < batchMax) await linger();
+      const taken = pending;
       const to = reached;
       pending = new Map();
       complete ||= to >= bounds.last;
-      await retry(() => move(to, complete, changes.values()));
+      let changes: Change[] | undefined;
+      await retry(() => move(to, complete, (changes ??= changesOf(taken))));
     }
     writing = null;
   };
+  const linger = () =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, lingerMs);
+      hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  const changesOf = (taken: typeof pending): Change[] =>
+    Array.from(taken.values(), ({ image: e, sequence }) => ({
+      kind: e.kind,
+      id: projectedId(e),
+      text: e.image === null ? null : toStored(decodeEntity(options.definitions, e, partition, sequence)),
+    }));
   const retry = async (work: () => Promise<void>) => {
     for (let waitMs = retryMsMin; !stopped; waitMs = Math.min(waitMs * 2, retryMsMax)) {
       try {
@@ -183,16 +208,19 @@ async function openCopy(
     position: () => position,
     take({ sequence, record }) {
       if (stopped) return;
-      for (const e of record.entities) {
-        const id = projectedId(e);
-        const text = e.image === null ? null : toStored(decodeEntity(options.definitions, e, partition, sequence));
-        pending.set(`${e.kind}:${id}`, { kind: e.kind, id, text });
+      for (const image of record.entities) {
+        if (!leaveOut?.has(image.kind)) pending.set(`${image.kind}:${projectedId(image)}`, { image, sequence });
       }
       reached = sequence;
       writing ??= write();
-      if (pending.size >= batchMax) return writing;
+      if (pending.size < batchMax) return;
+      hurry();
+      return writing;
     },
-    stop: () => void (stopped = true),
+    stop() {
+      stopped = true;
+      hurry();
+    },
     idle: async () => void (await writing),
   };
 }
@@ -202,7 +230,7 @@ async function copySnapshot(
   redis: Redis,
   partition: number,
   { sequence, entities }: { sequence: number; entities: EntityImage[] },
-  definitions: Definitions,
+  { definitions, leaveOut }: RedisProjectionOptions,
   move: (to: number | null, changes: Change[]) => Promise<void>,
   markIncomplete: () => Promise<void>,
 ): Promise<void> {
@@ -215,7 +243,7 @@ async function copySnapshot(
     }
   }
   for (const e of entities) {
-    if (e.image === null) continue;
+    if (e.image === null || leaveOut?.has(e.kind)) continue;
     const id = projectedId(e);
     changes.set(`${e.kind}:${id}`, {
       kind: e.kind,
