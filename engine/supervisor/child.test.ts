@@ -126,7 +126,7 @@ test('warnings reach the screen, information does not', async () => {
   const entry = (level: number, msg: string) => `console.error(JSON.stringify({ level: ${level}, msg: '${msg}' }));`;
   const child = childOf(`${entry(30, 'all is well')} ${entry(40, 'slow screen')} ${serves}`);
   await child.start();
-  await expect.poll(() => said).toEqual(['fake: slow screen']);
+  await expect.poll(() => said, { timeout: 10_000 }).toEqual(['fake: slow screen']);
   expect(readFileSync(join(dir, 'fake.log'), 'utf8')).toContain('all is well');
 });
 

@@ -119,7 +119,8 @@ test('Ctrl-C during the start stops what had been started', async () => {
     parts: parts({ roles: () => [silent] }),
   });
   const outcome = expect(starting).rejects.toThrow(/stopped before everything was ready/);
-  await expect.poll(() => existsSync(join(dir, 'order')) && order().includes('engine starts')).toBe(true);
+  const started = () => existsSync(join(dir, 'order')) && order().includes('engine starts');
+  await expect.poll(started, { timeout: 10_000 }).toBe(true);
   stop.abort();
   await outcome;
   expect(order()).toEqual(['nats starts', 'engine starts', 'engine ends', 'nats ends']);
