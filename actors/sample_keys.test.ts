@@ -35,7 +35,11 @@ test('what a message writes does not grow with the samples before it', () => {
 test('a sample is known whichever chunk holds it, with another value it is a conflict', () => {
   const { chunks } = afterMessages(50, 4);
   const block = new KeyBlock(chunks);
-  expect([0, 25_001, 49_003].map((at) => block.take(sample(at), false))).toEqual(['duplicate', 'duplicate', 'duplicate']);
+  expect([0, 25_001, 49_003].map((at) => block.take(sample(at), false))).toEqual([
+    'duplicate',
+    'duplicate',
+    'duplicate',
+  ]);
   expect(block.changed()).toEqual([]);
   expect(block.take(sample(25_001, '2'), false)).toBe('conflict');
   expect(block.take(sample(25_001, '2'), false)).toBe('duplicate');

@@ -3,7 +3,6 @@
  * The machine's state value is kept beside the context (`value`), not in it.
  */
 import Type, { type Static } from 'typebox';
-import { Sample } from './events.ts';
 
 const int = () => Type.Integer();
 const str = () => Type.String();
@@ -207,5 +206,3 @@ export type DecidedState = Static<typeof DecidedState>;
 /** Record, one per connector: the first register seen of a transaction nobody started here. */
 export const StrayState = Type.Object({ transaction: int(), at: int(), registerWh: int() });
 export type StrayState = Static<typeof StrayState>;
-
-export { Sample };

@@ -58,7 +58,8 @@ export function checkVersion(version: readonly [number, number, number], bind: s
     throw new ConfigError(`nats-server ${found} is too old: ${oldest.join('.')} or newer is needed`);
   if (isOlder(version, oldestOnNetwork) && !isLoopback(bind)) {
     throw new ConfigError(
-      `nats-server ${found} may listen on loopback only, not on ${bind}: install ${oldestOnNetwork.join('.')} or newer, or name a NATS of your own in GRIDTICK_NATS_URL`,
+      `nats-server ${found} may listen on loopback only, not on ${bind}: install ${oldestOnNetwork.join('.')} or newer, ` +
+        'or name a NATS of your own in GRIDTICK_NATS_URL',
     );
   }
 }

@@ -28,7 +28,6 @@ const needs = {
 
 export function actionsFor(kind: keyof typeof needs, held: readonly Role[]): Actions {
   const actions: Actions = {};
-  for (const [action, right] of Object.entries(needs[kind]))
-    actions[action] = may(held, right) || 'role_missing';
+  for (const [action, right] of Object.entries(needs[kind])) actions[action] = may(held, right) || 'role_missing';
   return actions;
 }
