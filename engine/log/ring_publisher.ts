@@ -4,7 +4,7 @@
  *
  * Every answer but a PubAck leaves a question open; the error class says which one. Messages leave in call order.
  */
-import { headers as newHeaders, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { MsgHdrsImpl, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { apiCode } from './api.ts';
 import { watchConnection } from './connection.ts';
 import { AppendUncertain, StreamRefused, WrongLastSequence } from './errors.ts';
@@ -13,7 +13,7 @@ import { newInbox } from './subjects.ts';
 export interface AppendOptions {
   /** Append only if this is the last sequence of the stream (compare and set). */
   expectedLastSequence?: number;
-  /** Further headers; not allowed on C and J, where only the expectation may stand. */
+  /** Further headers, ASCII without line ends; not allowed on C and J, where only the expectation may stand. */
   headers?: Record<string, string>;
 }
 
@@ -40,6 +40,23 @@ interface Waiting {
   sentAt: number;
   resolve(ack: { sequence: number }): void;
   reject(error: Error): void;
+}
+
+/** The library's headers are a map that is filled, checked and joined for every message; these are written once. */
+class AppendHeaders extends MsgHdrsImpl {
+  readonly #text: string;
+
+  constructor(expected: number | undefined, headers: Record<string, string> | undefined) {
+    super();
+    // First of all: 2.9 finds a header by its first textual match.
+    let text = expected === undefined ? 'NATS/1.0\r\n' : `NATS/1.0\r\nNats-Expected-Last-Sequence: ${expected}\r\n`;
+    for (const name in headers) text += `${name}: ${headers[name]}\r\n`;
+    this.#text = text;
+  }
+
+  override encode(): Uint8Array {
+    return Buffer.from(`${this.#text}\r\n`, 'latin1');
+  }
 }
 
 export function ringPublisher(nc: NatsConnection, options: RingPublisherOptions = {}): RingPublisher {
@@ -75,11 +92,7 @@ export function ringPublisher(nc: NatsConnection, options: RingPublisherOptions 
       if (expected === undefined && headers === undefined) {
         nc.publish(subject, bytes, { reply });
       } else {
-        const all = newHeaders();
-        // First of all: 2.9 finds a header by its first textual match.
-        if (expected !== undefined) all.set('Nats-Expected-Last-Sequence', String(expected));
-        for (const [name, value] of Object.entries(headers ?? {})) all.set(name, value);
-        nc.publish(subject, bytes, { reply, headers: all });
+        nc.publish(subject, bytes, { reply, headers: new AppendHeaders(expected, headers) });
       }
     } catch (error) {
       take(number)?.reject(error as Error);

@@ -38,7 +38,9 @@ return found`;
 /** Changed entities of one partition per script; its reader waits while so many wait for the next. */
 const batchMax = 1_000;
 /** A change waits so long for others, ms: an entity that changes often is then written once, and scripts are few. */
-const lingerMsDefault = 50;
+const lingerMsDefault = 500;
+/** What is new is looked for at once, and what is removed must not be found. */
+const promptMs = 20;
 const scanCount = 1_000;
 const retryMsMin = 50;
 const retryMsMax = 2_000;
@@ -50,7 +52,7 @@ export interface RedisProjectionOptions {
   definitions: Definitions;
   /** Kinds that nobody reads there: what an actor keeps for its own decisions stays in the journal. @default none */
   leaveOut?: ReadonlySet<string>;
-  /** @default 50 */
+  /** How long a change of what is there already waits for others. @default 500 */
   lingerMs?: number;
   onFatal(error: Error): void;
   onTrouble?(detail: { partition: number; error: string; waitMs: number }): void;
@@ -155,7 +157,9 @@ async function openCopy(
 
   const { leaveOut, lingerMs = lingerMsDefault } = options;
   let pending = new Map<string, { image: EntityImage; sequence: number }>();
-  let hurry = () => undefined as void;
+  /** Ends the pause under way at once (0) or soon. */
+  let hurry: (withinMs: number) => void = () => undefined;
+  let prompt = false;
   let reached = position ?? 0;
   let complete = position !== null && position >= bounds.last;
   let writing: Promise<void> | null = null;
@@ -164,7 +168,8 @@ async function openCopy(
   const write = async () => {
     while (!stopped && reached !== (position ?? 0)) {
       // What an earlier run left is caught up with at full speed; somebody waits for `projected` to appear.
-      if (complete && pending.size < batchMax) await linger();
+      if (complete && pending.size < batchMax) await linger(prompt ? promptMs : lingerMs);
+      prompt = false;
       const taken = pending;
       const to = reached;
       pending = new Map();
@@ -174,12 +179,16 @@ async function openCopy(
     }
     writing = null;
   };
-  const linger = () =>
+  const linger = (ms: number) =>
     new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, lingerMs);
-      hurry = () => {
+      let timer = setTimeout(resolve, ms);
+      let shortened = ms <= promptMs;
+      hurry = (within) => {
+        if (shortened && within > 0) return;
+        shortened = true;
         clearTimeout(timer);
-        resolve();
+        if (within === 0) resolve();
+        else timer = setTimeout(resolve, within);
       };
     });
   const changesOf = (taken: typeof pending): Change[] =>
@@ -209,17 +218,22 @@ async function openCopy(
     take({ sequence, record }) {
       if (stopped) return;
       for (const image of record.entities) {
-        if (!leaveOut?.has(image.kind)) pending.set(`${image.kind}:${projectedId(image)}`, { image, sequence });
+        if (leaveOut?.has(image.kind)) continue;
+        pending.set(`${image.kind}:${projectedId(image)}`, { image, sequence });
+        prompt ||= image.version === 1 || image.image === null;
       }
       reached = sequence;
       writing ??= write();
-      if (pending.size < batchMax) return;
-      hurry();
+      if (pending.size < batchMax) {
+        if (prompt) hurry(promptMs);
+        return;
+      }
+      hurry(0);
       return writing;
     },
     stop() {
       stopped = true;
-      hurry();
+      hurry(0);
     },
     idle: async () => void (await writing),
   };

@@ -80,6 +80,20 @@ test('Redis holds the last state of every entity, and forgets removed ones', asy
   await projection.close();
 });
 
+test('what an actor keeps for its own decisions stays out of Redis, and the position passes over it', async () => {
+  const { redis, journal, writers } = await fresh();
+  await writers[0].append({ entities: [lamp('a', 1, 40), tag('DEMO0001', 0, 5)] });
+  await writers[0].append({ entities: [tag('DEMO0001', 0, 6)] });
+  const projection = await startRedisProjection(redis, journal, {
+    definitions: testDefinitions,
+    leaveOut: new Set(['tag']),
+    onFatal: (error) => expect.unreachable(error.message),
+  });
+  await until('projected', async () => (await redis.get('projected:0')) === '2');
+  expect(await redis.keys('e:*')).toEqual(['e:lamp:a']);
+  await projection.close();
+});
+
 test('what every partition holds its own of is kept apart per partition', async () => {
   const { redis, writers, project } = await fresh();
   await writers[0].append({ entities: [tag('DEMO0001', 0, 5)] });
