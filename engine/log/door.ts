@@ -56,6 +56,8 @@ export interface Door {
    */
   request(command: DoorCommand & { timeoutMs?: number }): Promise<CommandResult>;
   lag(partition: number): Lag;
+  /** By how much a living engine is behind, ms; 0 when none speaks for the partition. */
+  engineLagMs(partition: number): number;
   /** Commands without publish ack. */
   readonly inFlight: number;
   /** Waits up to 2 s for acks; requests without reply resolve `unavailable`. */
@@ -144,6 +146,10 @@ class OpenDoor implements Door {
 
   lag(partition: number): Lag {
     return this.#lag.lag(partition);
+  }
+
+  engineLagMs(partition: number): number {
+    return this.#lag.engineMs(partition);
   }
 
   append(command: DoorCommand): Promise<void> {

@@ -62,6 +62,16 @@ test('when the feed falls silent the lag grows only if something waits', () => {
   expect(feed.lag(0)).toEqual({ commands: 19, ms: 3_040 });
 });
 
+test('an engine that speaks says how late it is, a silent one holds nobody up', () => {
+  expect(feed.engineMs(0)).toBe(0);
+  say(100, 160, 700);
+  expect(feed.engineMs(0)).toBe(700);
+  now += 1_001;
+  expect(feed.engineMs(0)).toBe(0);
+  say(160, 160, 0);
+  expect(feed.engineMs(0)).toBe(0);
+});
+
 test('a superseded engine that still talks moves nothing backwards', () => {
   say(500, 500, 0);
   say(300, 500, 9_000);

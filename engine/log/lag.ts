@@ -110,6 +110,12 @@ export class LagFeed {
     return { commands: waiting, ms: Math.max(own, fed) };
   }
 
+  /** By how much a living engine is behind, ms; 0 when none speaks for the partition, so nobody waits for a dead one. */
+  engineMs(partition: number): number {
+    const p = this.#positions[partition];
+    return p && this.#now() - p.heardAt <= 2 * silenceMs ? p.lagMs : 0;
+  }
+
   close(): void {
     this.#subscription.unsubscribe();
   }

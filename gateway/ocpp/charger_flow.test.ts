@@ -108,7 +108,7 @@ test('a look-up that hangs or fails refuses the charger and nobody else', async 
       return null;
     },
   });
-  expect((await upgrade(port, '/ocpp/CP-1')).status).toBe(500);
+  expect((await upgrade(port, '/ocpp/CP-1')).status).toBe(503);
   expect((await upgrade(port, '/ocpp/CP-2')).status).toBe(503);
   expect((await upgrade(port, '/ocpp/CP-3')).status).toBe(404);
 });
@@ -192,6 +192,21 @@ test('a gateway with too many unacknowledged appends stops reading and goes on w
   expect(door.of('connector.status')).toEqual([]);
   door.inFlight -= 5_000;
   expect(await charger.next()).toEqual([3, 'a', {}]);
+});
+
+test('an engine that is behind is given time: its chargers are read later, and nothing is refused', async () => {
+  const { open, door, gateway } = await startGateway();
+  const charger = await open('CP-1');
+  door.behindMs = 501;
+  let sent = 0;
+  // The gateway looks at its partitions now and then; until it has, messages are read.
+  while (gateway.stats().counters.pauses.congestion === 0) {
+    charger.send([2, `m${sent++}`, 'MeterValues', meterValues()]);
+    await delay(5);
+  }
+  expect(door.of('meter.sampled').length).toBeLessThan(sent);
+  door.behindMs = 499;
+  for (let i = 0; i < sent; i++) expect(await charger.next()).toEqual([3, `m${i}`, {}]);
 });
 
 test('a resent message gets the same answer and happens once (R01)', async () => {

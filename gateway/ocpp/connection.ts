@@ -10,6 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { EntityAddress } from '#actors/actor';
+import { partitionOf } from '#actors/partition_key';
 import type { ConnectedReply } from '#actors/schema/commands';
 import type { CommandResult } from '#engine/wire';
 import { Bucket } from './bucket.ts';
@@ -34,8 +35,8 @@ export interface Host {
   readonly counters: Counters;
   /** No publish acknowledgement for a while. */
   readonly logDown: boolean;
-  /** The gateway takes more in than it gets rid of. */
-  congested(): boolean;
+  /** The gateway takes more in than it gets rid of, or the engine more than it decides. */
+  congested(partition: number): boolean;
   /** Whether one more CALL may be handled in this turn of the event loop; if not, `goOn` is called in the next. */
   takeTurn(connection: Connection): boolean;
   acknowledged(): void;
@@ -72,6 +73,7 @@ export class Connection implements CallReceiver {
   readonly #host: Host;
   readonly #socket: OcppSocket;
   readonly #to: EntityAddress;
+  readonly #partition: number;
   readonly #openedAt = performance.now();
   readonly #bucket: Bucket;
   readonly #memory: MessageMemory;
@@ -92,6 +94,7 @@ export class Connection implements CallReceiver {
     this.#socket = socket;
     this.served = served;
     this.#to = { kind: 'charger', key: served.site, id: served.charger };
+    this.#partition = partitionOf(served.site, host.door.partitions);
     this.#bucket = new Bucket(limits.callBurst, this.#openedAt);
     this.#memory = new MessageMemory(limits.rememberedAnswers);
     this.#pingEveryMs = limits.pingMs * (1 + limits.pingJitter * (2 * Math.random() - 1));
@@ -165,7 +168,7 @@ export class Connection implements CallReceiver {
     if (this.#work !== null && now >= this.#work.deadlineAt && !logDown) {
       this.#refuse(this.#work.call, { code: 'InternalError', description: 'no durable answer in time' });
     }
-    if (this.#held & hold.congestion && !this.#host.congested()) this.#release('congestion');
+    if (this.#held & hold.congestion && !this.#host.congested(this.#partition)) this.#release('congestion');
     if (this.#held & hold.rate && this.#bucket.level(now, limits.callsPerSecond) >= 1) this.#release('rate');
     this.#next();
     this.#watch(now);
@@ -205,7 +208,7 @@ export class Connection implements CallReceiver {
     const { limits, counters } = this.#host;
     const barrier = hold.grant | hold.stopping;
     while (this.#work === null && this.#waiting.length > 0 && !(this.#held & barrier) && this.#closingAt === 0) {
-      if (this.#host.congested()) return this.#hold('congestion');
+      if (this.#host.congested(this.#partition)) return this.#hold('congestion');
       if (!this.#host.takeTurn(this)) return;
       if (!this.#bucket.take(performance.now(), limits.callsPerSecond)) return this.#hold('rate');
       const call = this.#waiting.shift() as IncomingCall;

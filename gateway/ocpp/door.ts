@@ -19,6 +19,8 @@ export interface Door {
   append(command: Command): Promise<void>;
   /** Resolves with the committed decision. */
   request(command: Command & { timeoutMs?: number }): Promise<CommandResult>;
+  /** By how much a living engine is behind with a partition, ms; 0 when none speaks for it. @default never behind */
+  engineLagMs?(partition: number): number;
   /** Commands without publish acknowledgement. */
   readonly inFlight: number;
 }

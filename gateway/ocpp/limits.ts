@@ -32,6 +32,11 @@ export interface Limits {
   sweepMs: number;
   /** Unacknowledged appends of this gateway at which sockets are no longer read. */
   unackedAppends: number;
+  /**
+   * How far the engine may be behind a charger's partition before its sockets are no longer read. Facts are never refused
+   * for it, they come later; an engine that is away does not count, because the log takes facts in without it.
+   */
+  pauseAtEngineLagMs: number;
   /** p99 of the event loop's lag at which sockets are no longer read, and at which upgrades are halved. */
   pauseAtLagMs: number;
   halveUpgradesAtLagMs: number;
@@ -71,6 +76,7 @@ export const defaultLimits: Limits = {
   gatewayAliveMs: 5_000,
   sweepMs: 250,
   unackedAppends: 4_096,
+  pauseAtEngineLagMs: 500,
   pauseAtLagMs: 100,
   halveUpgradesAtLagMs: 50,
   breakerMs: 5_000,

@@ -83,6 +83,8 @@ class Gateway implements OcppDoor, Host {
   readonly #turns: Turns;
   readonly #loop = monitorEventLoopDelay({ resolution: lagResolutionMs });
   #lagMs = 0;
+  /** Partitions whose engine is behind. */
+  #behind: ReadonlySet<number> = new Set();
   #lagSince = performance.now();
   #announcedAt = performance.now();
   #timer: NodeJS.Timeout | null = null;
@@ -142,8 +144,9 @@ class Gateway implements OcppDoor, Host {
     this.#timer = setInterval(() => this.#sweep(), this.limits.sweepMs);
   }
 
-  congested(): boolean {
-    return this.door.inFlight > this.limits.unackedAppends || this.#lagMs > this.limits.pauseAtLagMs;
+  congested(partition: number): boolean {
+    const { unackedAppends, pauseAtLagMs } = this.limits;
+    return this.door.inFlight > unackedAppends || this.#lagMs > pauseAtLagMs || this.#behind.has(partition);
   }
 
   takeTurn(connection: Connection): boolean {
@@ -215,6 +218,7 @@ class Gateway implements OcppDoor, Host {
   #sweep(): void {
     const now = performance.now();
     this.#measureLag(now);
+    this.#lookBehind();
     const log = this.#health.look(now, this.door.inFlight);
     if (log === 'went down') void this.#evict();
     if (now - this.#announcedAt >= this.limits.gatewayAliveMs) {
@@ -230,6 +234,14 @@ class Gateway implements OcppDoor, Host {
     this.#lagMs = Math.max(0, Math.round(this.#loop.percentile(99) / 1e6) - lagResolutionMs);
     this.#loop.reset();
     this.#lagSince = now;
+  }
+
+  #lookBehind(): void {
+    const { door, limits } = this;
+    if (!door.engineLagMs) return;
+    const behind = new Set<number>();
+    for (let p = 0; p < door.partitions; p++) if (door.engineLagMs(p) > limits.pauseAtEngineLagMs) behind.add(p);
+    this.#behind = behind;
   }
 
   /** The log is down: everybody out, spread over time, until it comes back. */

@@ -12,6 +12,8 @@ export class MemoryDoor implements Door {
   /** While true nothing is acknowledged; `release` lets everything go. */
   held = false;
   inFlight = 0;
+  /** How far its engine is behind, all partitions alike, ms. */
+  behindMs = 0;
   #waiting: (() => void)[] = [];
   readonly #grants = new Map<string, number>();
   #watchers: (() => void)[] = [];
@@ -35,6 +37,10 @@ export class MemoryDoor implements Door {
 
   refuse(type: string, code: 'internal_error' | 'unavailable' | 'overloaded'): void {
     this.replies.set(type, () => ({ ok: false, code, at: '0:1' }));
+  }
+
+  engineLagMs(): number {
+    return this.behindMs;
   }
 
   async append(command: Command): Promise<void> {
