@@ -7,7 +7,7 @@ import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { connectLog, internal, provision, ringPublisher } from '#engine/log/mod';
+import { commandBounds, connectLog, internal, journalBounds, provision, ringPublisher } from '#engine/log/mod';
 import { startTestNats } from '#engine/log/testing';
 import { youngGeneration } from '#engine/supervisor/role';
 import { verifyPartitions } from '#engine/partition/verify';
@@ -39,10 +39,13 @@ interface Figures {
   p50Ms: number;
   p99Ms: number;
   p999Ms: number;
+  sent: number;
   codes: Record<string, number>;
 }
 interface Run extends Figures {
   cpu: Record<string, number>;
+  /** Commands per frame and per record, mean. */
+  batch: { frame: number; record: number };
   yardstick: number;
 }
 
@@ -105,6 +108,7 @@ async function findRate(): Promise<number> {
 }
 
 async function load(rate: number, warmUpS: number, seconds: number): Promise<Run> {
+  const before = await ends();
   const child = fork(
     here('account/load_process.js'),
     [String(rate), String(warmUpS), String(seconds), `r${Date.now() % 1_000_000}-${++runNumber}`],
@@ -128,7 +132,23 @@ async function load(rate: number, warmUpS: number, seconds: number): Promise<Run
       Number(((cpuAt['drain']![name]! - cpuAt['measured']![name]!) / figures.issued).toFixed(1)),
     ]),
   );
-  return { ...figures, cpu, yardstick: await yardstick() };
+  const after = await ends();
+  const batch = {
+    frame: Number((figures.sent / (after.frames - before.frames)).toFixed(1)),
+    record: Number((figures.sent / (after.records - before.records)).toFixed(1)),
+  };
+  return { ...figures, cpu, batch, yardstick: await yardstick() };
+}
+
+/** Last sequences of all command logs and journals, summed. */
+async function ends() {
+  let frames = 0;
+  let records = 0;
+  for (let p = 0; p < partitions; p++) {
+    frames += (await commandBounds(nc, p)).last;
+    records += (await journalBounds(nc, p)).last;
+  }
+  return { frames, records };
 }
 
 /** Bare appends of frames of the same commands, 16 subjects, pipelined, no engine work: what the log alone takes. */
@@ -166,13 +186,15 @@ async function yardstick(): Promise<number> {
 }
 
 function show(run: Run): Run {
-  const { perSecond, p50Ms, p99Ms, p999Ms, cpu, refused, wrong, errors } = run;
+  const { perSecond, p50Ms, p99Ms, p999Ms, cpu, batch, refused, wrong, errors } = run;
   process.stdout.write(
     `${perSecond.toLocaleString('en')} commands/s · commit p50 ${p50Ms} p99 ${p99Ms} p99.9 ${p999Ms} ms · CPU µs/command ${Object.entries(
       cpu,
     )
       .map(([name, us]) => `${name} ${us}`)
-      .join(', ')} · refused ${refused} wrong ${wrong} errors ${errors} · yardstick ${run.yardstick.toLocaleString(
+      .join(
+        ', ',
+      )} · per frame ${batch.frame}, per record ${batch.record} · refused ${refused} wrong ${wrong} errors ${errors} · yardstick ${run.yardstick.toLocaleString(
       'en',
     )}/s bare, ratio ${(perSecond / run.yardstick).toFixed(2)}\n`,
   );

@@ -103,7 +103,11 @@ export class DoorRefused extends Error {
   readonly code: 'overloaded' | 'too_large' | 'unavailable' | 'bad_request';
 
   constructor(code: 'overloaded' | 'too_large' | 'unavailable' | 'bad_request', detail: string) {
+    // An expected answer, given most often when there is least time: no stack.
+    const frames = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(`${code}: ${detail}`);
+    Error.stackTraceLimit = frames;
     this.code = code;
   }
 }

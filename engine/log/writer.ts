@@ -15,7 +15,8 @@ import { internal } from './subjects.ts';
 export const frameCommandsMax = 64;
 export const frameBytesMax = 512 * 1024;
 export const commandBytesMax = 256 * 1024;
-const gatherMs = 1;
+/** Frames of one partition leave at least so far apart: under load they grow, a lone command waits for nothing. */
+const gatherMs = 2;
 const framesInFlightMax = 64;
 
 /** A command on its way, and whom to tell. */
@@ -49,6 +50,7 @@ export class Writer {
   #gathering: Outgoing[] = [];
   #timer: NodeJS.Timeout | undefined;
   #microtask = false;
+  #flushedAt = -Infinity;
 
   constructor(publisher: RingPublisher, options: WriterOptions) {
     this.partition = options.partition;
@@ -80,8 +82,9 @@ export class Writer {
 
   #schedule(): void {
     if (this.#gathering.length === 0 || this.#sender.unstored >= framesInFlightMax) return;
-    if (this.#gathering.length >= frameCommandsMax) this.#flush();
-    else if (this.#sender.unstored === 0) {
+    if (this.#gathering.length >= frameCommandsMax) return this.#flush();
+    const sinceMs = performance.now() - this.#flushedAt;
+    if (this.#sender.unstored === 0 && sinceMs >= gatherMs) {
       if (this.#microtask) return;
       this.#microtask = true;
       // Commands of one turn of the event loop share a frame.
@@ -89,12 +92,13 @@ export class Writer {
         this.#microtask = false;
         this.#flush();
       });
-    } else this.#timer ??= setTimeout(() => this.#flush(), gatherMs);
+    } else this.#timer ??= setTimeout(() => this.#flush(), Math.max(1, gatherMs - sinceMs));
   }
 
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#flushedAt = performance.now();
     while (this.#gathering.length > 0 && this.#sender.unstored < framesInFlightMax) {
       const batch = this.#gathering.splice(0, frameCommandsMax).filter((c) => {
         if (c.abandoned) c.refused(new DoorRefused('unavailable', 'given up before it was sent'));

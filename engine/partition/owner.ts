@@ -26,6 +26,10 @@ import type { PartitionState } from './state.ts';
 
 /** Frames read ahead of the loop; beyond it the reader waits. */
 const queueBytesMax = 8 * 1024 * 1024;
+/** Records of one partition are made at least so far apart unless much is queued; a lone command waits for nothing. */
+const recordEveryMs = 2;
+/** Bytes of queued frames that are worth a record of their own while another is under way. */
+const pipelineBytes = 16 * 1024;
 const settleRetryMs = 100;
 const clockSkewMaxMs = 3_600_000;
 const snapshotEveryBytes = 64 * 1024 * 1024;
@@ -90,6 +94,7 @@ export class PartitionOwner {
   /** Sequence of the newest record made, committed or not. */
   #lastSequence = 0;
   #batch = 0;
+  #recordAt = -Infinity;
   #epoch = 0;
   #stopped = false;
   #failed = false;
@@ -293,6 +298,9 @@ export class PartitionOwner {
         });
       this.#wake = null;
       await this.#room();
+      const sinceMs = this.#ports.clock.monotonic() - this.#recordAt;
+      if (sinceMs < recordEveryMs && this.#queueBytes < pipelineBytes)
+        await this.#ports.clock.delay(recordEveryMs - sinceMs);
       if (this.#stopped) break;
       try {
         this.#decide();
@@ -373,6 +381,7 @@ export class PartitionOwner {
     if (encoded.bytes.length > recordBytesMax)
       throw new CannotCommit('record_too_large', `${encoded.bytes.length} bytes`);
     const bytes = Uint8Array.from(encoded.bytes);
+    this.#recordAt = this.#ports.clock.monotonic();
     this.#batch += 1;
     this.#state.hash = encoded.hash;
     this.#state.epoch = this.#epoch;
@@ -439,7 +448,9 @@ export class PartitionOwner {
   async #room() {
     for (;;) {
       if (this.#uncertain) await this.#settle();
-      if (this.#inFlight.length < inFlightMax) return;
+      const under = this.#inFlight.length;
+      // A small record waits for the one before it, so that records grow with the load instead of the work per command.
+      if (under === 0 || (under < inFlightMax && this.#queueBytes >= pipelineBytes)) return;
       await new Promise<void>((resolve) => {
         this.#wakeRoom = resolve;
       });

@@ -11,8 +11,11 @@ import type { CommitRecord } from '../wire.ts';
 
 /** Records in flight per owner. Strays and what they displace stand within a few of these behind an epoch record. */
 export const inFlightMax = 4;
-/** Records to look back over to find the end of the valid chain. */
-export const tailWindow = 32;
+/**
+ * Records to look back over to find the end of the valid chain: more than the 64 that one frame can become when its
+ * commands are decided one by one.
+ */
+export const tailWindow = 96;
 
 export class RecordFilter {
   #epoch: number;
