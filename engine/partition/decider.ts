@@ -35,6 +35,9 @@ export interface DeciderOptions {
   unitsMax?: number;
 }
 
+/** An entity's before its first command with an id: a series begins at 1. */
+const noOutcomes = new Outcomes();
+
 interface Dropped {
   kind: string;
   id: string;
@@ -200,8 +203,8 @@ export class Decider {
     this.lastUnit = unit;
     const { to, id } = command;
     const entity = this.#state.entity(to.kind, to.id);
-    if (id !== null && entity?.outcomes) {
-      const verdict = entity.outcomes.judge(id, this.#state.now);
+    if (id !== null) {
+      const verdict = (entity?.outcomes ?? noOutcomes).judge(id, this.#state.now);
       if (verdict.kind === 'known') return this.#reply(command, verdict.result, false);
       if (verdict.kind === 'refused') return this.#reply(command, { ok: false, code: verdict.code }, false);
     }

@@ -79,6 +79,15 @@ test('a command with an id is applied once and answers the same again', async ()
   expect(bench.account().balance).toBe(5);
 });
 
+test('a series that does not begin at 1 is refused, also by an entity that does not exist yet', async () => {
+  const bench = await new Bench().start();
+  expect(await bench.send(add(5, { id: 's:2' }), add(5, { id: 's:1' }), add(5, { id: 's:2' }))).toEqual([
+    { ok: false, code: 'series_gap' },
+    { ok: true, value: 5 },
+    { ok: true, value: 10 },
+  ]);
+});
+
 test('a command whose deadline has passed by the log’s clock is refused and changes nothing', async () => {
   const bench = await new Bench().start();
   await bench.send(add(1));

@@ -175,7 +175,9 @@ export class PublicLane {
       if (this.#inFlight.length === 0) this.#settle(async () => this.#mark());
       return; // else: when the last in flight is acknowledged
     }
-    while (this.#inFlight.length < this.#options.window && this.#queue.length > 0) {
+    // Half a window at a time: sent one by one as acks come in, each message would be a write of its own.
+    const room = this.#inFlight.length <= this.#options.window / 2;
+    while (room && this.#inFlight.length < this.#options.window && this.#queue.length > 0) {
       const appending: Appending = { message: this.#queue.shift() as Message, sequence: null };
       const expected = this.#last + this.#inFlight.length;
       this.#inFlight.push(appending);

@@ -36,7 +36,7 @@ end
 return found`;
 
 /** Changed entities of one partition per script; its reader waits while so many wait for the next. */
-const batchMax = 1_000;
+const batchMax = 4_000;
 /** A change waits so long for others, ms: an entity that changes often is then written once, and scripts are few. */
 const lingerMsDefault = 500;
 /** What is new is looked for at once, and what is removed must not be found. */
