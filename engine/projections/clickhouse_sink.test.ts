@@ -137,6 +137,21 @@ test('a sink starts behind its stored positions, and refuses a journal that ends
   await expect(start(store)).rejects.toThrow('journal J_0 ends at 4, but ClickHouse has already seen 77');
 });
 
+test('positions follow their rows now and then, and all of them when the sink closes', async () => {
+  const { write, start, expected } = await fresh();
+  const { store, positions, ids } = memoryStore();
+  const sink = await start(store, { lingerMs: 5, positionsMs: 60_000 });
+  for (let i = 1; i <= 5; i++) {
+    await write(0, 1);
+    await until('inserted', () => ids().length === 2 * i);
+  }
+  expect(positions.get(0)).toBe(1);
+  expect(sink.positions()).toEqual([[0, 1]]);
+  await sink.close();
+  expect(positions.get(0)).toBe(5);
+  expect(ids()).toEqual(expected);
+});
+
 test('records without rows move the position too, so that the journal can be purged', async () => {
   const { write, start } = await fresh();
   const { store, positions } = memoryStore();

@@ -1,7 +1,8 @@
 /**
  * Journal → ClickHouse. Rows of all partitions are gathered into one batch, inserted, and only then the positions are
- * written. A crash in between inserts the same rows again: they have the same (partition, sequence, index), so the
- * views, which read the ReplacingMergeTree tables with FINAL, show each once.
+ * written, now and then: an insert costs as much as thousands of rows. A crash in between inserts the same rows again: they
+ * have the same (partition, sequence, index), so the views, which read the ReplacingMergeTree tables with FINAL, show each
+ * once.
  *
  * Memory: one batch under way and one gathering; the journal's readers wait while both are full.
  */
@@ -35,6 +36,8 @@ export interface ClickhouseSinkOptions {
   bytesMax?: number;
   /** Oldest row to insert, at most. @default 500 */
   lingerMs?: number;
+  /** Positions of stored rows are written no more often than this. @default 2,000 */
+  positionsMs?: number;
   /** Positions without rows are written at the latest after this. @default 5,000 */
   idlePositionsMs?: number;
 }
@@ -65,6 +68,12 @@ class Batch {
     // Rows of one event are alike.
     this.bytes += rows.length * estimateBytes(rows[0] as Row);
   }
+
+  /** The rows are stored: a retry only concerns the positions. */
+  forget(): void {
+    this.tables.clear();
+    this.rows = 0;
+  }
 }
 
 /** About the row's size as JSON, without making it. */
@@ -84,12 +93,14 @@ export async function startClickhouseSink(
   journal: JournalReader,
   options: ClickhouseSinkOptions,
 ): Promise<ClickhouseSink> {
-  const { rowsMax = 20_000, bytesMax = 8 * 1024 * 1024, lingerMs = 500, idlePositionsMs = 5_000 } = options;
+  const { rowsMax = 20_000, bytesMax = 8 * 1024 * 1024, lingerMs = 500 } = options;
+  const { positionsMs = 2_000, idlePositionsMs = 5_000 } = options;
   const written = new Map(await store.readPositions());
   const tails = new JournalTails();
   let gathering = new Batch();
   let inserting: Promise<void> | null = null;
   let inserted = 0;
+  let positionsAt = -Infinity;
   let timer: NodeJS.Timeout | undefined;
   let timerDue = Infinity;
   let state: 'running' | 'closing' | 'closed' = 'running';
@@ -99,9 +110,17 @@ export async function startClickhouseSink(
       try {
         // Rows first: a position without its rows would lose them.
         await Promise.all([...batch.tables].map(([table, rows]) => store.insert(table, rows)));
+        inserted += batch.rows;
+        batch.forget();
+        if (state === 'running' && performance.now() - positionsAt < positionsMs) {
+          // Whatever the next batch brings is behind these.
+          for (const [p, sequence] of batch.positions)
+            if (!gathering.positions.has(p)) gathering.positions.set(p, sequence);
+          return;
+        }
         await store.writePositions(batch.positions);
         for (const [p, sequence] of batch.positions) written.set(p, sequence);
-        inserted += batch.rows;
+        positionsAt = performance.now();
         return;
       } catch (error) {
         options.onTrouble?.({ error: String(error), waitMs, rows: batch.rows });
@@ -126,7 +145,7 @@ export async function startClickhouseSink(
         inserting = null;
         if (isFull()) flush();
         else if (gathering.rows > 0) schedule(lingerMs);
-        else if (gathering.positions.size > 0) schedule(idlePositionsMs);
+        else if (gathering.positions.size > 0) schedule(Math.min(positionsMs, idlePositionsMs));
       });
   };
   const isFull = () => gathering.rows >= rowsMax || gathering.bytes >= bytesMax;
