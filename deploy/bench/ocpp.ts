@@ -16,7 +16,7 @@ import { clickhouseUrl, natsUrl, realParts, redisUrl, type Parts } from '#engine
 import { cpuUs, hardware, rssKib } from './lib/process_cpu.ts';
 import { registerFleet, tag } from './ocpp/fleet.ts';
 import { Program } from './ocpp/processes.ts';
-import { catchUp, followLag, storedValues, type CaughtUp, type LagFollower, type Sinks } from './ocpp/progress.ts';
+import { catchUp, followLag, logLength, storedValues, type CaughtUp, type LagFollower, type Sinks } from './ocpp/progress.ts';
 
 const { values: args } = parseArgs({
   options: {
@@ -148,6 +148,7 @@ async function compare(installation: Installation, sinks: Sinks, lag: LagFollowe
   const ours = async (name: string, options: Record<string, number | true>) => {
     let engineLagMs = 0;
     let behind: CaughtUp = { engineMs: 0, historyMs: 0, redisMs: 0, publisherMs: 0 };
+    const before = await logLength(sinks);
     const result = await load(
       ocpp,
       { start: true, ...options },
@@ -159,8 +160,12 @@ async function compare(installation: Installation, sinks: Sinks, lag: LagFollowe
       },
     );
     const { errorsInAll, sentInAll, answeredInAll, closed, cpu } = result;
+    const after = await logLength(sinks);
+    const perFrame = answeredInAll / (after.frames - before.frames);
+    const perRecord = answeredInAll / (after.records - before.records);
     say(
-      `${name}: ${round(result.perSecond)} answered/s · ${ms(result)} · CPU µs/message ${show(cpu)} (in all ${total(cpu).toFixed(1)}) · ` +
+      `${name}: ${round(result.perSecond)} answered/s · ${ms(result)} · CPU µs/message ${show(cpu)} (in all ${total(cpu).toFixed(1)}; ` +
+        `${perFrame.toFixed(1)} messages per frame, ${perRecord.toFixed(1)} per record) · ` +
         `engine lag in the last second ${engineLagMs} ms; after the last answer engine ${behind.engineMs} ms, ` +
         `history ${behind.historyMs} ms, live state ${behind.redisMs} ms, public stream ${behind.publisherMs} ms · ` +
         `errors ${errorsInAll}, unanswered ${sentInAll - answeredInAll - errorsInAll}, closed ${closed}`,

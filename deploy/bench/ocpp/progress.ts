@@ -3,7 +3,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
-import { anyCommits, journalBounds, type CommitPositions } from '#engine/log/mod';
+import { anyCommits, commandBounds, journalBounds, type CommitPositions } from '#engine/log/mod';
 import { packr } from '#engine/wire';
 
 const lookEveryMs = 50;
@@ -43,6 +43,14 @@ export interface Sinks {
   redis: Redis;
   clickhouse: ClickHouseClient;
   partitions: number;
+}
+
+/** Frames and records in all partitions so far: how many messages share one tells what a message costs. */
+export async function logLength({ nc, partitions }: Sinks): Promise<{ frames: number; records: number }> {
+  const all = Array.from({ length: partitions }, (_, p) => p);
+  const sum = async (bounds: typeof commandBounds) =>
+    (await Promise.all(all.map((p) => bounds(nc, p)))).reduce((n, { last }) => n + last, 0);
+  return { frames: await sum(commandBounds), records: await sum(journalBounds) };
 }
 
 /** Sampled values that an analyst can read. */
