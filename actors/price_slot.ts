@@ -6,6 +6,7 @@ import type { Command, PartitionView, SlotDefinition } from './actor.ts';
 import { siteAddress, stationAddress } from './addresses.ts';
 import type { DomainIndex } from './domain_index.ts';
 import { loadInSlot, slotMs, sumLoads, type SlotLoad } from './load.ts';
+import { utilisationBp } from './tariff.ts';
 import type { ChargerState, SiteState, StationState } from './schema/entities.ts';
 
 function* connectorLoads(view: PartitionView, station: string, slot: number): Generator<SlotLoad> {
@@ -23,29 +24,39 @@ function run(view: PartitionView, slot: number): Command[] {
   const passed = slot - 1;
   const commands: Command[] = [];
   for (const site of [...index.sites].sort()) {
-    const loads: SlotLoad[] = [];
-    let capacityW = 0;
-    for (const id of [...index.stationsOf(site)].sort()) {
-      const station = view.get<StationState>('station', id)!.context;
-      const load = sumLoads(connectorLoads(view, id, passed));
-      loads.push(load);
-      capacityW += station.capacityW;
+    const { context } = view.get<SiteState>('site', site)!;
+    const stations = [...index.stationsOf(site)].sort().map((id) => ({
+      id,
+      station: view.get<StationState>('station', id)!.context,
+      load: sumLoads(connectorLoads(view, id, passed)),
+    }));
+    const siteLoad = sumLoads(stations.map(({ load }) => load));
+    const siteMs = seenMs(context.createdAt, passed);
+    const siteUtilisation =
+      context.capacityW !== null && siteMs > 0
+        ? { siteUtilisationBp: utilisationBp(siteLoad.wMs, context.capacityW, siteMs) }
+        : {};
+    for (const { id, station, load } of stations) {
       const durationMs = seenMs(station.createdAt, passed);
       if (durationMs <= 0) continue;
       commands.push({
         to: stationAddress(site, id),
         type: 'station.tick',
-        body: { slot, durationMs, loadWMs: load.wMs, stale: load.stale },
+        body: { slot, durationMs, loadWMs: load.wMs, stale: load.stale, ...siteUtilisation },
       });
     }
-    const { context } = view.get<SiteState>('site', site)!;
-    const durationMs = seenMs(context.createdAt, passed);
-    if (durationMs <= 0 || (capacityW === 0 && context.capacityW === null)) continue;
-    const load = sumLoads(loads);
+    const capacityW = stations.reduce((sum, { station }) => sum + station.capacityW, 0);
+    if (siteMs <= 0 || (capacityW === 0 && context.capacityW === null)) continue;
     commands.push({
       to: siteAddress(site),
       type: 'site.tick',
-      body: { slot, durationMs, loadWMs: load.wMs, stale: load.stale, capacityW: Math.max(capacityW, 1) },
+      body: {
+        slot,
+        durationMs: siteMs,
+        loadWMs: siteLoad.wMs,
+        stale: siteLoad.stale,
+        capacityW: Math.max(capacityW, 1),
+      },
     });
   }
   return commands;

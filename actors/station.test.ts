@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { siteAddress, stationAddress } from './addresses.ts';
-import { demoSite, TestWorld } from './testing.ts';
+import { demoSite, TestCharger, TestWorld } from './testing.ts';
 
 const station = stationAddress('demo', 'nord-1');
 const slotMs = 12_000;
@@ -166,4 +166,32 @@ test('after downtime only the newest slot is produced', () => {
   const prices = world.payloads('price').slice(before);
   expect(prices.map((p) => p.slot)).toEqual([Math.floor(world.now / slotMs)]);
   expect(prices[0]).toMatchObject({ loadW: 11_040 });
+});
+
+test('the connection of the site counts too: two quiet stations behind a narrow one pay double', () => {
+  const world = new TestWorld();
+  demoSite(world, { capacityW: 20_000, siteCapacityW: 24_000, chargers: 0 });
+  world.ask(stationAddress('demo', 'sued-1'), 'station.create', {
+    site: 'demo',
+    name: 'sued-1',
+    capacityW: 20_000,
+    baseE5SekPerKwh: 100_000,
+  });
+  for (const [n, at] of [
+    ['1', 'nord-1'],
+    ['2', 'sued-1'],
+  ] as const) {
+    const charger = new TestCharger(world, 'demo', `CP-${n}`);
+    charger.register({ station: at, ratedW: 11_040, connectors: 1 });
+    charger.connect();
+    charger.boot();
+    charger.start({ tag: `TAG-${n}` });
+  }
+  world.advance(60_000);
+  const last = world.payloads('price').slice(-2);
+  // 11,040 of 20,000 W each is 55.20 %; both together are 22,080 of 24,000 W, 92.00 %.
+  expect(last.map((p) => [p.station, p.loadW, p.utilisationBp, p.tier])).toEqual([
+    ['nord-1', 11_040, 9_200, 'double'],
+    ['sued-1', 11_040, 9_200, 'double'],
+  ]);
 });

@@ -64,8 +64,9 @@ function createAgain(station: StationState, { self, body }: ActorEvent<CreateBod
 /** A slot comes once; an older one says nothing new. */
 const isNew = (station: StationState, { body }: Tick) => station.slot === null || body.slot > station.slot;
 
+/** The tightest connection counts: its own or the one above it. */
 const utilisation = (station: StationState, { body }: Tick) =>
-  utilisationBp(body.loadWMs, station.capacityW, body.durationMs);
+  Math.max(utilisationBp(body.loadWMs, station.capacityW, body.durationMs), body.siteUtilisationBp ?? 0);
 
 /** The price of the slot that begins, from the load of the one before it. */
 const priced =

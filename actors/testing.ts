@@ -354,6 +354,8 @@ export class TestWorld {
 // --- a small demo site ----------------------------------------------------------------------------------------------------
 
 export interface DemoOptions {
+  /** Limit of the site's own connection. @default none */
+  siteCapacityW?: number | null;
   site?: string;
   station?: string;
   capacityW?: number;
@@ -376,12 +378,13 @@ export function demoSite(
     ratedW = 11_040,
     connectors = 1,
     tags = 2,
+    siteCapacityW = null,
   }: DemoOptions = {},
 ): TestCharger[] {
   world.ask(siteAddress(site), 'site.create', {
     name: site,
     timeZone: 'Europe/Stockholm',
-    capacityW: null,
+    capacityW: siteCapacityW,
     profile0Networks: ['127.0.0.0/8'],
   });
   world.ask(stationAddress(site, station), 'station.create', { site, name: station, capacityW, baseE5SekPerKwh });

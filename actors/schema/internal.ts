@@ -31,8 +31,15 @@ export const ChargerLost = Type.Object({ gateway: str() }, closed);
 // --- slots -------------------------------------------------------------------------------------------------------------
 
 /** to: station. `loadWMs` was drawn in the `durationMs` before `slot` began. */
+/** `siteUtilisationBp`: of the connection above the station, absent where that has no limit of its own. */
 export const StationTick = Type.Object(
-  { slot: int(), durationMs: int(), loadWMs: int(), stale: Type.Boolean() },
+  {
+    slot: int(),
+    durationMs: int(),
+    loadWMs: int(),
+    stale: Type.Boolean(),
+    siteUtilisationBp: Type.Optional(int()),
+  },
   closed,
 );
 /** to: site. `capacityW` = the sum of its stations', for a site without a limit of its own. */
