@@ -40,6 +40,8 @@ export interface LagOptions {
 
 /** The feed comes every 250 ms; twice that is not yet silence. */
 const silenceMs = 500;
+/** An engine under full load may be late with its feed; one that is silent for longer is away. */
+const goneMs = 3_000;
 
 export class LagFeed {
   readonly #positions: Position[];
@@ -113,7 +115,7 @@ export class LagFeed {
   /** By how much a living engine is behind, ms; 0 when none speaks for the partition, so nobody waits for a dead one. */
   engineMs(partition: number): number {
     const p = this.#positions[partition];
-    return p && this.#now() - p.heardAt <= 2 * silenceMs ? p.lagMs : 0;
+    return p && this.#now() - p.heardAt <= goneMs ? p.lagMs : 0;
   }
 
   close(): void {

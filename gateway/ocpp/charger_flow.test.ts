@@ -197,7 +197,7 @@ test('a gateway with too many unacknowledged appends stops reading and goes on w
 test('an engine that is behind is given time: its chargers are read later, and nothing is refused', async () => {
   const { open, door, gateway } = await startGateway();
   const charger = await open('CP-1');
-  door.behindMs = 501;
+  door.behindMs = 251;
   let sent = 0;
   // The gateway looks at its partitions now and then; until it has, messages are read.
   while (gateway.stats().counters.pauses.congestion === 0) {
@@ -205,7 +205,7 @@ test('an engine that is behind is given time: its chargers are read later, and n
     await delay(5);
   }
   expect(door.of('meter.sampled').length).toBeLessThan(sent);
-  door.behindMs = 499;
+  door.behindMs = 249;
   for (let i = 0; i < sent; i++) expect(await charger.next()).toEqual([3, `m${i}`, {}]);
 });
 

@@ -76,7 +76,7 @@ export const defaultLimits: Limits = {
   gatewayAliveMs: 5_000,
   sweepMs: 250,
   unackedAppends: 4_096,
-  pauseAtEngineLagMs: 500,
+  pauseAtEngineLagMs: 250,
   pauseAtLagMs: 100,
   halveUpgradesAtLagMs: 50,
   breakerMs: 5_000,
