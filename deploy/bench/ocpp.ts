@@ -153,7 +153,7 @@ async function compare(installation: Installation, sinks: Sinks, lag: LagFollowe
       ocpp,
       { start: true, ...options },
       pids,
-      () => (engineLagMs = lag.worstOfLastSecondMs()),
+      () => (engineLagMs = lag.worstMs()),
       async ({ answeredInAll }) => {
         messages += answeredInAll;
         behind = await catchUp(sinks, lag, { values: messages * valuesPerMessage, messages });

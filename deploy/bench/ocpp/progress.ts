@@ -31,7 +31,8 @@ export function followLag(nc: NatsConnection) {
     },
   });
   return {
-    worstOfLastSecondMs: () => Math.max(0, ...heard.map(({ lagMs }) => lagMs)),
+    /** Of the last second that was told of. */
+    worstMs: () => Math.max(0, ...heard.map(({ lagMs }) => lagMs)),
     saidDoneSince: (at: number) => heard.some((message) => message.at >= at && message.done),
     stop: () => subscription.unsubscribe(),
   };
