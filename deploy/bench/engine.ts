@@ -202,18 +202,19 @@ async function yardstick(): Promise<number> {
 }
 
 function show(run: Run): Run {
-  const { perSecond, p50Ms, p99Ms, p999Ms, cpu, batch, refused, wrong, errors } = run;
-  process.stdout.write(
-    `${perSecond.toLocaleString('en')} commands/s · commit p50 ${p50Ms} p99 ${p99Ms} p99.9 ${p999Ms} ms · CPU µs/command ${Object.entries(
-      cpu,
-    )
-      .map(([name, us]) => `${name} ${us}`)
-      .join(
-        ', ',
-      )} · per frame ${batch.frame}, per record ${batch.record} · refused ${refused} wrong ${wrong} errors ${errors} ${JSON.stringify(run.codes)} · yardstick ${run.yardstick.toLocaleString(
-      'en',
-    )}/s bare, ratio ${(perSecond / run.yardstick).toFixed(2)}\n`,
-  );
+  const { perSecond, p50Ms, p99Ms, p999Ms, cpu, batch, refused, wrong, errors, codes } = run;
+  const count = (n: number) => n.toLocaleString('en');
+  const parts = [
+    `${count(perSecond)} commands/s`,
+    `commit p50 ${p50Ms} p99 ${p99Ms} p99.9 ${p999Ms} ms`,
+    `CPU µs/command ${Object.entries(cpu)
+      .map((entry) => entry.join(' '))
+      .join(', ')}`,
+    `per frame ${batch.frame}, per record ${batch.record}`,
+    `refused ${refused} wrong ${wrong} errors ${errors} ${JSON.stringify(codes)}`,
+    `yardstick ${count(run.yardstick)}/s bare, ratio ${(perSecond / run.yardstick).toFixed(2)}`,
+  ];
+  process.stdout.write(`${parts.join(' · ')}\n`);
   return run;
 }
 
