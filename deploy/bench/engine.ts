@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { jsApi } from '#engine/log/api';
-import { commandBounds, connectLog, internal, journalBounds, provision, ringPublisher } from '#engine/log/mod';
+import { commandBounds, connectLog, journalBounds, provision, ringPublisher } from '#engine/log/mod';
 import { startTestNats } from '#engine/log/testing';
 import { youngGeneration } from '#engine/supervisor/role';
 import { verifyPartitions } from '#engine/partition/verify';
