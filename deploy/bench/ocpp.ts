@@ -4,7 +4,7 @@
  * nothing, in the same run, loaded by the same raw sender. Ends with 1 when the gate is missed or a value is.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createClient } from '@clickhouse/client';
@@ -16,7 +16,15 @@ import { clickhouseUrl, natsUrl, realParts, redisUrl, type Parts } from '#engine
 import { cpuUs, hardware, rssKib } from './lib/process_cpu.ts';
 import { registerFleet, tag } from './ocpp/fleet.ts';
 import { Program } from './ocpp/processes.ts';
-import { catchUp, followLag, logLength, storedValues, type CaughtUp, type LagFollower, type Sinks } from './ocpp/progress.ts';
+import {
+  catchUp,
+  followLag,
+  logLength,
+  storedValues,
+  type CaughtUp,
+  type LagFollower,
+  type Sinks,
+} from './ocpp/progress.ts';
 
 const { values: args } = parseArgs({
   options: {
@@ -121,9 +129,21 @@ const parts: Parts = {
     realParts.roles(place).map((spec) => ({
       ...spec,
       env: { ...spec.env, GRIDTICK_TEST_OCPP_LIMITS: JSON.stringify(unlimited) },
-      args: profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, '--cpu-prof-name', `${spec.role}.cpuprofile`, ...spec.args] : spec.args,
+      args: profileDir
+        ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, '--cpu-prof-name', `${spec.role}.cpuprofile`, ...spec.args]
+        : spec.args,
     })),
 };
+
+/** Ratio of the rates that so many idle cores would allow: none of ours is faster than its busiest process, nor all than all cores. */
+function byCpu(ours: Micros, bare: Micros, cores: number): number {
+  const usPerMessage = (micros: Micros) => {
+    // Two are no single thread.
+    const { nats: _nats, clickhouse: _clickhouse, ...threads } = micros;
+    return Math.max(...Object.values(threads), total(micros) / cores);
+  };
+  return usPerMessage(bare) / usPerMessage(ours);
+}
 
 async function compare(installation: Installation, sinks: Sinks, lag: LagFollower): Promise<boolean> {
   const { ocpp } = installation.endpoints;
@@ -170,17 +190,26 @@ async function compare(installation: Installation, sinks: Sinks, lag: LagFollowe
         `history ${behind.historyMs} ms, live state ${behind.redisMs} ms, public stream ${behind.publisherMs} ms · ` +
         `errors ${errorsInAll}, unanswered ${sentInAll - answeredInAll - errorsInAll}, closed ${closed}`,
     );
-    return { ...result, worstLagMs: Math.max(engineLagMs, ...Object.values(behind)) };
+    return { ...result, worstLagMs: Math.max(engineLagMs, ...(Object.values(behind) as number[])) };
   };
   const full = await ours('full load', { seconds });
   const again = await load(bare.url, { seconds: yardstickSeconds }, { bare: bare.program.pid });
   say(`yardstick again: ${round(again.perSecond)} answered/s · CPU µs/message ${show(again.cpu)}`);
-  const half = await ours('half load, open loop', { seconds: Math.min(seconds, 15), rate: Math.round(full.perSecond / 2) });
+  const half = await ours('half load, open loop', {
+    seconds: Math.min(seconds, 15),
+    rate: Math.round(full.perSecond / 2),
+  });
   await bare.program.stop();
 
   const ratio = (2 * full.perSecond) / (yardstick.perSecond + again.perSecond);
   const gateway = full.cpu['gateway']! / ((yardstick.cpu['bare']! + again.cpu['bare']!) / 2);
-  say(`ratio to the yardstick ${ratio.toFixed(2)} (gate ${gate}), gateway CPU ${gateway.toFixed(2)} × yardstick (goal 2)`);
+  say(
+    `ratio to the yardstick ${ratio.toFixed(2)} (gate ${gate}), gateway CPU ${gateway.toFixed(2)} × yardstick (goal 2)`,
+  );
+  say(
+    `by CPU time alone, which other load on the machine changes least: ${byCpu(full.cpu, yardstick.cpu, cpus().length).toFixed(2)} on ` +
+      `${cpus().length} cores, ${byCpu(full.cpu, yardstick.cpu, 8).toFixed(2)} on 8`,
+  );
   const stored = await storedValues(sinks);
   const wanted = messages * valuesPerMessage;
   say(`sampled values answered ${round(wanted)}, in ClickHouse ${round(stored)}`);
@@ -197,12 +226,21 @@ async function compare(installation: Installation, sinks: Sinks, lag: LagFollowe
 }
 
 const dataDir = mkdtempSync(join(tmpdir(), 'gridtick-bench-'));
-const anyPort = Object.fromEntries(['HTTP', 'OCPP', 'NATS', 'REDIS', 'CLICKHOUSE'].map((p) => [`GRIDTICK_${p}_PORT`, '0']));
+const anyPort = Object.fromEntries(
+  ['HTTP', 'OCPP', 'NATS', 'REDIS', 'CLICKHOUSE'].map((p) => [`GRIDTICK_${p}_PORT`, '0']),
+);
 const keep = process.env['GRIDTICK_BENCH_KEEP'] !== undefined;
-const closers: (() => Promise<unknown> | void)[] = keep ? [] : [() => rmSync(dataDir, { recursive: true, force: true })];
+const closers: (() => Promise<unknown> | void)[] = keep
+  ? []
+  : [() => rmSync(dataDir, { recursive: true, force: true })];
 try {
   say(hardware());
-  const config = loadConfig({ ...anyPort, GRIDTICK_DATA_DIR: dataDir, GRIDTICK_DEMO: 'false', GRIDTICK_LOG_LEVEL: 'warn' });
+  const config = loadConfig({
+    ...anyPort,
+    GRIDTICK_DATA_DIR: dataDir,
+    GRIDTICK_DEMO: 'false',
+    GRIDTICK_LOG_LEVEL: 'warn',
+  });
   const installation = await startInstallation({ config, parts, say: (line) => process.stderr.write(`  ${line}\n`) });
   closers.push(() => installation.stop());
   const { place } = installation;
@@ -210,7 +248,11 @@ try {
   closers.push(() => nc.close());
   const redis = new Redis(redisUrl(place));
   closers.push(() => redis.disconnect());
-  const clickhouse = createClient({ url: clickhouseUrl(place), username: config.clickhouseUser, password: place.secrets.clickhouse });
+  const clickhouse = createClient({
+    url: clickhouseUrl(place),
+    username: config.clickhouseUser,
+    password: place.secrets.clickhouse,
+  });
   closers.push(() => clickhouse.close());
   const { partitions } = config;
   const door = await openDoor(nc, { name: 'bench', partitions });

@@ -311,7 +311,7 @@ async function load(chargers: Charger[]): Promise<object> {
     p999Ms: latencies.quantileMs(0.999),
     seconds: elapsed,
     rate,
-    };
+  };
   // What is under way may still be answered.
   for (let i = 0; i < 100 && answered + errors < sent && closed === 0; i++) await delay(100);
   return { ...result, answeredInAll: answered, errorsInAll: errors, sentInAll: sent };

@@ -56,7 +56,10 @@ export async function logLength({ nc, partitions }: Sinks): Promise<{ frames: nu
 
 /** Sampled values that an analyst can read. */
 export async function storedValues({ clickhouse }: Sinks): Promise<number> {
-  const result = await clickhouse.query({ query: 'SELECT count() AS n FROM gridtick.meter_values', format: 'JSONEachRow' });
+  const result = await clickhouse.query({
+    query: 'SELECT count() AS n FROM gridtick.meter_values',
+    format: 'JSONEachRow',
+  });
   return Number((await result.json<{ n: string }>())[0]?.n ?? 0);
 }
 
