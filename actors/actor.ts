@@ -130,24 +130,31 @@ export type Decision<Context> =
 
 /** An XState action without its type parameters: they name what a machine may call, a rule's outputs are checked by {@link Output}. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type RuleAction = (args: any, params: any) => void;
+export type RuleAction = ((args: any, params: any) => void) & { rule: Rule };
+
+/** A pure rule: what a command does to a context. */
+export type Rule = (context: MachineContext, event: ActorEvent) => Decision<MachineContext>;
+
+/** The outputs of a decision, in order. */
+export const outputsOf = (decision: Decision<MachineContext>): readonly Output[] => {
+  if (decision.refuse === undefined) return decision.outputs ?? [];
+  const { refuse: code, detail } = decision;
+  return [{ type: 'refuse', params: detail ? { code, detail } : { code } }];
+};
 
 /**
- * Turns a pure rule into an XState action: assigns the context it returns and queues its outputs.
+ * Turns a pure rule into an XState action: assigns the context it returns and queues its outputs. The rule stays in reach,
+ * so that an engine may run a transition that is nothing but rules without XState's bookkeeping.
  * @example on: { 'connector.status': { actions: decide(statusReported) } }
  */
 export function decide<Context extends MachineContext, Event extends ActorEvent>(
   rule: (context: Context, event: Event) => Decision<Context>,
 ): RuleAction {
-  return enqueueActions(({ context, event, enqueue }) => {
+  const action = enqueueActions(({ context, event, enqueue }) => {
     const decision = rule(context as Context, event as unknown as Event);
-    if (decision.refuse !== undefined) {
-      const { refuse: code, detail } = decision;
-      enqueue({ type: 'refuse', params: detail ? { code, detail } : { code } });
-      return;
-    }
     // As a function: XState would call each field of an object that holds one.
     if (decision.context !== undefined) enqueue.assign(() => decision.context);
-    for (const output of decision.outputs ?? []) enqueue(output);
+    for (const output of outputsOf(decision)) enqueue(output);
   });
+  return Object.assign(action, { rule: rule as unknown as Rule });
 }

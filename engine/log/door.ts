@@ -11,9 +11,10 @@ import { partitionOf } from '#actors/partition_key';
 import { decodeReplies, type CommandEnvelope, type CommandResult } from '../wire.ts';
 import { DoorRefused } from './errors.ts';
 import { LagFeed, type Lag } from './lag.ts';
+import { Pace } from './pace.ts';
 import { ringPublisher } from './ring_publisher.ts';
 import { newReplyInbox } from './subjects.ts';
-import { Writer, type Outgoing } from './writer.ts';
+import { gatherMs, Writer, type Outgoing } from './writer.ts';
 
 /** `id`: UUID or `<series>:<n>`, null for facts that carry a content key. `deadline`: log time, unix ms, 0 or absent = never. */
 export interface DoorCommand {
@@ -122,12 +123,14 @@ class OpenDoor implements Door {
       options.partitions,
       options.lagStartMs === undefined ? {} : { startMs: options.lagStartMs },
     );
+    const pace = new Pace(gatherMs);
     this.#writers = Array.from(
       { length: options.partitions },
       (_, partition) =>
         new Writer(this.#publisher, {
           name: options.name,
           partition,
+          pace,
           ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
         }),
     );

@@ -36,6 +36,7 @@ export {
 } from './journal.ts';
 export { LagFeed, type CommitPositions, type Lag } from './lag.ts';
 export { OrderedSender } from './ordered_sender.ts';
+export { Pace } from './pace.ts';
 export { integratorConsumer, provision, provisionIntegrator } from './provision.ts';
 export { pull, pullEach, type PullerOptions, type Reader, type StoredMessage } from './puller.ts';
 export { ringPublisher, type AppendOptions, type RingPublisher, type RingPublisherOptions } from './ring_publisher.ts';

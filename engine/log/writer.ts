@@ -1,22 +1,22 @@
 /**
  * One writer of one partition's command log: numbers commands densely, gathers them into frames, keeps frames until stored.
  *
- * Framing adapts: with nothing in flight a frame leaves at once, else commands gather until the flight ends, 64 are there
- * or 1 ms has passed. The first frame of an incarnation is a hello; after an hour without commands the next one opens a
+ * Framing adapts: after a quiet time a frame leaves at once, else commands gather until 64 are there or the door's next beat. The first frame of an incarnation is a hello; after an hour without commands the next one opens a
  * new incarnation, so that the partition may forget the old watermark. So it does when the stream lost its end.
  */
 import { randomUUID } from 'node:crypto';
 import { encodeCommand, encodeFrame, packr, type CommandEnvelope } from '../wire.ts';
 import { DoorRefused } from './errors.ts';
 import { OrderedSender } from './ordered_sender.ts';
+import type { Pace } from './pace.ts';
 import type { RingPublisher } from './ring_publisher.ts';
 import { internal } from './subjects.ts';
 
 export const frameCommandsMax = 64;
 export const frameBytesMax = 512 * 1024;
 export const commandBytesMax = 256 * 1024;
-/** Frames of one partition leave at least so far apart: under load they grow, a lone command waits for nothing. */
-const gatherMs = 2;
+/** Under load a door's frames leave so far apart and grow; a lone command waits for nothing. */
+export const gatherMs = 6;
 const framesInFlightMax = 64;
 
 /** A command on its way, and whom to tell. */
@@ -35,6 +35,8 @@ export interface Outgoing {
 export interface WriterOptions {
   name: string;
   partition: number;
+  /** Shared by all writers of a door. */
+  pace: Pace;
   /** Time without commands after which a new incarnation begins. @default 3,600,000 */
   idleMs?: number;
 }
@@ -48,11 +50,12 @@ export class Writer {
   #next = 1;
   #usedAt = 0;
   #gathering: Outgoing[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #microtask = false;
-  #flushedAt = -Infinity;
+  #waiting = false;
+  #closed = false;
+  readonly #pace: Pace;
 
   constructor(publisher: RingPublisher, options: WriterOptions) {
+    this.#pace = options.pace;
     this.partition = options.partition;
     this.#name = options.name;
     this.#idleMs = options.idleMs ?? 3_600_000;
@@ -75,7 +78,7 @@ export class Writer {
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#closed = true;
     this.#sender.close();
     this.#gathering = [];
   }
@@ -83,22 +86,15 @@ export class Writer {
   #schedule(): void {
     if (this.#gathering.length === 0 || this.#sender.unstored >= framesInFlightMax) return;
     if (this.#gathering.length >= frameCommandsMax) return this.#flush();
-    const sinceMs = performance.now() - this.#flushedAt;
-    if (this.#sender.unstored === 0 && sinceMs >= gatherMs) {
-      if (this.#microtask) return;
-      this.#microtask = true;
-      // Commands of one turn of the event loop share a frame.
-      queueMicrotask(() => {
-        this.#microtask = false;
-        this.#flush();
-      });
-    } else this.#timer ??= setTimeout(() => this.#flush(), Math.max(1, gatherMs - sinceMs));
+    if (this.#waiting) return;
+    this.#waiting = true;
+    void this.#pace.turn().then(() => {
+      this.#waiting = false;
+      if (!this.#closed) this.#flush();
+    });
   }
 
   #flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#flushedAt = performance.now();
     while (this.#gathering.length > 0 && this.#sender.unstored < framesInFlightMax) {
       const batch = this.#gathering.splice(0, frameCommandsMax).filter((c) => {
         if (c.abandoned) c.refused(new DoorRefused('unavailable', 'given up before it was sent'));

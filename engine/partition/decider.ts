@@ -5,7 +5,6 @@
  * records. `offset` moves with whole frames; a cut inside a frame is safe, because the writer's watermark tells where.
  * Given the same state, frames and cuts, the same record comes out, byte for byte (G6).
  */
-import type { AnyMachineSnapshot } from 'xstate';
 import type { ActorEvent, Command, EntityAddress, Effect, Output } from '#actors/actor';
 import { partitionOf } from '#actors/partition_key';
 import type { RefusalCode } from '#actors/refusals';
@@ -48,12 +47,14 @@ interface Dropped {
 }
 
 export class Decider {
-  /** Name of the last unit decided; with one unit per record it names what cannot be committed. */
-  lastUnit = '';
   units = 0;
   #state: PartitionState;
   #catalogue: Catalogue;
   #options: DeciderOptions;
+  /** The last unit: a timer or an entity of a slot by name, '' = a command by its places in the log and in its writer. */
+  #named = '';
+  #sequence = 0;
+  #seq = 0;
   #bytes = 0;
   #touched = false;
   /** What the record's entities are; `place` of each is its index here. */
@@ -79,19 +80,22 @@ export class Decider {
   frame(sequence: number, at: number, frame: Frame, bytes: number) {
     const state = this.#state;
     this.advance(Math.max(state.now, at));
-    if (frame.kind === 'hello' && state.watermark(frame.writer) === undefined) {
+    if (frame.kind === 'hello' && !state.writers.has(frame.writer)) {
       state.writers.set(frame.writer, { seq: 0, at: state.now });
       this.#writers.set(frame.writer, 0);
     } else if (frame.kind === 'commands') {
       const per = bytes / Math.max(1, frame.commands.length);
+      const relayed = isRelay(frame.writer);
+      const mark = state.mark(frame.writer);
       let seq = frame.first;
       for (const command of frame.commands) {
-        const watermark = state.watermark(frame.writer);
         // Invariant of writers: dense; a gap means that something before it is still to come again.
-        if (watermark === undefined || seq > watermark + 1) break;
-        if (seq === watermark + 1) {
-          this.#command(`${sequence}:${seq}`, command, isRelay(frame.writer));
-          state.writers.set(frame.writer, { seq, at: state.now });
+        if (mark === undefined || seq > mark.seq + 1) break;
+        if (seq === mark.seq + 1) {
+          this.#command(sequence, seq, command, relayed);
+          mark.seq = seq;
+          mark.at = state.now;
+          if (seq === 1) state.writers.set(frame.writer, mark);
           this.#writers.set(frame.writer, seq);
           this.#bytes += per;
           this.#cut();
@@ -124,6 +128,11 @@ export class Decider {
 
   relayAcknowledged(target: number, seq: number) {
     this.#relayAcked.set(target, seq);
+  }
+
+  /** Name of the last unit decided; with one unit per record it names what cannot be committed. */
+  get lastUnit(): string {
+    return this.#named || `${this.#sequence}:${this.#seq}`;
   }
 
   get empty() {
@@ -198,17 +207,25 @@ export class Decider {
       this.#options.onFull();
   }
 
+  /** Why the last unit may not be applied, if so. */
+  #poison(): RefusalCode | undefined {
+    const { poison } = this.#options;
+    return poison.size === 0 ? undefined : poison.get(this.lastUnit);
+  }
+
   /** One command from the log: deadline, dedupe, validation, transition. */
-  #command(unit: string, command: CommandEnvelope, relayed: boolean) {
-    this.lastUnit = unit;
+  #command(sequence: number, seq: number, command: CommandEnvelope, relayed: boolean) {
+    this.#named = '';
+    this.#sequence = sequence;
+    this.#seq = seq;
     const { to, id } = command;
     const entity = this.#state.entity(to.kind, to.id);
     if (id !== null) {
       const verdict = (entity?.outcomes ?? noOutcomes).judge(id, this.#state.now);
-      if (verdict.kind === 'known') return this.#reply(command, verdict.result, false);
-      if (verdict.kind === 'refused') return this.#reply(command, { ok: false, code: verdict.code }, false);
+      if (verdict.kind === 'known') return this.#reply(command, verdict.result, undefined);
+      if (verdict.kind === 'refused') return this.#reply(command, { ok: false, code: verdict.code }, undefined);
     }
-    const poison = this.#options.poison.get(unit);
+    const poison = this.#poison();
     let result: ReplyResult;
     if (poison !== undefined) {
       result = { ok: false, code: poison };
@@ -216,17 +233,18 @@ export class Decider {
     } else if (command.deadline > 0 && this.#state.now > command.deadline) {
       result = { ok: false, code: 'expired' };
     } else {
-      result = this.#unit(to, command.type, command.body, command.correlation);
+      result = this.#unit(to, command.type, command.body, command.correlation, entity);
       // Nobody waits for a relay: one that cannot be understood must not vanish.
       if (relayed && !result.ok && misunderstood.has(result.code)) {
         this.#deadLetter(to, command.type, result.code, command.correlation, result.detail ?? {});
       }
     }
-    this.#reply(command, result, true);
+    const after = id === null || entity?.live ? entity : this.#state.entity(to.kind, to.id);
+    this.#reply(command, result, id === null ? undefined : after);
   }
 
-  #reply(command: CommandEnvelope, result: ReplyResult, fresh: boolean) {
-    const remembered = fresh && command.id !== null ? this.#state.entity(command.to.kind, command.to.id) : undefined;
+  /** `remembered`: the entity that keeps the result of this command id. */
+  #reply(command: CommandEnvelope, result: ReplyResult, remembered: Entity | undefined) {
     if (remembered) (remembered.outcomes ??= new Outcomes()).remember(command.id!, result, this.#state.now);
     if (command.reply === null && !remembered) return;
     const reply: ReplyOut = {
@@ -248,13 +266,13 @@ export class Decider {
     this.#timersTouched.add(id);
     this.#fired.push(id);
     state.now = Math.max(state.now, dueAt);
-    this.lastUnit = `t:${id}:${dueAt}`;
+    this.#named = `t:${id}:${dueAt}`;
     const entity = state.entity(timer.kind, timer.id);
-    const poison = this.#options.poison.get(this.lastUnit);
+    const poison = this.#poison();
     if (entity && poison === undefined) {
       // `after:` delays carry XState's own event type; named timers arrive as timer.<name>.
       const type = timer.name.startsWith('xstate.') ? timer.name : `timer.${timer.name}`;
-      this.#unit({ kind: timer.kind, id: timer.id, key: entity.key }, type, {}, null);
+      this.#unit({ kind: timer.kind, id: timer.id, key: entity.key }, type, {}, null, entity);
     } else if (entity) {
       this.#deadLetter(entity, `timer.${timer.name}`, poison!, null, {});
     }
@@ -277,9 +295,10 @@ export class Decider {
       // A record may be cut between entities; until the slot's timer has moved on, a restart runs the slot again,
       // and an entity that has it already changes nothing.
       for (const command of definition.run(state, slot)) {
-        this.lastUnit = `s:${name}:${slot}:${command.to.id}`;
-        const poison = this.#options.poison.get(this.lastUnit);
-        if (poison === undefined) this.#unit(command.to, command.type, command.body, null);
+        this.#named = `s:${name}:${slot}:${command.to.id}`;
+        const poison = this.#poison();
+        if (poison === undefined)
+          this.#unit(command.to, command.type, command.body, null, state.entity(command.to.kind, command.to.id));
         else this.#deadLetter(command.to, command.type, poison, null, {});
         this.#bytes += 600;
         this.#cut();
@@ -306,16 +325,23 @@ export class Decider {
   }
 
   /** Applies one command and, after it, what it sends inside the partition. The result is that of the first. */
-  #unit(to: EntityAddress, type: string, body: Record<string, unknown>, correlation: string | null): ReplyResult {
+  #unit(
+    to: EntityAddress,
+    type: string,
+    body: Record<string, unknown>,
+    correlation: string | null,
+    entity: Entity | undefined,
+  ): ReplyResult {
     const queue: Command[] = [];
-    const result = this.#apply(to, type, body, correlation, queue);
+    const result = this.#apply(to, type, body, correlation, queue, entity);
     for (let i = 0; i < queue.length; i++) {
       const next = queue[i]!;
       if (i >= sendsPerUnitMax) {
         this.#deadLetter(next.to, next.type, 'too many sends from one command', correlation, {});
         break;
       }
-      const sent = this.#apply(next.to, next.type, next.body, correlation, queue);
+      const addressee = this.#state.entity(next.to.kind, next.to.id);
+      const sent = this.#apply(next.to, next.type, next.body, correlation, queue, addressee);
       if (!sent.ok && misunderstood.has(sent.code))
         this.#deadLetter(next.to, next.type, sent.code, correlation, sent.detail ?? {});
     }
@@ -328,6 +354,7 @@ export class Decider {
     body: Record<string, unknown>,
     correlation: string | null,
     queue: Command[],
+    entity: Entity | undefined,
   ): ReplyResult {
     const state = this.#state;
     const actor = this.#catalogue.kinds.get(to.kind)?.actor;
@@ -343,23 +370,21 @@ export class Decider {
         detail: { path: first?.instancePath ?? '', rule: first?.message ?? '' },
       };
     }
-    const entity = state.entity(to.kind, to.id);
     if (!entity && !actor.creates.has(type))
       return { ok: false, code: 'unknown_entity', detail: { kind: to.kind, id: to.id } };
     try {
       const initial = entity ? null : actor.runner.initial(to, state.now);
-      const before = entity ? (entity.stored as unknown as AnyMachineSnapshot) : initial!.snapshot;
+      const before = entity ? entity.stored : initial!.stored;
       const facts = actor.definition.facts?.(state, to, type, body);
       const event: ActorEvent = { type, now: state.now, self: to, body, facts };
-      const { snapshot, outputs } = actor.runner.step(before, event);
+      const { stored, outputs } = actor.runner.step(before, event);
       const refusal = outputs.find((output) => output.type === 'refuse');
       if (refusal) {
         const { code, detail } = refusal.params;
         return detail ? { ok: false, code, detail } : { ok: false, code };
       }
-      if (!entity || snapshot.context !== before.context || snapshot.value !== before.value) {
-        this.#changed(state.put(to.kind, to.id, to.key, snapshot));
-      }
+      if (!entity) this.#changed(state.put(to.kind, to.id, to.key, stored));
+      else if (stored !== before) this.#changed(state.change(entity, stored));
       let value: unknown = null;
       for (const output of initial ? [...initial.outputs, ...outputs] : outputs) {
         if (output.type === 'reply') value = output.params.value;

@@ -38,12 +38,12 @@ test('a random walk gives the same states and outputs as the public transition o
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-      let mine = runner.initial(self, 0).snapshot;
+      let mine = runner.initial(self, 0).stored;
       let [theirs] = initialTransition(account.machine);
       for (const { type, body } of steps) {
         const decided = runner.step(mine, event(type, body));
         const [next, actions] = transition(account.machine, theirs, event(type, body));
-        mine = decided.snapshot;
+        mine = decided.stored;
         theirs = next;
         expect([mine.value, mine.context]).toEqual([theirs.value, theirs.context]);
         expect(decided.outputs).toEqual(actions.map(({ type, params }) => ({ type, params })));
@@ -68,14 +68,14 @@ const lamp = setup({ types: { context: {} as { count: number } } }).createMachin
 
 test('an `after` delay becomes a durable timer, leaving the state disarms it, and its event comes back', () => {
   const runner = machineRunner(definition(lamp));
-  const { snapshot: off } = runner.initial(self, 0);
+  const { stored: off } = runner.initial(self, 0);
   const lit = runner.step(off, event('press'));
   const armed = lit.outputs[0] as { type: 'arm'; params: { name: string; dueAt: number } };
   expect(armed).toMatchObject({ type: 'arm', params: { dueAt: 6_000 } });
-  expect(runner.step(lit.snapshot, event('press')).outputs).toEqual([
+  expect(runner.step(lit.stored, event('press')).outputs).toEqual([
     { type: 'disarm', params: { name: armed.params.name } },
   ]);
-  expect(runner.step(lit.snapshot, event(armed.params.name, {}, 6_000)).snapshot.value).toBe('off');
+  expect(runner.step(lit.stored, event(armed.params.name, {}, 6_000)).stored.value).toBe('off');
 });
 
 test('a stored state comes back; one the machine does not know is an error at load', () => {
@@ -86,7 +86,7 @@ test('a stored state comes back; one the machine does not know is an error at lo
 
 test('an action that would run inside the transition, and an endless loop, fail that command only', () => {
   const doing = machineRunner(definition(createMachine({ on: { go: { actions: () => undefined } } })));
-  expect(() => doing.step(doing.initial(self, 0).snapshot, event('go'))).toThrow(/cannot run inside a transition/);
+  expect(() => doing.step(doing.initial(self, 0).stored, event('go'))).toThrow(/cannot run inside a transition/);
   const looping = machineRunner(
     definition(
       createMachine({
@@ -95,7 +95,7 @@ test('an action that would run inside the transition, and an endless loop, fail 
       }),
     ),
   );
-  expect(() => looping.step(looping.initial(self, 0).snapshot, event('go'))).toThrow(/Infinite loop/);
+  expect(() => looping.step(looping.initial(self, 0).stored, event('go'))).toThrow(/Infinite loop/);
 });
 
 test('a rule that refuses assigns nothing', () => {
@@ -104,8 +104,8 @@ test('a rule that refuses assigns nothing', () => {
     on: { go: { actions: decide<{ count: number }, ActorEvent>(() => ({ refuse: 'expired' })) } },
   });
   const runner = machineRunner(definition(machine));
-  const { snapshot } = runner.initial(self, 0);
-  const step = runner.step(snapshot, event('go'));
-  expect(step.snapshot.context).toBe(snapshot.context);
+  const { stored } = runner.initial(self, 0);
+  const step = runner.step(stored, event('go'));
+  expect(step.stored.context).toBe(stored.context);
   expect(step.outputs).toEqual([{ type: 'refuse', params: { code: 'expired' } }]);
 });

@@ -1,21 +1,33 @@
 /**
  * Runs an XState machine as a pure reducer: `machine.transition` with one reused inert scope. The public `transition()`
- * builds a whole actor per call and is about ten times slower; a test compares both on random walks.
+ * builds a whole actor per call and is about ten times slower. Most commands stay in their state and only apply rules;
+ * for these XState selects the transition and the rules are applied right here, which is five times faster again. Tests
+ * compare the ways on random walks of every machine.
  */
-import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
-import type { ActorDefinition, ActorEvent, EntityAddress, Output } from '#actors/actor';
+import type { AnyMachineSnapshot, AnyStateMachine, AnyTransitionDefinition } from 'xstate';
+import {
+  outputsOf,
+  type ActorDefinition,
+  type ActorEvent,
+  type EntityAddress,
+  type Output,
+  type Rule,
+  type Stored,
+} from '#actors/actor';
 
 export interface Step {
-  snapshot: AnyMachineSnapshot;
+  stored: Stored;
   outputs: Output[];
 }
 
+/** What is kept of a machine between two commands is its state's name and its context, as in the journal. */
 export interface MachineRunner {
-  /** The machine's first snapshot, before any command. */
+  /** The machine's first state, before any command. */
   initial(self: EntityAddress, now: number): Step;
-  /** A snapshot from stored state; throws when the machine knows no such state. */
-  restore(value: string, context: unknown): AnyMachineSnapshot;
-  step(snapshot: AnyMachineSnapshot, event: ActorEvent): Step;
+  /** Checks a state from the journal; throws when the machine knows no such state. */
+  restore(value: string, context: Record<string, unknown>): Stored;
+  /** `stored` of the result is the same object when nothing changed. */
+  step(stored: Stored, event: ActorEvent): Step;
 }
 
 const outputTypes = new Set<string>(['reply', 'refuse', 'emit', 'send', 'arm', 'disarm', 'put', 'drop', 'effect']);
@@ -25,6 +37,17 @@ const maxIterations = 1_000;
 type Executed = { type: string; params: unknown };
 /** `after:` delays arrive as delayed raises whose event type is their own id. */
 type Raise = { event: { type: string }; id: string; delay: number | undefined };
+
+/** The rules of a transition that stays where it is and does nothing else; null for every other one. */
+function rulesOf({ target, reenter, actions }: AnyTransitionDefinition): readonly Rule[] | null {
+  if ((target && target.length > 0) || reenter) return null;
+  const rules = (actions as readonly { rule?: Rule }[]).map((action) => action.rule);
+  return rules.every((rule) => rule !== undefined) ? rules : null;
+}
+
+/** Whether any state has transitions that fire without an event. */
+const isEventless = (node: AnyStateMachine['root']): boolean =>
+  (node.always?.length ?? 0) > 0 || Object.values(node.states).some((child) => isEventless(child));
 
 export function machineRunner(definition: ActorDefinition): MachineRunner {
   const machine = definition.machine;
@@ -62,18 +85,59 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
   } as unknown as Parameters<AnyStateMachine['transition']>[2];
 
   /** Collects what `run` executes; nested calls do not occur, since nothing executes inside a transition. */
-  const collect = (at: number, run: () => AnyMachineSnapshot): Step => {
+  const collect = (at: number, before: Stored | null, run: () => AnyMachineSnapshot): Step => {
     outputs = [];
     now = at;
-    const snapshot = run();
-    if (snapshot.status === 'error') throw snapshot.error;
-    return { snapshot, outputs };
+    const { status, error, value, context } = run();
+    if (status === 'error') throw error;
+    const same = before !== null && before.value === value && before.context === context;
+    return { stored: same ? before : { value: value as string, context }, outputs };
+  };
+
+  /** A snapshot of each state, lent to XState with the context of whoever takes the step. */
+  const snapshots = new Map<string, AnyMachineSnapshot>();
+  const snapshotOf = ({ value, context }: Stored): AnyMachineSnapshot => {
+    let snapshot = snapshots.get(value!);
+    if (!snapshot) snapshots.set(value!, (snapshot = machine.resolveState({ value: value!, context })));
+    snapshot.context = context;
+    return snapshot;
+  };
+
+  const eventless = isEventless(machine.root);
+  const rules = new Map<AnyTransitionDefinition, readonly Rule[] | null>();
+
+  /** The step of a transition that is nothing but rules; null when it is more. */
+  const inPlace = (stored: Stored, snapshot: AnyMachineSnapshot, event: ActorEvent): Step | null => {
+    if (eventless || snapshot.status !== 'active') return null;
+    const transitions = machine.getTransitionData(snapshot, event) as AnyTransitionDefinition[];
+    if (transitions.length === 0) return { stored, outputs: [] };
+    if (transitions.length > 1) return null;
+    const transition = transitions[0]!;
+    let known = rules.get(transition);
+    if (known === undefined) rules.set(transition, (known = rulesOf(transition)));
+    if (known === null) return null;
+    const outputs: Output[] = [];
+    let { context } = stored;
+    for (const rule of known) {
+      const decision = rule(context, event);
+      if (decision.context !== undefined) ({ context } = decision);
+      for (const output of outputsOf(decision)) outputs.push(output);
+    }
+    return { stored: context === stored.context ? stored : { value: stored.value, context }, outputs };
   };
 
   return {
-    initial: (address, at) => collect(at, () => machine.getInitialSnapshot(scope, { self: address, now: at })),
-    restore: (value, context) => machine.resolveState({ value, context }),
-    step: (snapshot, event) =>
-      collect(event.now, () => machine.transition(snapshot, event, scope) as AnyMachineSnapshot),
+    initial: (address, at) => collect(at, null, () => machine.getInitialSnapshot(scope, { self: address, now: at })),
+    restore: (value, context) => {
+      snapshotOf({ value, context });
+      return { value, context };
+    },
+    step: (stored, event) => {
+      const snapshot = snapshotOf(stored);
+      return (
+        inPlace(stored, snapshot, event) ??
+        collect(event.now, stored, () => machine.transition(snapshot, event, scope) as AnyMachineSnapshot)
+      );
+    },
   };
 }

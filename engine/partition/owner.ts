@@ -26,8 +26,8 @@ import type { PartitionState } from './state.ts';
 
 /** Frames read ahead of the loop; beyond it the reader waits. */
 const queueBytesMax = 8 * 1024 * 1024;
-/** Records of one partition are made at least so far apart unless much is queued; a lone command waits for nothing. */
-const recordEveryMs = 2;
+/** Under load the records of a process are made so far apart; see {@link PartitionPorts.turn}. */
+export const recordEveryMs = 5;
 /** Bytes of queued frames that are worth a record of their own while another is under way. */
 const pipelineBytes = 16 * 1024;
 const settleRetryMs = 100;
@@ -94,7 +94,6 @@ export class PartitionOwner {
   /** Sequence of the newest record made, committed or not. */
   #lastSequence = 0;
   #batch = 0;
-  #recordAt = -Infinity;
   #epoch = 0;
   #stopped = false;
   #failed = false;
@@ -298,9 +297,7 @@ export class PartitionOwner {
         });
       this.#wake = null;
       await this.#room();
-      const sinceMs = this.#ports.clock.monotonic() - this.#recordAt;
-      if (sinceMs < recordEveryMs && this.#queueBytes < pipelineBytes)
-        await this.#ports.clock.delay(recordEveryMs - sinceMs);
+      if (this.#queueBytes < pipelineBytes) await this.#ports.turn();
       if (this.#stopped) break;
       try {
         this.#decide();
@@ -381,7 +378,6 @@ export class PartitionOwner {
     if (encoded.bytes.length > recordBytesMax)
       throw new CannotCommit('record_too_large', `${encoded.bytes.length} bytes`);
     const bytes = Uint8Array.from(encoded.bytes);
-    this.#recordAt = this.#ports.clock.monotonic();
     this.#batch += 1;
     this.#state.hash = encoded.hash;
     this.#state.epoch = this.#epoch;

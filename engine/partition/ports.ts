@@ -31,6 +31,8 @@ export interface PartitionPorts {
   readJournal(from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void): Promise<void>;
   /** Follows the command log from a sequence on; a pending promise holds the reader back. */
   followCommands(from: number, onMessage: (message: LogMessage) => void | Promise<void>): Promise<CommandReader>;
+  /** Resolves when it is this partition's turn to make a record: the partitions of a process send theirs together. */
+  turn(): Promise<void>;
   /** Gives an idle partition time. */
   appendClock(): void;
   /** Lets out what is committed. */

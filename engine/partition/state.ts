@@ -15,11 +15,13 @@ export interface Entity {
   key: string;
   /** Counts its post-images. */
   version: number;
-  /** An XState snapshot for actors, `{ value: null, context }` for records. */
+  /** A machine's state and context; records have no state. */
   stored: Stored;
   outcomes: Outcomes | null;
   /** Number in the record being made, −1 when it does not change in it. */
   place: number;
+  /** False once dropped. */
+  live: boolean;
 }
 
 /** Watermarks of doors idle for longer are dropped (relays' are kept for ever). */
@@ -67,31 +69,34 @@ export class PartitionState implements PartitionView {
     return count;
   }
 
-  /** Watermark of a writer; relays need no hello and start at 0, an unknown door has none. */
-  watermark(writer: string): number | undefined {
-    return this.writers.get(writer)?.seq ?? (isRelay(writer) ? 0 : undefined);
+  /** Watermark of a writer, to be moved by whoever applies its frames; a relay needs no hello, an unknown door has none. */
+  mark(writer: string): { seq: number; at: number } | undefined {
+    return this.writers.get(writer) ?? (isRelay(writer) ? { seq: 0, at: this.now } : undefined);
   }
 
   put(kind: string, id: string, key: string, stored: Stored): Entity {
     let ofKind = this.entities.get(kind);
     if (!ofKind) this.entities.set(kind, (ofKind = new Map<string, Entity>()));
     const entity = ofKind.get(id);
-    if (entity) {
-      const before = entity.stored;
-      entity.stored = stored;
-      this.index.changed(kind, id, before, stored);
-      return entity;
-    }
-    const created: Entity = { kind, id, key, version: 0, stored, outcomes: null, place: -1 };
+    if (entity) return this.change(entity, stored);
+    const created: Entity = { kind, id, key, version: 0, stored, outcomes: null, place: -1, live: true };
     ofKind.set(id, created);
     this.index.changed(kind, id, undefined, stored);
     return created;
+  }
+
+  change(entity: Entity, stored: Stored): Entity {
+    const before = entity.stored;
+    entity.stored = stored;
+    this.index.changed(entity.kind, entity.id, before, stored);
+    return entity;
   }
 
   drop(kind: string, id: string): Entity | undefined {
     const entity = this.entities.get(kind)?.get(id);
     if (!entity) return undefined;
     this.entities.get(kind)!.delete(id);
+    entity.live = false;
     this.index.changed(kind, id, entity.stored, undefined);
     return entity;
   }

@@ -12,13 +12,14 @@ import {
   connectLog,
   internal,
   journalBounds,
+  Pace,
   purgeCommands,
   purgeJournal,
   ringPublisher,
   type CommitPositions,
 } from '../log/mod.ts';
 import { compileDomain } from '../partition/catalogue.ts';
-import { PartitionOwner } from '../partition/owner.ts';
+import { PartitionOwner, recordEveryMs } from '../partition/owner.ts';
 import { packr } from '../wire.ts';
 import { build } from './build.ts';
 import { jetstreamPorts } from './jetstream_ports.ts';
@@ -47,6 +48,7 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
   const nc = await connectLog(config.natsUrl, `engine-${id}`);
   const publisher = ringPublisher(nc);
   const catalogue = compileDomain(domain);
+  const pace = new Pace(recordEveryMs);
   const owners = Array.from(
     { length: partitions },
     (_, partition) =>
@@ -55,7 +57,7 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
         partitions,
         build,
         catalogue,
-        ports: jetstreamPorts(nc, publisher, partition),
+        ports: jetstreamPorts(nc, publisher, partition, pace),
         onFailed: onFatal,
         onEvent: (event) => {
           const level =

@@ -6,6 +6,7 @@ import {
   readJournal,
   tailCommands,
   tailJournalBatches,
+  type Pace,
   type RingPublisher,
 } from '../log/mod.ts';
 import { systemClock, type PartitionPorts } from '../partition/ports.ts';
@@ -15,7 +16,12 @@ import { encodeFrame, encodeReplies, packr, type JournalEntry, type ReplyResult 
 /** Up to so many records are read one by one, more by a consumer. */
 const singleReadsMax = 16;
 
-export function jetstreamPorts(nc: NatsConnection, publisher: RingPublisher, partition: number): PartitionPorts {
+export function jetstreamPorts(
+  nc: NatsConnection,
+  publisher: RingPublisher,
+  partition: number,
+  pace: Pace,
+): PartitionPorts {
   const journal = internal.journal(partition);
   const clockFrame = Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] }));
   return {
@@ -23,6 +29,7 @@ export function jetstreamPorts(nc: NatsConnection, publisher: RingPublisher, par
     journalBounds: () => journalBounds(nc, partition),
     readJournal: (from, to, onEntry) => readRange(nc, partition, from, to, onEntry),
     followCommands: (from, onMessage) => tailCommands(nc, partition, from, onMessage),
+    turn: () => pace.turn(),
     appendClock: () => {
       // Lost: the owner asks again.
       publisher.publish(internal.commands(partition), clockFrame).catch(() => undefined);

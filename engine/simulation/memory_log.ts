@@ -3,6 +3,8 @@
  * Only what JetStream promises is promised: what was acknowledged stays, sequences are dense, CAS is exact.
  */
 import { AppendUncertain, WrongLastSequence } from '../log/errors.ts';
+import { Pace } from '../log/pace.ts';
+import { recordEveryMs } from '../partition/owner.ts';
 import { decodeRecord } from '../partition/record.ts';
 import type { LogMessage, PartitionPorts, SnapshotStore } from '../partition/ports.ts';
 import { encodeFrame, type JournalEntry, type ReplyOut } from '../wire.ts';
@@ -129,7 +131,10 @@ export class MemoryLog {
       record: decodeRecord(journal.messages[sequence - 1]!.bytes),
     });
     const wait = () => guard(this.world.clock.delay(this.#latency()));
+    const delay = (ms: number) => guard(this.world.clock.delay(ms));
+    const pace = new Pace(recordEveryMs, { monotonic: this.world.clock.monotonic, delay });
     return {
+      turn: () => pace.turn(),
       appendRecord: (bytes, expected) => guard(alive() ? pipe.append(journal, bytes, expected) : never),
       journalBounds: async () => {
         await wait();
@@ -188,7 +193,7 @@ export class MemoryLog {
       snapshots: this.#snapshotStore(partition, alive),
       clock: {
         ...this.world.clock,
-        delay: (ms) => guard(this.world.clock.delay(ms)),
+        delay,
         after: (ms, task) =>
           this.world.clock.after(ms, () => {
             if (alive()) task();

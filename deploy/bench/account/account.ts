@@ -2,9 +2,10 @@
  * The benched machine: an account that adds, holds, posts and voids in integers and replies with its balance. An XState
  * machine like every other, registered through the engine's machine table; product builds do not load it.
  */
-import { assign, setup } from 'xstate';
+import { setup } from 'xstate';
 import Type from 'typebox';
-import type { ActorEvent, Domain } from '#actors/actor';
+import { decide, type ActorEvent, type Decision, type Domain } from '#actors/actor';
+import { machineTypes } from '#actors/machine';
 
 export interface Account {
   available: number;
@@ -15,56 +16,29 @@ type Event = ActorEvent<{ amount: number }>;
 
 const int = Type.Integer();
 const Amount = Type.Object({ amount: Type.Integer({ minimum: 1 }) }, { additionalProperties: false });
-const balance = {
-  type: 'reply',
-  params: ({ context }: { context: Account }) => ({ value: context.available }),
-} as never;
-const refuse = { type: 'refuse', params: { code: 'bad_request' } } as never;
+const balance = (context: Account): Decision<Account> => ({
+  context,
+  outputs: [{ type: 'reply', params: { value: context.available } }],
+});
 
-const machine = setup({
-  types: { context: {} as Account, events: {} as Event },
-  actions: { reply: () => {}, refuse: () => {} },
-  guards: {
-    canHold: ({ context, event }) => context.available >= event.body.amount,
-    isHeld: ({ context, event }) => context.held >= event.body.amount,
-  },
-}).createMachine({
+const add = (account: Account, { body: { amount } }: Event) =>
+  balance({ ...account, available: account.available + amount });
+
+const hold = (account: Account, { body: { amount } }: Event): Decision<Account> =>
+  account.available < amount
+    ? { refuse: 'bad_request' }
+    : balance({ ...account, available: account.available - amount, held: account.held + amount });
+
+const post = (account: Account, { body: { amount } }: Event): Decision<Account> =>
+  account.held < amount
+    ? { refuse: 'bad_request' }
+    : balance({ ...account, held: account.held - amount, posted: account.posted + amount });
+
+const machine = setup({ types: machineTypes<Account>() }).createMachine({
   initial: 'open',
   context: { available: 0, held: 0, posted: 0 },
   states: {
-    open: {
-      on: {
-        add: {
-          actions: [assign({ available: ({ context, event }) => context.available + event.body.amount }), balance],
-        },
-        hold: [
-          {
-            guard: 'canHold',
-            actions: [
-              assign(({ context, event }) => ({
-                available: context.available - event.body.amount,
-                held: context.held + event.body.amount,
-              })),
-              balance,
-            ],
-          },
-          { actions: [refuse] },
-        ],
-        post: [
-          {
-            guard: 'isHeld',
-            actions: [
-              assign(({ context, event }) => ({
-                held: context.held - event.body.amount,
-                posted: context.posted + event.body.amount,
-              })),
-              balance,
-            ],
-          },
-          { actions: [refuse] },
-        ],
-      },
-    },
+    open: { on: { add: { actions: decide(add) }, hold: { actions: decide(hold) }, post: { actions: decide(post) } } },
   },
 });
 

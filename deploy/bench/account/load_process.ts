@@ -18,14 +18,17 @@ const door = await openDoor(nc, { name: 'load', partitions, inFlightMax: 32_768 
 interface Account {
   id: string;
   to: { kind: string; key: string; id: string };
+  /** Its dense series of command ids: a refusal ends one and begins the next. */
+  series: number;
   n: number;
   available: number;
 }
 const accounts = Array.from({ length: keys }, (_, i): Account => {
   const id = `${run}-${i}`;
-  return { id, to: { kind: 'account', key: id, id }, n: 0, available: 0 };
+  return { id, to: { kind: 'account', key: id, id }, series: 0, n: 0, available: 0 };
 });
 const bodies = { add: { amount: 3 }, hold: { amount: 2 }, post: { amount: 2 } };
+const changes = { add: 3, hold: -2, post: 0 };
 const latencies = new Latencies();
 let sent = 0,
   answered = 0,
@@ -34,21 +37,24 @@ let sent = 0,
   errors = 0;
 const codes: Record<string, number> = {};
 
-/** Adds 3, holds 2, posts 2 in turn: each answer is known beforehand. */
+/** Adds 3, holds 2, posts 2 in turn. The answers of an account come in its own order, so each is known beforehand. */
 function issue(account: Account, dueAt: number, measured: boolean) {
   const type = kinds[account.n % 3]!;
   account.n += 1;
-  if (type === 'add') account.available += 3;
-  else if (type === 'hold') account.available -= 2;
-  const expected = account.available;
   sent += 1;
-  door.request({ id: `${run}:${account.n}`, to: account.to, type, body: bodies[type], timeoutMs: 30_000 }).then(
+  const { series } = account;
+  const id = `${run}.${series}:${account.n}`;
+  door.request({ id, to: account.to, type, body: bodies[type], timeoutMs: 30_000 }).then(
     (result) => {
       answered += 1;
-      if (!result.ok) {
+      if (result.ok) {
+        account.available += changes[type];
+        if (result.value !== account.available) wrong += 1;
+      } else {
         refused += 1;
         codes[result.code] = (codes[result.code] ?? 0) + 1;
-      } else if (result.value !== expected) wrong += 1;
+        if (account.series === series) Object.assign(account, { series: series + 1, n: 0 });
+      }
       if (measured) latencies.add(performance.now() - dueAt);
     },
     (error: Error) => {
