@@ -98,6 +98,71 @@ test('an action that would run inside the transition, and an endless loop, fail 
   expect(() => looping.step(looping.initial(self, 0).stored, event('go'))).toThrow(/Infinite loop/);
 });
 
+const refused = decide<{ count: number }, ActorEvent>(() => ({ refuse: 'expired' }));
+
+/** Every way a transition can be more than its rules, and the ways it cannot. */
+const garden = setup({
+  types: { context: {} as { count: number } },
+  actions: { emit: () => {}, reply: () => {}, refuse: () => {} },
+  guards: { odd: ({ context }) => context.count % 2 === 1 },
+}).createMachine({
+  initial: 'seed',
+  context: { count: 0 },
+  on: { anywhere: { actions: count(100) }, wither: '.dead' },
+  states: {
+    seed: {
+      on: { grow: { target: 'sprout', actions: [count(1), count(2)] }, stay: { target: 'seed', actions: count(1) } },
+    },
+    sprout: {
+      exit: assign({ count: ({ context }) => context.count + 10 }),
+      on: {
+        grow: [{ guard: 'odd', target: 'tree', actions: count(1) }, { target: 'seed' }],
+        again: { target: 'sprout', reenter: true, actions: count(1) },
+        stay: { target: 'sprout', actions: count(1) },
+      },
+    },
+    tree: {
+      initial: 'bare',
+      states: {
+        bare: { on: { grow: { target: 'leafy', actions: count(1) } } },
+        leafy: { on: { stay: { actions: count(3) } } },
+      },
+      on: { again: { target: 'bush', actions: count(1) } },
+    },
+    bush: { entry: count(5), on: { grow: { target: 'seed', actions: count(1) }, never: { actions: refused } } },
+    dead: { type: 'final' },
+  },
+});
+function count(by: number) {
+  return decide<{ count: number }, ActorEvent>((c) => ({
+    context: { count: c.count + by },
+    outputs: [{ type: 'reply', params: { value: c.count } }],
+  }));
+}
+
+test('a step in place is the step of XState, for transitions of every shape', () => {
+  const runner = machineRunner(definition(garden));
+  const types = ['grow', 'stay', 'again', 'anywhere', 'never', 'unknown', 'wither'];
+  const walk = fc.array(fc.constantFrom(...types, 'grow', 'stay', 'again'), { maxLength: 25 });
+  fc.assert(
+    fc.property(walk, (steps) => {
+      let mine = runner.initial(self, 0).stored;
+      let [theirs] = initialTransition(garden);
+      for (const type of steps) {
+        const decided = runner.step(mine, event(type));
+        const [next, actions] = transition(garden, theirs, event(type));
+        const before = mine;
+        mine = decided.stored;
+        theirs = next;
+        expect([mine.value, mine.context]).toEqual([theirs.value, theirs.context]);
+        expect(decided.outputs).toEqual(actions.map(({ type, params }) => ({ type, params })));
+        if (mine.value === before.value && mine.context === before.context) expect(mine).toBe(before);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('a rule that refuses assigns nothing', () => {
   const machine = setup({ types: { context: {} as { count: number } }, actions: { refuse: () => {} } }).createMachine({
     context: { count: 1 },

@@ -1,6 +1,6 @@
 /**
  * Runs an XState machine as a pure reducer: `machine.transition` with one reused inert scope. The public `transition()`
- * builds a whole actor per call and is about ten times slower. Most commands stay in their state and only apply rules;
+ * builds a whole actor per call and is about ten times slower. Most transitions only apply rules;
  * for these XState selects the transition and the rules are applied right here, which is five times faster again. Tests
  * compare the ways on random walks of every machine.
  */
@@ -38,11 +38,28 @@ type Executed = { type: string; params: unknown };
 /** `after:` delays arrive as delayed raises whose event type is their own id. */
 type Raise = { event: { type: string }; id: string; delay: number | undefined };
 
-/** The rules of a transition that stays where it is and does nothing else; null for every other one. */
-function rulesOf({ target, reenter, actions }: AnyTransitionDefinition): readonly Rule[] | null {
-  if ((target && target.length > 0) || reenter) return null;
-  const rules = (actions as readonly { rule?: Rule }[]).map((action) => action.rule);
-  return rules.every((rule) => rule !== undefined) ? rules : null;
+/** A transition that is nothing but rules, and the state it leads to (null = stays). */
+interface Plain {
+  rules: readonly Rule[];
+  to: string | null;
+}
+
+/** Null for a transition that does more: other actions, entries, exits (so every `after`), final or nested states. */
+function plain({ source, target = [], reenter, actions }: AnyTransitionDefinition): Plain | null {
+  const rules: Rule[] = [];
+  for (const { rule } of actions as readonly { rule?: Rule }[]) {
+    if (!rule) return null;
+    rules.push(rule);
+  }
+  const [state, ...more] = target;
+  if (!state) return reenter ? null : { rules, to: null };
+  if (more.length > 0 || reenter) return null;
+  if (state === source && state.type === 'atomic') return { rules, to: null };
+  const { parent } = source;
+  if (parent?.type !== 'compound' || parent.parent !== undefined || state.parent !== parent) return null;
+  const atomic = [source, state].every((node) => node.type === 'atomic' && node.invoke.length === 0);
+  const silent = source.exit.length === 0 && state.entry.length === 0;
+  return atomic && silent ? { rules, to: state.key } : null;
 }
 
 /** Whether any state has transitions that fire without an event. */
@@ -104,7 +121,7 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
   };
 
   const eventless = isEventless(machine.root);
-  const rules = new Map<AnyTransitionDefinition, readonly Rule[] | null>();
+  const plains = new Map<AnyTransitionDefinition, Plain | null>();
 
   /** The step of a transition that is nothing but rules; null when it is more. */
   const inPlace = (stored: Stored, snapshot: AnyMachineSnapshot, event: ActorEvent): Step | null => {
@@ -113,17 +130,18 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
     if (transitions.length === 0) return { stored, outputs: [] };
     if (transitions.length > 1) return null;
     const transition = transitions[0]!;
-    let known = rules.get(transition);
-    if (known === undefined) rules.set(transition, (known = rulesOf(transition)));
+    let known = plains.get(transition);
+    if (known === undefined) plains.set(transition, (known = plain(transition)));
     if (known === null) return null;
     const outputs: Output[] = [];
     let { context } = stored;
-    for (const rule of known) {
+    for (const rule of known.rules) {
       const decision = rule(context, event);
       if (decision.context !== undefined) ({ context } = decision);
       for (const output of outputsOf(decision)) outputs.push(output);
     }
-    return { stored: context === stored.context ? stored : { value: stored.value, context }, outputs };
+    const value = known.to ?? stored.value;
+    return { stored: context === stored.context && value === stored.value ? stored : { value, context }, outputs };
   };
 
   return {
