@@ -1,8 +1,9 @@
 /**
  * One writer of one partition's command log: numbers commands densely, gathers them into frames, keeps frames until stored.
  *
- * Framing adapts: after a quiet time a frame leaves at once, else commands gather until 64 are there or the door's next beat. The first frame of an incarnation is a hello; after an hour without commands the next one opens a
- * new incarnation, so that the partition may forget the old watermark. So it does when the stream lost its end.
+ * Framing adapts: after a quiet time a frame leaves at once, else commands gather until 64 are there or the door's next
+ * beat. The first frame of an incarnation is a hello; after an hour without commands the next one opens a new
+ * incarnation, so that the partition may forget the old watermark. So it does when the stream lost its end.
  */
 import { randomUUID } from 'node:crypto';
 import { encodeCommand, encodeFrame, packr, type CommandEnvelope } from '../wire.ts';
