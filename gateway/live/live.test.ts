@@ -231,7 +231,7 @@ test('a hidden page is told at most once a second', async () => {
   const screen = await open();
   screen.send(station);
   await screen.next('snap');
-  screen.send({ op: 'view', hidden: true });
+  screen.send({ op: 'hidden', hidden: true });
   await screen.settled();
   const from = performance.now();
   draw(1);

@@ -87,7 +87,7 @@ export class LiveSocket {
         return this.#send({ op: 'pong', ...(frame.t === undefined ? {} : { t: frame.t }), now: this.#host.now() });
       case 'pong':
         return;
-      case 'view':
+      case 'hidden':
         this.#hidden = frame.hidden;
         return;
       default:

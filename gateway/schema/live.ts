@@ -6,10 +6,11 @@
  * its `prev` equals the last cursor held; otherwise subscribe again with that cursor.
  */
 import Type, { type Static } from 'typebox';
-import { Price } from '#actors/schema/events';
+import { Price, Sample, Trade } from '#actors/schema/events';
+import { BatteryNow, OrderView, Wallet } from './account.ts';
 import { Charger, Connector, Station } from './grid.ts';
 import { Refusal } from './refusal.ts';
-import { closed, now, nullable, ref } from './ref.ts';
+import { closed, now, nullable, ref, unixMs } from './ref.ts';
 
 /** Bounds of one socket. */
 export const liveLimits = {
@@ -41,7 +42,7 @@ export const Subscribe = Type.Object(
     topic: Type.String({
       minLength: 1,
       maxLength: 160,
-      description: '`tree:<site>`, `station:<id>` or `charger:<id>`',
+      description: '`tree:<site>`, `station:<id>`, `charger:<id>`, `me`, `command:<id>` or `health`',
     }),
     cursor: Type.Optional(cursor),
   },
@@ -55,15 +56,18 @@ export const Ping = Type.Object(
 );
 export const Pong = Type.Object({ op: Type.Literal('pong') }, { $id: 'LivePong', ...closed });
 /** A hidden page gets at most one flush per second. */
-export const View = Type.Object({ op: Type.Literal('view'), hidden: Type.Boolean() }, { $id: 'LiveView', ...closed });
+export const Hidden = Type.Object(
+  { op: Type.Literal('hidden'), hidden: Type.Boolean() },
+  { $id: 'LiveHidden', ...closed },
+);
 
-export const clientFrames = { sub: Subscribe, unsub: Unsubscribe, ping: Ping, pong: Pong, view: View } as const;
+export const clientFrames = { sub: Subscribe, unsub: Unsubscribe, ping: Ping, pong: Pong, hidden: Hidden } as const;
 export type ClientFrame =
   | Static<typeof Subscribe>
   | Static<typeof Unsubscribe>
   | Static<typeof Ping>
   | Static<typeof Pong>
-  | Static<typeof View>;
+  | Static<typeof Hidden>;
 
 // --- from the server -------------------------------------------------------------------------------------------------
 
@@ -83,10 +87,33 @@ export const Delta = Type.Object(
   { $id: 'LiveDelta', ...closed },
 );
 
-/** Never conflated. */
-export const LiveEvent = Type.Union([Type.Object({ kind: Type.Literal('price'), price: ref(Price) }, closed)], {
-  $id: 'LiveEvent',
-});
+/** What has become of a command: taken in, decided, and for an order what followed from it. */
+export const CommandStep = Type.Object(
+  {
+    step: Type.Enum(
+      ['sent', 'accepted', 'refused', 'held', 'cancelled', 'expired', 'delivering', 'completed', 'partial', 'void'],
+      { description: 'accepted is not done: an order goes on to the state that is named' },
+    ),
+    at: unixMs('of the step'),
+    code: Type.Optional(Refusal.properties.code),
+    detail: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: 'values for the text of the code' }),
+    ),
+    value: Type.Optional(Type.Unknown({ description: 'the reply, of an accepted command' })),
+  },
+  { $id: 'LiveCommandStep', ...closed },
+);
+export type CommandStep = Static<typeof CommandStep>;
+
+/** Never conflated: prices of `station:`, own trades of `me`, steps of `command:`. */
+export const LiveEvent = Type.Union(
+  [
+    Type.Object({ kind: Type.Literal('price'), price: ref(Price) }, closed),
+    Type.Object({ kind: Type.Literal('trade'), ...Trade.properties }, closed),
+    Type.Object({ kind: Type.Literal('step'), ...CommandStep.properties }, closed),
+  ],
+  { $id: 'LiveEvent' },
+);
 export type LiveEvent = Static<typeof LiveEvent>;
 
 export const EventFrame = Type.Object(
@@ -143,7 +170,7 @@ export type ServerFrame =
 /** `<charger>/<connector>`; the charger's id may hold a slash itself, the last one counts. */
 export type ConnectorKey = `${string}/${number}`;
 
-/** Data of `station:<id>`; events: `price`, one per slot. */
+/** Data of `station:<id>`; events: `price`, one per slot. Who may not view chargers gets `station` alone. */
 export const StationData = Type.Unsafe<
   { station: Static<typeof Station> } & { [key: ConnectorKey]: Static<typeof Connector> }
 >({
@@ -184,7 +211,7 @@ export type TreeNode = Static<typeof TreeNode>;
 
 /** `site:<id>`, `station:<id>` or `charger:<id>`. */
 export type TreeKey = `${TreeNode['kind']}:${string}`;
-/** Data of `tree:<site>`. */
+/** Data of `tree:<site>`. Who may not view chargers gets sites and stations, with `worst` naming none. */
 export const TreeData = Type.Unsafe<Record<TreeKey, TreeNode>>({
   $id: 'LiveTreeData',
   type: 'object',
@@ -192,6 +219,88 @@ export const TreeData = Type.Unsafe<Record<TreeKey, TreeNode>>({
 });
 export type TreeData = Static<typeof TreeData>;
 
-/** Data of `charger:<id>`: the charger under `charger` (its `connectors` included). */
-export const ChargerData = Type.Object({ charger: ref(Charger) }, { $id: 'LiveChargerData', ...closed });
+/** The newest sampled values of a connector, one of each kind; 0 is the charger's main meter. */
+export const ConnectorSamples = Type.Object(
+  {
+    connector: Type.Integer({ minimum: 0 }),
+    transaction: nullable(Type.Integer({ description: 'under which the newest came' })),
+    receivedAt: unixMs('of the newest'),
+    samples: Type.Array(ref(Sample)),
+  },
+  { $id: 'LiveConnectorSamples', ...closed },
+);
+export type ConnectorSamples = Static<typeof ConnectorSamples>;
+
+/**
+ * Data of `charger:<id>`: the charger under `charger` (its `connectors` included), samples under `samples/<connector>`
+ * once one has come since this server was started.
+ */
+export const ChargerData = Type.Unsafe<
+  { charger: Static<typeof Charger> } & { [key: `samples/${number}`]: ConnectorSamples }
+>({
+  $id: 'LiveChargerData',
+  type: 'object',
+  required: ['charger'],
+  properties: { charger: ref(Charger) },
+  patternProperties: { '^samples/[0-9]+$': ref(ConnectorSamples) },
+  additionalProperties: false,
+});
 export type ChargerData = Static<typeof ChargerData>;
+
+export type OrderKey = `order:${string}`;
+/** Data of `me`: `wallet`, `battery` and the open orders as `order:<id>`; empty without an account. Events: `trade`. */
+export const MeData = Type.Unsafe<{ wallet?: Wallet; battery?: BatteryNow } & { [key: OrderKey]: OrderView }>({
+  $id: 'LiveMeData',
+  type: 'object',
+  properties: { wallet: ref(Wallet), battery: ref(BatteryNow) },
+  patternProperties: { '^order:': ref(OrderView) },
+  additionalProperties: false,
+});
+export type MeData = Static<typeof MeData>;
+
+/**
+ * Data of `command:<id>`: what has become of a command that the same user sent, oldest first; empty before it came.
+ * Events: `step`.
+ */
+export const CommandData = Type.Object({ steps: Type.Array(ref(CommandStep)) }, { $id: 'LiveCommandData', ...closed });
+export type CommandData = Static<typeof CommandData>;
+
+export const PartitionHealth = Type.Object(
+  {
+    partition: Type.Integer(),
+    served: Type.Boolean({ description: 'an engine has spoken for it within 3 s' }),
+    lagMs: nullable(Type.Integer({ description: 'how far the engine is behind the log, ms; null: never heard' })),
+    sequence: Type.Integer({ description: 'journal sequence up to which the live state is' }),
+  },
+  { $id: 'LivePartitionHealth', ...closed },
+);
+export type PartitionHealth = Static<typeof PartitionHealth>;
+export const StoreHealth = Type.Object(
+  { ok: Type.Boolean(), reason: Type.Optional(Type.String()), checkedAt: unixMs('of the check') },
+  { $id: 'LiveStoreHealth', ...closed },
+);
+export type StoreHealth = Static<typeof StoreHealth>;
+export const ScreensHealth = Type.Object(
+  {
+    sockets: Type.Integer({ description: 'open in this process' }),
+    topics: Type.Integer({ description: 'subscriptions in all' }),
+    behind: Type.Integer({ description: 'sockets that have not taken what they were sent' }),
+    bufferedBytes: Type.Integer({ description: 'waiting to be taken, of all sockets' }),
+  },
+  { $id: 'LiveScreensHealth', ...closed },
+);
+export type ScreensHealth = Static<typeof ScreensHealth>;
+/** Data of `health`: `partition:<n>`, `store:<name>` and `screens`. */
+export const HealthData = Type.Unsafe<
+  { screens: ScreensHealth } & { [key: `partition:${number}`]: PartitionHealth } & {
+    [key: `store:${string}`]: StoreHealth;
+  }
+>({
+  $id: 'LiveHealthData',
+  type: 'object',
+  required: ['screens'],
+  properties: { screens: ref(ScreensHealth) },
+  patternProperties: { '^partition:[0-9]+$': ref(PartitionHealth), '^store:': ref(StoreHealth) },
+  additionalProperties: false,
+});
+export type HealthData = Static<typeof HealthData>;

@@ -1,8 +1,9 @@
 /** All shapes of the HTTP API and the live socket. Screens import types from here, never values. */
 export * from './refusal.ts';
 export * from './sign_in.ts';
+export * from './account.ts';
 export * from './grid.ts';
 export * from './replies.ts';
 export * from './health.ts';
 export * from './live.ts';
-export { Price, Tier } from '#actors/schema/events';
+export { Price, Sample, Tier, Trade } from '#actors/schema/events';

@@ -1,5 +1,5 @@
 /** A stand-in for the live server: tests say what it sends and read what it got. */
-import type { ClientFrame, ServerFrame } from '#gateway/schema/live';
+import type { ClientFrame, LiveEvent, ServerFrame } from '#gateway/schema/live';
 import type { SocketLike } from './live.ts';
 
 export class FakeSocket implements SocketLike {
@@ -38,5 +38,8 @@ export class FakeSocket implements SocketLike {
   }
   delta(id: number, prev: string, cursor: string, set: Record<string, unknown>, del: string[] = []): void {
     this.say({ op: 'delta', id, prev, cursor, now: 0, set, del });
+  }
+  event(id: number, prev: string, cursor: string, event: LiveEvent): void {
+    this.say({ op: 'event', id, prev, cursor, now: 0, event });
   }
 }

@@ -166,11 +166,11 @@ test('a line that is silent after pings is given up', () => {
 test('a hidden page says so, also after a reconnect, and looks at once when it is seen again', () => {
   const { client, first, last, sockets } = connected();
   client.hide(true);
-  expect(first.got.at(-1)).toEqual({ op: 'view', hidden: true });
+  expect(first.got.at(-1)).toEqual({ op: 'hidden', hidden: true });
   first.drop();
   vi.advanceTimersByTime(1_000);
   last().accept();
-  expect(last().got).toEqual([{ op: 'view', hidden: true }]);
+  expect(last().got).toEqual([{ op: 'hidden', hidden: true }]);
   last().drop();
   client.hide(false);
   expect(sockets).toHaveLength(3);

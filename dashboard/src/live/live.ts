@@ -146,7 +146,7 @@ export class LiveClient {
   hide(hidden: boolean): void {
     if (hidden === this.#hidden) return;
     this.#hidden = hidden;
-    this.#send({ op: 'view', hidden });
+    this.#send({ op: 'hidden', hidden });
     if (!hidden) {
       this.retryNow();
       this.#beat();
@@ -156,7 +156,7 @@ export class LiveClient {
   #opened(socket: SocketLike): void {
     if (socket !== this.#socket) return;
     this.#heardAt = Date.now();
-    if (this.#hidden) this.#send({ op: 'view', hidden: true });
+    if (this.#hidden) this.#send({ op: 'hidden', hidden: true });
     for (const topic of this.#topics.values()) this.#subscribe(topic);
     this.#ping();
     this.#heartbeat = setInterval(() => this.#beat(), pingEveryMs);
