@@ -115,12 +115,24 @@ export interface SlotDefinition {
   run(view: PartitionView, slot: number): Command[];
 }
 
+/** Amounts by ledger, in the ledger's smallest unit: SEK in 10⁻⁵ SEK, Wh in Wh. */
+export type Amounts = Iterable<readonly [ledger: string, amount: number]>;
+
 /** All that the engine knows of the domain. */
 export interface Domain {
   actors: readonly ActorDefinition[];
   records: readonly RecordDefinition[];
   slots: readonly SlotDefinition[];
   createIndex(): Index;
+  /**
+   * All that an entity owns, signed; null: no entity of this kind ever owns anything. Pure. The engine commits no record
+   * that changes what all entities of a partition own together.
+   */
+  balances?(kind: string, stored: Stored): Amounts | null;
+  /** The part of {@link balances} that is on its way to other partitions (−) or has come from them (+); null: none. Pure. */
+  transit?(kind: string, stored: Stored): Amounts | null;
+  /** What a relay carries: while it is under way, Σ transit of all partitions = −Σ carried. null: nothing. Pure. */
+  carried?(command: Command): Amounts | null;
 }
 
 /** What a rule decides: the next context (absent: unchanged) and the outputs, or a refusal. */

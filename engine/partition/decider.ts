@@ -5,13 +5,15 @@
  * records. `offset` moves with whole frames; a cut inside a frame is safe, because the writer's watermark tells where.
  * Given the same state, frames and cuts, the same record comes out, byte for byte (G6).
  */
-import type { ActorEvent, Command, EntityAddress, Effect, Output } from '#actors/actor';
+import type { ActorEvent, Command, EntityAddress, Effect, Output, Stored } from '#actors/actor';
 import { partitionOf } from '#actors/partition_key';
 import type { RefusalCode } from '#actors/refusals';
 import { subject } from '#actors/schema/subjects';
 import type { PublicEvent } from '#actors/schema/events';
 import type { CommandEnvelope, CommitRecord, EntityImage, Frame, RelayOut, ReplyOut, ReplyResult } from '../wire.ts';
-import type { Catalogue } from './catalogue.ts';
+import type { Catalogue, Kind } from './catalogue.ts';
+import { Conservation } from './conservation.ts';
+import { estimateBytes } from './estimate.ts';
 import { Outcomes } from './outcomes.ts';
 import { isRelay, type Entity, type PartitionState } from './state.ts';
 import { parseTimerId, slotTimerId, timerId } from './timers.ts';
@@ -23,6 +25,8 @@ export const unitsPerRecordMax = 1_024;
 export const recordBytesTarget = 256 * 1024;
 /** One command may cause this many others in its own partition; more is a loop. */
 const sendsPerUnitMax = 10_000;
+/** What an entity, an event or a relay takes in a record beside its names and contents, about. */
+const entryBytes = 16;
 
 const misunderstood: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['bad_request', 'unknown_command']);
 
@@ -55,7 +59,9 @@ export class Decider {
   #named = '';
   #sequence = 0;
   #seq = 0;
+  /** About what the record will take: frames stand for their replies, the rest is estimated. */
   #bytes = 0;
+  readonly #conservation = new Conservation();
   #touched = false;
   /** What the record's entities are; `place` of each is its index here. */
   #dirty: (Entity | Dropped)[] = [];
@@ -83,6 +89,8 @@ export class Decider {
     if (frame.kind === 'hello' && !state.writers.has(frame.writer)) {
       state.writers.set(frame.writer, { seq: 0, at: state.now });
       this.#writers.set(frame.writer, 0);
+      this.#bytes += frame.writer.length;
+      this.#cutWhenFull();
     } else if (frame.kind === 'commands') {
       const per = bytes / Math.max(1, frame.commands.length);
       const relayed = isRelay(frame.writer);
@@ -139,10 +147,14 @@ export class Decider {
     return !this.#touched && this.units === 0;
   }
 
-  /** Takes the record's content and begins the next one. Throws when a state cannot be encoded. */
-  take(): Decided {
+  /**
+   * Takes the record's content and begins the next one; it will stand at `sequence`.
+   * @throws NotConserved when it makes or loses something owned; whatever else when a state cannot be encoded
+   */
+  take(sequence: number): Decided {
     const state = this.#state;
     this.#armSlots();
+    this.#conservation.check(state.partition, sequence, this.#dirty, this.#events);
     for (const [target, seq] of this.#relayAcked) state.trimOutbox(target, seq);
     const writers = Object.fromEntries(this.#writers);
     for (const writer of this.#writers.size > 0 ? state.forgetIdleWriters() : []) writers[writer] = -1;
@@ -171,6 +183,7 @@ export class Decider {
       snapshot: null,
     };
     for (const entity of this.#dirty) entity.place = -1;
+    this.#conservation.clear();
     this.#dirty = [];
     this.#dropped = null;
     this.#timersTouched = new Set();
@@ -203,6 +216,10 @@ export class Decider {
 
   #cut() {
     this.units += 1;
+    this.#cutWhenFull();
+  }
+
+  #cutWhenFull() {
     if (this.units >= (this.#options.unitsMax ?? unitsPerRecordMax) || this.#bytes >= recordBytesTarget)
       this.#options.onFull();
   }
@@ -300,7 +317,6 @@ export class Decider {
         if (poison === undefined)
           this.#unit(command.to, command.type, command.body, null, state.entity(command.to.kind, command.to.id));
         else this.#deadLetter(command.to, command.type, poison, null, {});
-        this.#bytes += 600;
         this.#cut();
       }
       state.timers.set(id, dueAt + definition.everyMs);
@@ -357,7 +373,8 @@ export class Decider {
     entity: Entity | undefined,
   ): ReplyResult {
     const state = this.#state;
-    const actor = this.#catalogue.kinds.get(to.kind)?.actor;
+    const kind = this.#catalogue.kinds.get(to.kind);
+    const actor = kind?.actor;
     if (!actor) return { ok: false, code: 'unknown_command', detail: { kind: to.kind } };
     const timer = type.startsWith('timer.') || type.startsWith('xstate.');
     const validator = actor.validators.get(type);
@@ -383,8 +400,8 @@ export class Decider {
         const { code, detail } = refusal.params;
         return detail ? { ok: false, code, detail } : { ok: false, code };
       }
-      if (!entity) this.#changed(state.put(to.kind, to.id, to.key, stored));
-      else if (stored !== before) this.#changed(state.change(entity, stored));
+      if (!entity) this.#changed(state.put(to.kind, to.id, to.key, stored), kind, null);
+      else if (stored !== before) this.#changed(state.change(entity, stored), kind, before);
       let value: unknown = null;
       for (const output of initial ? [...initial.outputs, ...outputs] : outputs) {
         if (output.type === 'reply') value = output.params.value;
@@ -410,6 +427,7 @@ export class Decider {
     switch (output.type) {
       case 'emit':
         this.#events.push(output.params);
+        this.#bytes += entryBytes + output.params.subject.length + estimateBytes(output.params.payload, true);
         return;
       case 'effect':
         this.#effects.push(output.params);
@@ -433,7 +451,9 @@ export class Decider {
       }
       case 'put': {
         const { kind, id } = output.params;
-        this.#changed(state.put(kind, id, self.key, { value: null, context: output.params.state }));
+        const before = state.entity(kind, id)?.stored ?? null;
+        const entity = state.put(kind, id, self.key, { value: null, context: output.params.state });
+        this.#changed(entity, this.#catalogue.kinds.get(kind), before);
         return;
       }
       case 'drop': {
@@ -446,8 +466,10 @@ export class Decider {
     }
   }
 
-  #changed(entity: Entity) {
+  /** `before`: its state before the change, null when there was none. */
+  #changed(entity: Entity, kind: Kind | undefined, before: Stored | null) {
     if (entity.place >= 0) return;
+    this.#bytes += entryBytes + entity.id.length + estimateBytes(entity.stored.context, false);
     const earlier = this.#dropped?.get(`${entity.kind}|${entity.id}`);
     if (earlier) {
       // Dropped and made again inside one record: it takes its old place, and its versions go on.
@@ -458,9 +480,12 @@ export class Decider {
       return;
     }
     entity.place = this.#dirty.push(entity) - 1;
+    if (kind?.balances) this.#conservation.note(kind, entity.place, before);
   }
 
-  #gone({ kind, id, key, version, place }: Entity) {
+  #gone({ kind, id, key, version, place, stored }: Entity) {
+    const owning = place < 0 ? this.#catalogue.kinds.get(kind) : undefined;
+    if (owning?.balances) this.#conservation.note(owning, this.#dirty.length, stored);
     const dropped: Dropped = { kind, id, key, version, stored: null, place: place >= 0 ? place : this.#dirty.length };
     this.#dirty[dropped.place] = dropped;
     (this.#dropped ??= new Map()).set(`${kind}|${id}`, dropped);
@@ -475,6 +500,7 @@ export class Decider {
     if (waiting) waiting.push({ seq, command: envelope });
     else state.outbox.set(target, [{ seq, command: envelope }]);
     this.#relays.push({ to: target, seq, command: envelope });
+    this.#bytes += entryBytes + command.to.id.length + command.type.length + estimateBytes(command.body, true);
   }
 
   /** A command that can never succeed is put where an operator finds it. */
@@ -485,6 +511,7 @@ export class Decider {
     correlation: string | null,
     detail: Record<string, unknown>,
   ) {
+    this.#bytes += entryBytes + estimateBytes(detail, true);
     this.#events.push({
       kind: 'audit',
       subject: subject.audit('dead_letter'),

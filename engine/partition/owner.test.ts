@@ -1,77 +1,26 @@
 import { expect, test } from 'vitest';
-import { MemoryLog } from '../simulation/memory_log.ts';
 import { accountAddress, tallyDomain, type Account } from '../simulation/tally.ts';
-import { World } from '../simulation/world.ts';
-import { encodeFrame, type CommandEnvelope, type Frame, type ReplyOut } from '../wire.ts';
+import { encodeFrame, type CommandEnvelope, type Frame } from '../wire.ts';
 import { compileDomain } from './catalogue.ts';
-import { PartitionOwner, type OwnerEvent } from './owner.ts';
-import { decodeRecord } from './record.ts';
+import { recordBytesTarget } from './decider.ts';
+import { PartitionOwner } from './owner.ts';
+import { Bench, type Sent } from './testing.ts';
 
-/** One partition on a log that works, in virtual time. */
-class Bench {
-  readonly world = new World(7);
-  readonly log = new MemoryLog(this.world, 1);
-  readonly replies: ReplyOut[] = [];
-  readonly events: OwnerEvent[] = [];
-  readonly failures: Error[] = [];
-  owner = this.#newOwner();
-  #next = 1;
-
-  #newOwner() {
-    return new PartitionOwner({
-      partition: 0,
-      partitions: 1,
-      build: 'test',
-      catalogue: compileDomain(tallyDomain),
-      ports: this.log.ports(
-        0,
-        () => true,
-        (_at, replies) => this.replies.push(...replies),
-      ),
-      onFailed: (error) => this.failures.push(error),
-      onEvent: (event) => this.events.push(event),
-    });
+class TallyBench extends Bench {
+  constructor() {
+    super(tallyDomain);
   }
-
-  async start() {
-    let started = false;
-    void this.owner.start().then(() => (started = true));
-    await this.world.run(10_000, () => started);
-    this.store({ kind: 'hello', writer: 'door', first: 1, commands: [] });
-    return this;
+  /** To account `a`, unless it says otherwise. */
+  override send(...commands: Sent[]) {
+    return super.send(...commands.map((command) => ({ to: accountAddress('a'), ...command })));
   }
-
-  store(frame: Frame) {
-    this.log.commands[0]!.store(Uint8Array.from(encodeFrame(frame)));
-  }
-
-  /** Stores commands as one frame and waits for their answers, in order. */
-  async send(...commands: (Partial<CommandEnvelope> & { type: string })[]) {
-    const answered = this.replies.length;
-    const envelopes = commands.map((command): CommandEnvelope => ({
-      id: null,
-      to: accountAddress('a'),
-      body: {},
-      reply: { inbox: 'i', token: 0 },
-      deadline: 0,
-      correlation: null,
-      ...command,
-    }));
-    this.store({ kind: 'commands', writer: 'door', first: this.#next, commands: envelopes });
-    this.#next += commands.length;
-    await this.world.run(20_000, () => this.replies.length >= answered + commands.length);
-    return this.replies.slice(answered).map((reply) => reply.result);
-  }
-
-  idle = (ms: number) => this.world.run(ms, () => false);
   account = (id = 'a') => this.owner.state.entity('account', id)?.stored.context as unknown as Account;
-  journal = () => this.log.journals[0]!.messages.map(({ bytes }) => decodeRecord(bytes));
 }
 
 const add = (amount: number, more: Partial<CommandEnvelope> = {}) => ({ type: 'add', body: { amount }, ...more });
 
 test('a command with an id is applied once and answers the same again', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   expect(await bench.send(add(5, { id: 'x' }), add(5, { id: 'x' }))).toEqual([
     { ok: true, value: 5 },
     { ok: true, value: 5 },
@@ -80,7 +29,7 @@ test('a command with an id is applied once and answers the same again', async ()
 });
 
 test('a series that does not begin at 1 is refused, also by an entity that does not exist yet', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   expect(await bench.send(add(5, { id: 's:2' }), add(5, { id: 's:1' }), add(5, { id: 's:2' }))).toEqual([
     { ok: false, code: 'series_gap' },
     { ok: true, value: 5 },
@@ -89,14 +38,14 @@ test('a series that does not begin at 1 is refused, also by an entity that does 
 });
 
 test('a command whose deadline has passed by the log’s clock is refused and changes nothing', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   await bench.send(add(1));
   expect(await bench.send(add(5, { deadline: bench.world.now - 1 }))).toEqual([{ ok: false, code: 'expired' }]);
   expect(bench.account().balance).toBe(1);
 });
 
 test('a malformed body names the path; an unknown kind, command or entity its code', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   expect(
     await bench.send(
       { type: 'add', body: { amount: 'many' } },
@@ -113,7 +62,7 @@ test('a malformed body names the path; an unknown kind, command or entity its co
 });
 
 test('a transition that throws fails that command, keeps the state and becomes a dead letter', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   await bench.send(add(5));
   expect(await bench.send({ type: 'explode' }, add(1))).toEqual([
     { ok: false, code: 'internal_error' },
@@ -126,7 +75,7 @@ test('a transition that throws fails that command, keeps the state and becomes a
 });
 
 test('a state too large for one record is refused; its neighbours in the batch are applied', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   const results = await bench.send(add(1), { type: 'bloat', body: { bytes: 1_000_000 } }, add(2), add(3));
   expect(results).toEqual([
     { ok: true, value: 1 },
@@ -135,11 +84,39 @@ test('a state too large for one record is refused; its neighbours in the batch a
     { ok: true, value: 6 },
   ]);
   expect(bench.account()).toMatchObject({ balance: 6, padding: '' });
-  expect(bench.events.filter(({ event }) => event === 'rebuilt').length).toBe(2);
+  // Four at a time, two, one; then it is known which.
+  expect(bench.events.filter(({ event }) => event === 'rebuilt').length).toBe(3);
+});
+
+test('many states that are too large together are cut into records before one is refused', async () => {
+  const bench = await new TallyBench().start();
+  const bloats = Array.from({ length: 40 }, (_, i) => ({
+    type: 'bloat',
+    to: accountAddress(`a${i}`),
+    body: { bytes: 60_000 },
+  }));
+  expect(await bench.send(...bloats)).toEqual(bloats.map(() => ({ ok: true, value: null })));
+  const sizes = bench.log.journals[0]!.messages.map(({ bytes }) => bytes.length);
+  expect(bench.events.filter(({ event }) => event === 'rebuilt')).toEqual([]);
+  expect(Math.max(...sizes)).toBeLessThan(recordBytesTarget + 70_000);
+  expect(sizes.length).toBeLessThan(14);
+});
+
+test('states that grow too large together after they were counted are written half as many at a time', async () => {
+  const bench = await new TallyBench().start();
+  // Each is small when it is first changed.
+  const growing = Array.from({ length: 8 }, (_, i) => accountAddress(`a${i}`));
+  const commands = [
+    ...growing.map((to) => add(1, { to })),
+    ...growing.map((to) => ({ type: 'bloat', to, body: { bytes: 200_000 } })),
+  ];
+  const results = await bench.send(...commands);
+  expect(results.map(({ ok }) => ok)).toEqual(commands.map(() => true));
+  expect(bench.events.filter(({ event }) => event === 'rebuilt').length).toBe(1);
 });
 
 test('a state that cannot be written exactly is refused; what follows goes on', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   expect(await bench.send(add(1), { type: 'spoil' }, add(2))).toEqual([
     { ok: true, value: 1 },
     { ok: false, code: 'internal_error' },
@@ -149,7 +126,7 @@ test('a state that cannot be written exactly is refused; what follows goes on', 
 });
 
 test('an idle partition has time: a deadline fires though nobody sends anything, and once', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   await bench.send({ type: 'wait', body: { ms: 2_500 } });
   await bench.idle(2_000);
   expect(bench.account().fired).toBe(0);
@@ -160,7 +137,7 @@ test('an idle partition has time: a deadline fires though nobody sends anything,
 });
 
 test('slots follow each other while the partition runs; after downtime only the newest is run', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   await bench.send(add(1));
   await bench.idle(3_500);
   const slots = () => bench.journal().filter((record) => record.timers.fired.includes('slot|second')).length;
@@ -194,14 +171,14 @@ test('slots follow each other while the partition runs; after downtime only the 
 });
 
 test('a message in the log that is no frame is passed over and told', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   bench.log.commands[0]!.store(new Uint8Array([0xc1, 0xff]));
   expect(await bench.send(add(4))).toEqual([{ ok: true, value: 4 }]);
   expect(bench.journal().flatMap((record) => record.events)).toMatchObject([{ payload: { command: 'frame' } }]);
 });
 
 test('commands of a writer that never said hello, and those behind a gap, wait for what is before them', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   const frame = (writer: string, first: number): Frame => ({
     kind: 'commands',
     writer,
@@ -224,7 +201,7 @@ test('commands of a writer that never said hello, and those behind a gap, wait f
 });
 
 test('a store clock that jumps by more than an hour stops the partition before anything is applied', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   await bench.send(add(1));
   bench.log.commands[0]!.messages.push({
     bytes: Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] })),
@@ -236,7 +213,7 @@ test('a store clock that jumps by more than an hour stops the partition before a
 });
 
 test('an answer whose record is uncertain does not wait for the next command', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   await bench.send(add(1));
   const { now } = bench.world;
   bench.log.faults.ackLostPercent = 100;
@@ -248,7 +225,7 @@ test('an answer whose record is uncertain does not wait for the next command', a
 });
 
 test('two deadlines shortly after each other are both in time on a silent log', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   const begun = bench.world.now;
   await bench.send(
     { type: 'wait', body: { ms: 2_500 } },
@@ -259,7 +236,7 @@ test('two deadlines shortly after each other are both in time on a silent log', 
 });
 
 test('a state that cannot be written is refused also while the reader is held back by a full queue', async () => {
-  const bench = await new Bench().start();
+  const bench = await new TallyBench().start();
   await bench.send(add(1));
   const padding = 'x'.repeat(200_000);
   for (let i = 0; i < 60; i++) {

@@ -15,7 +15,8 @@ import type { RefusalCode } from '#actors/refusals';
 import { StreamRefused } from '../log/errors.ts';
 import { decodeFrame, type CommitRecord, type JournalEntry } from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
-import { Decider, type Decided } from './decider.ts';
+import { NotConserved } from './conservation.ts';
+import { Decider, unitsPerRecordMax, type Decided } from './decider.ts';
 import { inFlightMax, RecordFilter, tailWindow } from './record_filter.ts';
 import type { CommandReader, LogMessage, PartitionPorts } from './ports.ts';
 import { encodeRecord, genesisHash, recordBytesMax } from './record.ts';
@@ -70,12 +71,14 @@ export class Superseded extends Error {
   override readonly name = 'Superseded';
 }
 
-/** The record cannot be encoded or is too large; the units in it are decided again one by one. */
+/** The record cannot be encoded or is too large; the units in it are decided again, fewer at a time. */
 class CannotCommit extends Error {
   readonly code: RefusalCode;
-  constructor(code: RefusalCode, reason: string) {
+  readonly units: number;
+  constructor(code: RefusalCode, units: number, reason: string) {
     super(reason);
     this.code = code;
+    this.units = units;
   }
 }
 
@@ -103,8 +106,8 @@ export class PartitionOwner {
   #clockAsked = { at: -Infinity, dueAt: 0 };
   #epochAt = { wall: 0, monotonic: 0 };
   #poison = new Map<string, RefusalCode>();
-  /** While positive: one unit a record, up to this log sequence, to find the unit that cannot be committed. */
-  #singleUntil = 0;
+  /** While `until` is positive: so few units a record, up to this log sequence, to find the one that cannot be committed. */
+  #narrowed = { until: 0, unitsMax: unitsPerRecordMax };
   #kept: { gen: number; j0: number; offset: number }[] = [];
   #snapshotting = false;
   #narrowing = false;
@@ -261,7 +264,7 @@ export class PartitionOwner {
     this.#decider = new Decider(this.#state, this.#options.catalogue, {
       onFull: () => this.#commit(this.#take()),
       poison: this.#poison,
-      ...(this.#singleUntil > 0 ? { unitsMax: 1 } : {}),
+      unitsMax: this.#narrowed.unitsMax,
     });
   }
 
@@ -327,8 +330,8 @@ export class PartitionOwner {
         continue;
       }
       decider.frame(message.sequence, message.at, frame, message.bytes.length);
-      if (this.#singleUntil > 0 && message.sequence >= this.#singleUntil) {
-        this.#singleUntil = 0;
+      if (this.#narrowed.until > 0 && message.sequence >= this.#narrowed.until) {
+        this.#narrowed = { until: 0, unitsMax: unitsPerRecordMax };
         if (!decider.empty) this.#commit(this.#take());
         this.#newDecider();
         break;
@@ -352,15 +355,18 @@ export class PartitionOwner {
   }
 
   /** The record's content; a state that cannot be written must not be committed. */
-  #take(): Decided {
+  #take(): Decided & { units: number } {
+    const { units } = this.#decider;
     try {
-      return this.#decider.take();
+      return { ...this.#decider.take(this.#lastSequence + 1), units };
     } catch (error) {
-      throw new CannotCommit('internal_error', (error as Error).message);
+      // Something is wrong with the rules: leaving out the command that showed it would hide that.
+      if (error instanceof NotConserved) throw error;
+      throw new CannotCommit('internal_error', units, (error as Error).message);
     }
   }
 
-  #commit(decided: Decided, kind: 'batch' | 'snapshot' = 'batch') {
+  #commit({ units, ...decided }: Decided & { units: number }, kind: 'batch' | 'snapshot' = 'batch') {
     const unsealed: Omit<CommitRecord, 'hash'> = {
       kind,
       owner: this.owner,
@@ -373,10 +379,10 @@ export class PartitionOwner {
     try {
       encoded = encodeRecord(unsealed, this.#state.hash);
     } catch (error) {
-      throw new CannotCommit('internal_error', (error as Error).message);
+      throw new CannotCommit('internal_error', units, (error as Error).message);
     }
     if (encoded.bytes.length > recordBytesMax)
-      throw new CannotCommit('record_too_large', `${encoded.bytes.length} bytes`);
+      throw new CannotCommit('record_too_large', units, `${encoded.bytes.length} bytes`);
     const bytes = Uint8Array.from(encoded.bytes);
     this.#batch += 1;
     this.#state.hash = encoded.hash;
@@ -514,23 +520,28 @@ export class PartitionOwner {
     }
   }
 
-  /** The record could not be made: back to what is committed, then one unit a record until the culprit is refused. */
-  async #narrow(error: CannotCommit) {
+  /**
+   * The record could not be made: back to what is committed, then fewer units a record until the culprit is refused. Too
+   * large may be too many, so their number is halved; what cannot be encoded is one unit's, and they go one by one.
+   */
+  async #narrow({ code, units, message }: CannotCommit) {
+    if (units === 0) throw new Error(`partition ${this.#options.partition}: a record cannot be written: ${message}`);
     this.#narrowing = true;
-    if (this.#singleUntil > 0) this.#poison.set(this.#decider.lastUnit, error.code);
+    if (units === 1) this.#poison.set(this.#decider.lastUnit, code);
     await this.#drained();
-    const highest = Math.max(this.#state.offset + 1, this.#singleUntil);
+    const until = Math.max(this.#state.offset + 1, this.#narrowed.until);
+    const unitsMax = code === 'record_too_large' ? Math.max(1, Math.floor(units / 2)) : 1;
     await this.#stopReading();
     await this.#rebuild(this.committed.sequence);
     this.#queue = [];
     this.#queueBytes = 0;
-    this.#singleUntil = highest;
+    this.#narrowed = { until, unitsMax };
     this.#newDecider();
     this.#relays.stop();
     this.#relays = this.#newRelaySender();
     this.#sendOutbox();
     this.#narrowing = false;
-    this.#options.onEvent?.({ event: 'rebuilt', reason: error.message });
+    this.#options.onEvent?.({ event: 'rebuilt', reason: message });
     await this.#follow(this.#state.offset + 1);
   }
 

@@ -1,0 +1,41 @@
+/**
+ * What belongs to whom: the engine adds it up before and after every record and commits none that makes or loses anything.
+ * Only customers and the system accounts own; what an order or a session holds is part of its customer's `pending`.
+ */
+import type { Amounts, Command, Stored } from './actor.ts';
+import type { AccountState, CustomerState } from './schema/customer_entities.ts';
+import type { StationDeliverBody } from './schema/customer_internal.ts';
+
+/** The account, one per partition and ledger, through which value leaves for other partitions. */
+export const transitAccount = 'transit';
+
+const accountOf = ({ context }: Stored) => context as unknown as AccountState;
+
+/** All that an entity owns, by ledger; null for kinds that own nothing. */
+export function balances(kind: string, stored: Stored): Amounts | null {
+  if (kind === 'account') {
+    const { ledger, balance } = accountOf(stored);
+    return [[ledger, balance]];
+  }
+  if (kind === 'customer') {
+    const { sek, wh } = stored.context as unknown as CustomerState;
+    return [
+      ['SEK', sek.available + sek.pending],
+      ['Wh', wh.available + wh.pending],
+    ];
+  }
+  return null;
+}
+
+/** What a transit account has sent to other partitions (−) and received from them (+). */
+export function transit(kind: string, stored: Stored): Amounts | null {
+  if (kind !== 'account') return null;
+  const { ledger, name, balance } = accountOf(stored);
+  return name === transitAccount ? [[ledger, balance]] : null;
+}
+
+/** What a relay brings with it. */
+export function carried({ type, body }: Command): Amounts | null {
+  if (type !== 'station.deliver') return null;
+  return [['Wh', (body as StationDeliverBody).energyWh]];
+}
