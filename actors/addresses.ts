@@ -32,6 +32,13 @@ export const sessionAddress = (site: string, transaction: number): EntityAddress
 });
 export const userAddress = (user: string): EntityAddress => ({ kind: 'user', key: user, id: user });
 
+/** A customer is who signs in: it has the user's id. */
+export const customerAddress = (customer: string): EntityAddress => ({
+  kind: 'customer',
+  key: customer,
+  id: customer,
+});
+
 /** Key of what every partition holds one of. */
 export const partitionKey = (partition: number): string => `@${partition}`;
 export const rosterAddress = (partition: number): EntityAddress => ({
@@ -49,4 +56,22 @@ export const tagAddress = (partition: number, tag: string): EntityAddress => ({
   kind: 'tag',
   key: partitionKey(partition),
   id: foldName(tag),
+});
+
+/** A system account of a ledger, one per partition. */
+export const accountAddress = (partition: number, ledger: 'SEK' | 'Wh', name: string): EntityAddress => ({
+  kind: 'account',
+  key: partitionKey(partition),
+  id: `${ledger}:${name}`,
+});
+/** What the stations of partition `source` cost, as `partition` knows it. */
+export const boardAddress = (partition: number, source: number): EntityAddress => ({
+  kind: 'board',
+  key: partitionKey(partition),
+  id: String(source),
+});
+export const exchangeAddress = (partition: number): EntityAddress => ({
+  kind: 'exchange',
+  key: partitionKey(partition),
+  id: `exchange${partitionKey(partition)}`,
 });

@@ -131,6 +131,79 @@ export const Audit = Type.Object(
 );
 export type Audit = Static<typeof Audit>;
 
+/** A customer's battery, sampled every 5 s while signed in, connected or with energy moving. */
+export const Battery = Type.Object(
+  {
+    customer: Type.String(),
+    slot: Type.Integer({ description: 'floor(time / 5,000 ms)' }),
+    at: at('when it was sampled'),
+    energyWh: Type.Integer({ description: 'stored energy, Wh' }),
+    capacityWh: Type.Integer(),
+    levelBp: Type.Integer({ description: 'energy / capacity in basis points, rounded down' }),
+    powerW: Type.Integer({ description: '+ charging, − discharging' }),
+  },
+  { $id: 'Battery', additionalProperties: false },
+);
+export type Battery = Static<typeof Battery>;
+
+/** A step in the life of an order. */
+export const Trade = Type.Object(
+  {
+    customer: Type.String(),
+    order: Type.String(),
+    side: Type.Enum(['buy', 'sell']),
+    state: Type.Enum(['held', 'cancelled', 'expired', 'delivering', 'completed', 'partial', 'void']),
+    at: at("the log's time"),
+    site: Type.String(),
+    station: Type.String(),
+    slot: Type.Integer({ description: 'the slot whose price is held' }),
+    energyWh: Type.Integer({ description: 'ordered, Wh' }),
+    priceE5SekPerKwh: Type.Integer({ description: 'all components included' }),
+    amountE5Sek: Type.Integer({ description: 'for all of the order at that price' }),
+    deliveredWh: Type.Integer(),
+    settledE5Sek: Type.Integer({ description: 'posted for what was delivered' }),
+    expiresAt: at('the last moment at which a held order can be committed'),
+  },
+  { $id: 'Trade', additionalProperties: false },
+);
+export type Trade = Static<typeof Trade>;
+
+/** One batch of postings: its legs sum to 0 per ledger. */
+export const Ledger = Type.Object(
+  {
+    customer: nullable(Type.String({ description: 'null: system accounts only' })),
+    batch: Type.String({ description: 'unique; a posting with the same id was made once' }),
+    kind: Type.Enum([
+      'deposit',
+      'withdrawal',
+      'hold',
+      'release',
+      'expiry',
+      'settlement',
+      'metered',
+      'delivery',
+      'reversal',
+    ]),
+    cause: Type.String({ description: 'the order, session or command it was made for' }),
+    at: at("the log's time"),
+    legs: Type.Array(
+      Type.Object(
+        {
+          ledger: Type.Enum(['SEK', 'Wh']),
+          account: Type.String({ description: 'customer:<id>:available | :pending, or a system account' }),
+          amount: Type.Integer({ description: 'signed; 10⁻⁵ SEK or Wh' }),
+          balance: nullable(
+            Type.Integer({ description: "the party's balance after the batch; null for system accounts" }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { $id: 'Ledger', additionalProperties: false },
+);
+export type Ledger = Static<typeof Ledger>;
+
 /** Kinds are stream names in lower case; each is captured by one stream. */
 export type PublicEvent =
   | { kind: 'price'; subject: string; payload: Price }
@@ -138,6 +211,9 @@ export type PublicEvent =
   | { kind: 'meter'; subject: string; payload: Meter }
   | { kind: 'charger'; subject: string; payload: ChargerEvent }
   | { kind: 'session'; subject: string; payload: SessionEvent }
+  | { kind: 'battery'; subject: string; payload: Battery }
+  | { kind: 'trade'; subject: string; payload: Trade }
+  | { kind: 'ledger'; subject: string; payload: Ledger }
   | { kind: 'audit'; subject: string; payload: Audit };
 
 export const publicKinds = [
@@ -146,6 +222,9 @@ export const publicKinds = [
   'meter',
   'charger',
   'session',
+  'battery',
+  'trade',
+  'ledger',
   'audit',
 ] as const satisfies PublicEvent['kind'][];
 export const publicSchemas = {
@@ -154,5 +233,8 @@ export const publicSchemas = {
   meter: Meter,
   charger: ChargerEvent,
   session: SessionEvent,
+  battery: Battery,
+  trade: Trade,
+  ledger: Ledger,
   audit: Audit,
 };

@@ -22,5 +22,9 @@ export const subject = {
   meter: (charger: string, connector: number) => `meter.${token(charger)}.${connector}`,
   charger: (charger: string, kind: string) => `charger.${token(charger)}.${token(kind)}`,
   session: (charger: string, transaction: number) => `session.${token(charger)}.${transaction}`,
+  battery: (customer: string) => `battery.${token(customer)}`,
+  trade: (customer: string) => `trade.${token(customer)}`,
+  /** System batches without a customer are under `system`, which no customer can be called. */
+  ledger: (customer: string | null) => `ledger.${customer === null ? '=system' : token(customer)}`,
   audit: (kind: string) => `audit.${token(kind)}`,
 };

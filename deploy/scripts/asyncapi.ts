@@ -38,6 +38,21 @@ const channels: Record<Kind, { tokens: Record<string, string>; title: string; wh
     title: 'A charging session',
     when: 'When it starts, when it ends, and again with a higher `version` when late data changes its energy.',
   },
+  battery: {
+    tokens: { customer: 'id of the customer' },
+    title: 'State of a battery',
+    when: 'Every 5 s for every customer who is signed in or connected, or whose battery moves energy.',
+  },
+  trade: {
+    tokens: { customer: 'id of the customer' },
+    title: 'A step of an order',
+    when: 'When an order is held, cancelled, expired, committed, and when it ends: completed, partial or void.',
+  },
+  ledger: {
+    tokens: { customer: 'id of the customer, or `=system` for postings between system accounts' },
+    title: 'A batch of postings',
+    when: 'For every batch: holds, releases, settlements, deposits, withdrawals. Its legs sum to 0 per ledger.',
+  },
   audit: {
     tokens: { kind: 'dead_letter' },
     title: 'What could not be applied',
@@ -45,7 +60,7 @@ const channels: Record<Kind, { tokens: Record<string, string>; title: string; wh
   },
 };
 
-const channelName = (kind: Kind) => `${kind}s`;
+const channelName = (kind: Kind) => (kind === 'battery' ? 'batteries' : `${kind}s`);
 const address = (kind: Kind) => [kind, ...Object.keys(channels[kind].tokens).map((token) => `{${token}}`)].join('.');
 
 /** Schemas with a name, each defined once and referred to from everywhere else. */

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { startTestClickHouse } from '../embedded/clickhouse/testing.ts';
 import { historyContract } from './contract.ts';
+import { customerContract } from './customer_contract.ts';
 import { HistoryUnavailable, openHistory } from './mod.ts';
 
-historyContract('embedded engine', async () => {
+const embedded = async () => {
   const server = await startTestClickHouse();
   const rss = server.rssMb();
   return {
@@ -15,16 +16,20 @@ historyContract('embedded engine', async () => {
       await server.stop();
     },
   };
-});
+};
+historyContract('embedded engine', embedded);
+customerContract('embedded engine', embedded);
 
 const url = process.env['GRIDTICK_CLICKHOUSE_URL'];
 if (url) {
-  historyContract('ClickHouse server', async () => ({
+  const server = async () => ({
     url,
     user: process.env['GRIDTICK_CLICKHOUSE_USER'] ?? 'default',
     password: process.env['GRIDTICK_CLICKHOUSE_PASSWORD'] ?? '',
     close: async () => undefined,
-  }));
+  });
+  historyContract('ClickHouse server', server);
+  customerContract('ClickHouse server', server);
 } else {
   test.skip('ClickHouse server: skipped because GRIDTICK_CLICKHOUSE_URL names none');
 }

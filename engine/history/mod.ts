@@ -1,10 +1,27 @@
-/** The history: every price, sampled value, session and charger event, in ClickHouse (a server, or the embedded engine). */
+/**
+ * The history in ClickHouse (a server, or the embedded engine): every price, sampled value, session and charger event,
+ * every step of an order, posting and sample of a battery, and what could not be applied.
+ */
 import { createClient, ClickHouseLogLevel, type ClickHouseClient } from '@clickhouse/client';
-import type { Price, Tier } from '#actors/schema/events';
+import type { Battery, Price, Tier, Trade } from '#actors/schema/events';
+import {
+  batteryView,
+  integer,
+  ledgerView,
+  readPage,
+  tradesView,
+  type LedgerEntry,
+  type Page,
+  type PagedView,
+  type PageQuery,
+} from './customer_reads.ts';
 import { historyError } from './errors.ts';
 import { migrate } from './migrate.ts';
-import { dateTime, type HistoryRows, type HistoryTable } from './rows.ts';
+import { dateTime } from './place.ts';
+import type { HistoryRows, HistoryTable } from './rows.ts';
 
+export { BadCursor } from './cursor.ts';
+export { pageRowsMax, type LedgerEntry, type Page, type PageQuery } from './customer_reads.ts';
 export { HistoryRefused, HistoryUnavailable } from './errors.ts';
 export { toRows } from './rows.ts';
 export type { HistoryRows, HistoryTable } from './rows.ts';
@@ -31,6 +48,12 @@ export interface HistoryStore {
   writePositions(positions: Iterable<readonly [partition: number, sequence: number]>): Promise<void>;
   /** Prices of a station with `from ≤ producedAt < to` (unix ms), newest first, at most `limit` (1 to 5,000). */
   prices(station: string, range: PriceRange): Promise<Price[]>;
+  /** Steps of orders, newest first. Throws BadCursor on a cursor that no page ended with; so do the next two. */
+  trades(query: PageQuery): Promise<Page<Trade>>;
+  /** Legs of postings, newest first, those of a batch in reverse order. */
+  ledgerEntries(query: PageQuery): Promise<Page<LedgerEntry>>;
+  /** Samples of batteries, newest first. */
+  batteryStates(query: PageQuery): Promise<Page<Battery>>;
   /** Resolves when the store answers a query. */
   ping(): Promise<void>;
   /** For queries of one's own, and for tests. */
@@ -136,6 +159,22 @@ ORDER BY slot DESC LIMIT {limit:UInt32}`,
     }));
   }
 
+  trades(query: PageQuery): Promise<Page<Trade>> {
+    return this.#page(tradesView, query);
+  }
+
+  ledgerEntries(query: PageQuery): Promise<Page<LedgerEntry>> {
+    return this.#page(ledgerView, query);
+  }
+
+  batteryStates(query: PageQuery): Promise<Page<Battery>> {
+    return this.#page(batteryView, query);
+  }
+
+  async #page<Row>(view: PagedView<Row>, query: PageQuery): Promise<Page<Row>> {
+    return readPage(view, query, (text, params) => this.#select(text, params));
+  }
+
   async ping(): Promise<void> {
     const result = await this.client.ping({ select: true });
     if (!result.success) throw historyError(result.error);
@@ -162,11 +201,4 @@ ORDER BY slot DESC LIMIT {limit:UInt32}`,
       throw historyError(error);
     }
   }
-}
-
-/** 64-bit integers come as text or as numbers, depending on the server's settings. */
-function integer(value: string | number): number {
-  const n = Number(value);
-  if (!Number.isSafeInteger(n)) throw new RangeError(`not a safe integer from the history: ${value}`);
-  return n;
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Meter, PublicEvent, Sample, SessionEvent } from '#actors/schema/events';
-import { dateTime, samplesMax, toRows } from './rows.ts';
+import type { Ledger, Meter, PublicEvent, Sample, SessionEvent } from '#actors/schema/events';
+import { dateTime, rowsPerEventMax } from './place.ts';
+import { toRows } from './rows.ts';
 
 const place = { partition: 3, sequence: 77, index: 2 };
 const at = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
@@ -111,8 +112,8 @@ test('each sampled value is a row with its own index, in exact integers of its u
 
 test('more samples than an index can tell apart are a bug, not a row lost in silence', () => {
   const samples = (n: number) => meter(Array.from({ length: n }, () => sample({})));
-  expect(toRows(samples(samplesMax), place)?.rows).toHaveLength(samplesMax);
-  expect(() => toRows(samples(samplesMax + 1), place)).toThrow(/4097 samples, more than 4096/);
+  expect(toRows(samples(rowsPerEventMax), place)?.rows).toHaveLength(rowsPerEventMax);
+  expect(() => toRows(samples(rowsPerEventMax + 1), place)).toThrow(/4097 samples, more than 4096/);
 });
 
 test('a session is written when it ends, not when it starts; a re-settlement is a row with a higher version', () => {
@@ -189,4 +190,139 @@ test('a session whose start nobody knows has a row without energy', () => {
     flags: ['adopted', 'unknown_start'],
   };
   expect(toRows(session(adopted), place)?.rows).toMatchObject([{ energy_wh: null, meter_stop_wh: 3500 }]);
+});
+
+test('each leg of a batch is a row with its own index; legs of system accounts have no balance', () => {
+  const leg = (account: string, amount: number, balance: number | null) =>
+    ({ ledger: 'SEK', account, amount, balance }) as const;
+  const payload: Ledger = {
+    customer: 'ada',
+    batch: 'd-1',
+    kind: 'deposit',
+    cause: 'd-1',
+    at,
+    legs: [leg('customer:ada:available', 10_000_000, 10_000_000), leg('deposits', -10_000_000, null)],
+  };
+  const common = {
+    customer: 'ada',
+    batch: 'd-1',
+    kind: 'deposit',
+    cause: 'd-1',
+    at: '2026-01-02 03:04:05.678',
+    ledger: 'SEK',
+    partition: 3,
+    sequence: 77,
+  };
+  const rows = [
+    { ...common, account: 'customer:ada:available', amount: 10_000_000, balance: 10_000_000, index: 2 * 4096 },
+    { ...common, account: 'deposits', amount: -10_000_000, balance: null, index: 2 * 4096 + 1 },
+  ];
+  expect(toRows({ kind: 'ledger', subject: 'ledger.ada', payload }, place)).toEqual({ table: 'ledger_entries', rows });
+  const system = toRows({ kind: 'ledger', subject: 'ledger.=system', payload: { ...payload, customer: null } }, place);
+  expect(system?.rows).toEqual(rows.map((row) => ({ ...row, customer: '' })));
+  const many = { ...payload, legs: Array.from({ length: rowsPerEventMax + 1 }, () => payload.legs[0]!) };
+  expect(() => toRows({ kind: 'ledger', subject: 'ledger.ada', payload: many }, place)).toThrow(
+    /batch d-1 has 4097 legs/,
+  );
+});
+
+test('a step of an order, a sample of a battery and an audit event are a row each', () => {
+  const trade: PublicEvent = {
+    kind: 'trade',
+    subject: 'trade.ada',
+    payload: {
+      customer: 'ada',
+      order: 'ada-1',
+      side: 'sell',
+      state: 'partial',
+      at,
+      site: 'demo',
+      station: 'nord-1',
+      slot: 147,
+      energyWh: 10_000,
+      priceE5SekPerKwh: -1,
+      amountE5Sek: -10,
+      deliveredWh: 7_400,
+      settledE5Sek: -7,
+      expiresAt: at + 60_000,
+    },
+  };
+  expect(toRows(trade, place)).toEqual({
+    table: 'trades',
+    rows: [
+      {
+        customer: 'ada',
+        order: 'ada-1',
+        side: 'sell',
+        state: 'partial',
+        at: '2026-01-02 03:04:05.678',
+        site: 'demo',
+        station: 'nord-1',
+        slot: 147,
+        energy_wh: 10_000,
+        price_e5_sek_per_kwh: -1,
+        amount_e5_sek: -10,
+        delivered_wh: 7_400,
+        settled_e5_sek: -7,
+        expires_at: '2026-01-02 03:05:05.678',
+        ...place,
+      },
+    ],
+  });
+  const battery: PublicEvent = {
+    kind: 'battery',
+    subject: 'battery.ada',
+    payload: {
+      customer: 'ada',
+      slot: 359_052_448,
+      at,
+      energyWh: 50_122,
+      capacityWh: 100_000,
+      levelBp: 5_012,
+      powerW: -11_000,
+    },
+  };
+  expect(toRows(battery, place)).toEqual({
+    table: 'battery_states',
+    rows: [
+      {
+        customer: 'ada',
+        slot: 359_052_448,
+        at: '2026-01-02 03:04:05.678',
+        energy_wh: 50_122,
+        capacity_wh: 100_000,
+        level_bp: 5_012,
+        power_w: -11_000,
+        ...place,
+      },
+    ],
+  });
+  const audit: PublicEvent = {
+    kind: 'audit',
+    subject: 'audit.dead_letter',
+    payload: {
+      kind: 'dead_letter',
+      at,
+      entity: 'charger/CP-1',
+      command: 'charger.booted',
+      reason: 'internal_error',
+      correlation: null,
+      detail: { a: [1, 'ö'] },
+    },
+  };
+  expect(toRows(audit, place)).toEqual({
+    table: 'audit_events',
+    rows: [
+      {
+        kind: 'dead_letter',
+        at: '2026-01-02 03:04:05.678',
+        entity: 'charger/CP-1',
+        command: 'charger.booted',
+        reason: 'internal_error',
+        correlation: null,
+        detail: '{"a":[1,"ö"]}',
+        ...place,
+      },
+    ],
+  });
 });

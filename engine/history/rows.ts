@@ -3,17 +3,16 @@
  * sink that repeats itself repeats the rows.
  */
 import { measured } from '#actors/decimal';
-import type { PublicEvent, SessionEvent } from '#actors/schema/events';
-
-/** Where an event stands: partition, sequence of its commit record, index within the record's events. */
-export interface Place {
-  partition: number;
-  sequence: number;
-  index: number;
-}
-
-/** Samples of one meter event share its index; a row's own index is `event index × 4096 + number of the sample`. */
-export const samplesMax = 4096;
+import type { Audit, PublicEvent, SessionEvent } from '#actors/schema/events';
+import {
+  batteryRow,
+  ledgerRows,
+  tradeRow,
+  type BatteryStateRow,
+  type LedgerEntryRow,
+  type TradeRow,
+} from './customer_rows.ts';
+import { dateTime, placeOfRow, rowsPerEventMax, type Place } from './place.ts';
 
 export type PriceRow = Place & {
   station: string;
@@ -76,28 +75,33 @@ export type ChargerEventRow = Place & {
   detail: string;
 };
 
+export type AuditEventRow = Place & {
+  kind: string;
+  at: string;
+  entity: string;
+  command: string;
+  reason: string;
+  correlation: string | null;
+  /** JSON */
+  detail: string;
+};
+
 export interface HistoryRows {
   prices: PriceRow;
   meter_values: MeterValueRow;
   sessions: SessionRow;
   charger_events: ChargerEventRow;
+  trades: TradeRow;
+  ledger_entries: LedgerEntryRow;
+  battery_states: BatteryStateRow;
+  audit_events: AuditEventRow;
 }
 export type HistoryTable = keyof HistoryRows;
 
 /** Rows of one event and the table they belong to. */
 export type TableRows = { [T in HistoryTable]: { table: T; rows: HistoryRows[T][] } }[HistoryTable];
 
-// DateTime64(3) holds 1900 to 2299. Beyond it the engine would refuse or wrap the row; a charger's clock may say anything.
-const earliest = Date.UTC(1900, 0, 1);
-const latest = Date.UTC(2299, 11, 31, 23, 59, 59, 999);
-
-/** Unix ms as ClickHouse reads it without guessing: a bare number may be taken for seconds. */
-export function dateTime(ms: number): string {
-  const iso = new Date(Math.min(Math.max(ms, earliest), latest)).toISOString();
-  return `${iso.slice(0, 10)} ${iso.slice(11, 23)}`;
-}
-
-/** Rows of an event; undefined for what has no table here: loads, audit events, and sessions that have only started. */
+/** Rows of an event; undefined for what has no table here: loads, and sessions that have only started. */
 export function toRows(event: PublicEvent, place: Place): TableRows | undefined {
   switch (event.kind) {
     case 'price': {
@@ -136,8 +140,15 @@ export function toRows(event: PublicEvent, place: Place): TableRows | undefined 
       };
       return { table: 'charger_events', rows: [row] };
     }
-    case 'load':
+    case 'battery':
+      return { table: 'battery_states', rows: [batteryRow(event.payload, place)] };
+    case 'trade':
+      return { table: 'trades', rows: [tradeRow(event.payload, place)] };
+    case 'ledger':
+      return { table: 'ledger_entries', rows: ledgerRows(event.payload, place) };
     case 'audit':
+      return { table: 'audit_events', rows: [auditRow(event.payload, place)] };
+    case 'load':
       return undefined;
     default:
       return event satisfies never;
@@ -145,9 +156,9 @@ export function toRows(event: PublicEvent, place: Place): TableRows | undefined 
 }
 
 function meterRows(meter: Extract<PublicEvent, { kind: 'meter' }>['payload'], place: Place): MeterValueRow[] {
-  if (meter.samples.length > samplesMax) {
+  if (meter.samples.length > rowsPerEventMax) {
     throw new RangeError(
-      `a meter event of ${meter.charger} has ${meter.samples.length} samples, more than ${samplesMax}`,
+      `a meter event of ${meter.charger} has ${meter.samples.length} samples, more than ${rowsPerEventMax}`,
     );
   }
   const receivedAt = dateTime(meter.receivedAt);
@@ -175,9 +186,7 @@ function meterRows(meter: Extract<PublicEvent, { kind: 'meter' }>['payload'], pl
       power_w: value && quantity === 'powerW' ? value.value : null,
       energy_wh: value && quantity === 'energyWh' ? value.value : null,
       current_ma: value && quantity === 'currentMa' ? value.value : null,
-      partition: place.partition,
-      sequence: place.sequence,
-      index: place.index * samplesMax + number,
+      ...placeOfRow(place, number),
     };
   });
 }
@@ -207,3 +216,14 @@ function sessionRow(s: SessionEvent, place: Place): SessionRow | undefined {
     ...place,
   };
 }
+
+const auditRow = (a: Audit, place: Place): AuditEventRow => ({
+  kind: a.kind,
+  at: dateTime(a.at),
+  entity: a.entity,
+  command: a.command,
+  reason: a.reason,
+  correlation: a.correlation,
+  detail: JSON.stringify(a.detail),
+  ...place,
+});

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openHistory, type HistoryStore } from '../../history/mod.ts';
-import { analystSettings, parseTree, withNames } from './analyst_guard.ts';
+import { analystSettings, analystViews, parseTree, withNames } from './analyst_guard.ts';
 import { isAllowedFunction } from './analyst_functions.ts';
 import { startTestClickHouse, type TestClickHouse } from './testing.ts';
 
@@ -84,6 +84,11 @@ const allowed: [string, string][] = [
   ],
   ['SELECT 1', '1\n'],
 ];
+
+test.each(analystViews)('the view %s can be read, the table under it cannot', async (view) => {
+  expect(await answer(`SELECT count() >= 0 FROM ${view}`)).toEqual([200, 0, '1\n']);
+  expect((await answer(`SELECT count() FROM ${view}_log`))[1]).toBe(497);
+});
 
 test.each(allowed)('an analyst may ask: %s', async (query, text) => {
   const [status, , said] = await answer(query);

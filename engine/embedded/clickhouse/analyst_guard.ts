@@ -1,12 +1,12 @@
 /**
- * What the user `analyst` may run: one SELECT over the four views. Decided on the query as the engine parsed it, by a
+ * What the user `analyst` may run: one SELECT over the eight views. Decided on the query as the engine parsed it, by a
  * list of what is allowed; what is not known is refused.
  *
  * A1  What is checked is what runs: the statement is first brought into the engine's canonical form (one statement, no
  *     comments), its FORMAT clause is taken off, and that same text is both explained and executed.
  * A2  Every node of the syntax tree must be of a known kind, and the tree must be whole: a name that imitates the tree's
  *     notation makes the count of children wrong.
- * A3  Tables are the four views or a name of WITH that no real table has; table functions never.
+ * A3  Tables are the eight views or a name of WITH that no real table has; table functions never.
  * A4  It runs in a session that is read-only and limited. That session alone is not enough: in it the function `file()`
  *     reads and INTO OUTFILE writes any file (chdb 3.4).
  */
@@ -15,7 +15,16 @@ import { quoted, type EngineSession } from './engine.ts';
 import { exception } from './exception.ts';
 import { bare, namedFormat } from './statement.ts';
 
-export const analystViews = ['prices', 'meter_values', 'sessions', 'charger_events'] as const;
+export const analystViews = [
+  'prices',
+  'meter_values',
+  'sessions',
+  'charger_events',
+  'trades',
+  'ledger_entries',
+  'battery_states',
+  'audit_events',
+] as const;
 const database = 'gridtick';
 const views: ReadonlySet<string> = new Set(analystViews.flatMap((view) => [view, `${database}.${view}`]));
 

@@ -5,22 +5,7 @@
  *   chargers send.
  * - Rows leave ten years after they came in; never by event time, or a replayed old year would vanish.
  */
-const place = `
-  partition UInt16,
-  sequence UInt64,
-  \`index\` UInt32,
-  ingested_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')`;
-
-const engine = (order: string, month: string) => `
-ENGINE = ReplacingMergeTree
-PARTITION BY toYYYYMM(${month})
-ORDER BY (${order}, partition, sequence, \`index\`)
-TTL toDateTime(ingested_at, 'UTC') + INTERVAL 10 YEAR`;
-
-/** An integer column as a decimal of a larger unit, exactly. */
-const decimal = (column: string, scale: number) => `CAST(${column}, 'Decimal(18, ${scale})') / ${10 ** scale}`;
-const nullableDecimal = (column: string, scale: number) =>
-  `CAST(${column}, 'Nullable(Decimal(18, ${scale}))') / ${10 ** scale}`;
+import { decimal, engine, nullableDecimal, place } from './parts.ts';
 
 export const statements = [
   `CREATE TABLE IF NOT EXISTS gridtick.prices_log (

@@ -1,6 +1,7 @@
 /** All migrations in order. A migration that has been released never changes; what is to change becomes a new one. */
 import { createHash } from 'node:crypto';
 import { statements as firstTables } from './001_first_tables.ts';
+import { statements as customerTables } from './002_customers.ts';
 
 export interface Migration {
   number: number;
@@ -8,7 +9,10 @@ export interface Migration {
   statements: readonly string[];
 }
 
-export const migrations: readonly Migration[] = [{ number: 1, name: 'first_tables', statements: firstTables }];
+export const migrations: readonly Migration[] = [
+  { number: 1, name: 'first_tables', statements: firstTables },
+  { number: 2, name: 'customers', statements: customerTables },
+];
 
 /** What is recorded, so that a changed migration is noticed instead of skipped. */
 export const hashOf = ({ statements }: Migration): string =>

@@ -1,0 +1,9 @@
+import { expect, test } from 'vitest';
+import { hashOf, migrations } from './mod.ts';
+
+test('a released migration stays as it was, to the letter: installations have its hash on record', () => {
+  expect(migrations.map((migration) => [migration.number, hashOf(migration)])).toEqual([
+    [1, '8d1612088cd9c32b4151da25c39fb3981c3306bcc2d8834e7b8ba9b7db010ee1'],
+    [2, 'cb00873c5e0bb2f65beedc143ca0a56f8be31733362c9b5830c683c8b1599fee'],
+  ]);
+});
