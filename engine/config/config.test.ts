@@ -54,6 +54,12 @@ test.each([
   ],
   [{ GRIDTICK_BIND: 'localhost' }, 'GRIDTICK_BIND=localhost is not an IP address'],
   [{ GRIDTICK_BIND: '0.0.0.0' }, 'set GRIDTICK_DEMO=false, or leave GRIDTICK_BIND at 127.0.0.1'],
+  [{ GRIDTICK_FAILPOINT: 'engine.nowhere:1' }, "GRIDTICK_FAILPOINT must be a <failpoint>:<n>, not 'engine.nowhere:1'"],
+  [{ GRIDTICK_FAILPOINT: 'door.replied:0' }, 'GRIDTICK_FAILPOINT must be'],
+  [
+    { GRIDTICK_FAILPOINT: 'door.replied:1', GRIDTICK_BIND: '0.0.0.0', GRIDTICK_DEMO: 'false' },
+    'GRIDTICK_FAILPOINT kills processes of what GRIDTICK_BIND=0.0.0.0 shows to the network: unset it',
+  ],
   [{ GRIDTICK_SESSIONS: 'a.csv' }, 'add --day'],
   [{ GRIDTICK_DAY: '2019-05-15' }, '--day belongs to --sessions FILE'],
   [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-02-30' }, '--day 2019-02-30 is not a date of the calendar'],

@@ -111,6 +111,11 @@ function contradictions(s: Settings, configured: ReadonlySet<SettingName>): stri
       `${variable('bind')}=${s.bind} would show the demo logins to the network: set ${variable('demo')}=false, or leave ${variable('bind')} at 127.0.0.1`,
     );
   }
+  if (isIP(s.bind) !== 0 && !isLoopback(s.bind) && s.failpoint !== '') {
+    problems.push(
+      `${variable('failpoint')} kills processes of what ${variable('bind')}=${s.bind} shows to the network: unset it, or leave ${variable('bind')} at 127.0.0.1`,
+    );
+  }
   for (const [name, schemes] of [
     ['natsUrl', ['nats:']],
     ['redisUrl', ['redis:', 'rediss:']],

@@ -3,6 +3,7 @@
  * A setting `httpPort` is the environment variable GRIDTICK_HTTP_PORT.
  */
 import Type, { type Static } from 'typebox';
+import { failpointPattern } from '../failpoint.ts';
 
 /** `unit` and `why` end up in the docs table; `secret` values never reach a log, a screen or a child's arguments. */
 interface About<T> {
@@ -115,6 +116,12 @@ export const Settings = Type.Object(
       default: 'America/Los_Angeles',
       unit: 'IANA time zone',
       why: 'Zone of day and from (also: --zone); the default is where the sessions with this header were recorded.',
+    }),
+    failpoint: Type.String({
+      pattern: failpointPattern,
+      default: '',
+      unit: '<failpoint>:<n>',
+      why: 'Chaos tests only: a process kills itself (SIGKILL) at the n-th passing of that place, again after each start; operations.md lists the places. Refused on a bind other than loopback.',
     }),
   },
   { additionalProperties: false },

@@ -8,6 +8,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { EntityAddress } from '#actors/actor';
 import { partitionOf } from '#actors/partition_key';
+import { failpoint } from '../failpoint.ts';
 import { decodeReplies, type CommandEnvelope, type CommandResult } from '../wire.ts';
 import { DoorRefused } from './errors.ts';
 import { LagFeed, type Lag } from './lag.ts';
@@ -276,6 +277,7 @@ class OpenDoor implements Door {
     } catch {
       return; // not from an engine; whoever waits asks again
     }
+    failpoint('door.replied');
     for (const [token, result] of batch) this.#finish(token, result);
   }
 

@@ -6,6 +6,7 @@
  * incarnation, so that the partition may forget the old watermark. So it does when the stream lost its end.
  */
 import { randomUUID } from 'node:crypto';
+import { failpoint } from '../failpoint.ts';
 import { encodeCommand, encodeFrame, packr, type CommandEnvelope } from '../wire.ts';
 import { DoorRefused } from './errors.ts';
 import { OrderedSender } from './ordered_sender.ts';
@@ -146,9 +147,11 @@ export class Writer {
   #send(batch: Outgoing[], bytes: Uint8Array): void {
     this.#next += batch.length;
     this.#sender.send(bytes, (sequence) => {
+      failpoint('door.frame_stored');
       for (const command of batch) command.stored(sequence);
       this.#schedule();
     });
+    failpoint('door.frame_sent');
   }
 
   /** Opens an incarnation if there is none, it has been idle for too long, or the partition may lack part of it. */

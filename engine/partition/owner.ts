@@ -12,6 +12,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { RefusalCode } from '#actors/refusals';
+import { failpoint } from '../failpoint.ts';
 import { StreamRefused } from '../log/errors.ts';
 import { decodeFrame, type CommitRecord, type JournalEntry } from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
@@ -330,6 +331,7 @@ export class PartitionOwner {
         continue;
       }
       decider.frame(message.sequence, message.at, frame, message.bytes.length);
+      if (frame.kind === 'commands') failpoint('engine.frame_decided');
       if (this.#narrowed.until > 0 && message.sequence >= this.#narrowed.until) {
         this.#narrowed = { until: 0, unitsMax: unitsPerRecordMax };
         if (!decider.empty) this.#commit(this.#take());
@@ -410,6 +412,7 @@ export class PartitionOwner {
       .then(
         () => {
           flight.outcome = 'committed';
+          failpoint('engine.record_appended');
           this.#release();
         },
         (error: Error) => {
@@ -433,6 +436,7 @@ export class PartitionOwner {
       const { record, sequence, onReleased } = this.#inFlight.shift()!;
       this.committed = { offset: record.offset, sequence, batch: record.batch };
       this.#ports.release(`${this.#options.partition}:${sequence}`, record.replies, record.effects);
+      failpoint('engine.released');
       onReleased?.();
       if (record.relays.length > 0) {
         const byTarget = new Map<number, { seq: number; command: CommitRecord['relays'][number]['command'] }[]>();

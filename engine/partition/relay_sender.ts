@@ -2,6 +2,7 @@
  * Carries committed relays to the logs of other partitions: per target in order, frames of up to 64 commands, one in
  * flight, resent until stored. The receiver's watermark drops what comes twice, so a restart may send all again.
  */
+import { failpoint } from '../failpoint.ts';
 import { encodeFrame, type CommandEnvelope } from '../wire.ts';
 import { relayWriter } from './state.ts';
 
@@ -68,7 +69,10 @@ export class RelaySender {
         }),
       );
       try {
-        await this.#append(target, bytes);
+        const stored = this.#append(target, bytes);
+        failpoint('engine.relay_sent');
+        await stored;
+        failpoint('engine.relay_acked');
         waiting.splice(0, part.length);
         this.#onStored(target, part.at(-1)!.seq);
         retryMs = 50;

@@ -7,6 +7,7 @@
  * Memory: one batch under way and one gathering; the journal's readers wait while both are full.
  */
 import type { PublicEvent } from '#actors/schema/events';
+import { failpoint } from '../failpoint.ts';
 import type { JournalEntry } from '../wire.ts';
 import { JournalTails, nextSequence, partitionList, type JournalReader } from './journal.ts';
 
@@ -110,6 +111,7 @@ export async function startClickhouseSink(
       try {
         // Rows first: a position without its rows would lose them.
         await Promise.all([...batch.tables].map(([table, rows]) => store.insert(table, rows)));
+        if (batch.rows > 0) failpoint('history.inserted');
         inserted += batch.rows;
         batch.forget();
         if (state === 'running' && performance.now() - positionsAt < positionsMs) {

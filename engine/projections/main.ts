@@ -2,6 +2,7 @@
 import { fstatSync } from 'node:fs';
 import pino from 'pino';
 import { loadConfig } from '../config/config.ts';
+import { armFailpoint } from '../failpoint.ts';
 import { runHistory } from './history_role.ts';
 
 /** The supervisor ends what has not ended by itself 8 s after SIGTERM. */
@@ -43,7 +44,9 @@ const stdin = fstatSync(0);
 if (stdin.isFIFO() || stdin.isSocket()) process.stdin.on('close', () => end(0, 'supervisor gone')).resume();
 
 try {
-  role = await runHistory(loadConfig(process.env), { log, onFatal: fatal });
+  const config = loadConfig(process.env);
+  armFailpoint(config.failpoint);
+  role = await runHistory(config, { log, onFatal: fatal });
   process.stdout.write(`${JSON.stringify({ ready: true, role: 'history' })}\n`);
 } catch (error) {
   fatal(error);

@@ -15,6 +15,7 @@
  *    that only one of the two can be stored; when the numbers have moved, the lane burns (L3) first.
  */
 import { publicSchemas, type PublicEvent } from '#actors/schema/events';
+import { failpoint } from '../failpoint.ts';
 import { internal } from '../log/subjects.ts';
 import type { JournalEntry } from '../wire.ts';
 import { ProjectionStopped } from './journal.ts';
@@ -195,6 +196,7 @@ export class PublicLane {
       ({ sequence }) => {
         if (this.#round !== round || this.#state !== 'running') return;
         if (sequence !== expected + 1) return this.#settle(() => this.#readBack());
+        failpoint('history.published');
         appending.sequence = sequence;
         this.#acknowledged();
       },

@@ -2,6 +2,7 @@
 import { fstatSync } from 'node:fs';
 import pino, { type Logger } from 'pino';
 import { loadConfig, type Config } from '../config/config.ts';
+import { armFailpoint } from '../failpoint.ts';
 
 export interface Role {
   close(): Promise<void>;
@@ -30,6 +31,7 @@ export async function runRole(
   };
   try {
     const config = loadConfig(process.env);
+    armFailpoint(config.failpoint);
     const end = (code: number, reason: string) => {
       if (ending) return;
       ending = true;
