@@ -147,3 +147,21 @@ test('free JSON has one text, whatever the order of its keys', () => {
     }),
   );
 });
+
+test('an image of an older version holds the leading fields; its migrations fill in the others, step by step', () => {
+  const older = { context: Type.Object({ count: Type.Integer() }) };
+  const newest = {
+    version: 3,
+    context: Type.Object({ count: Type.Integer(), name: Type.String(), limit: Type.Integer() }),
+    migrate: {
+      1: (before: Record<string, unknown>) => ({ ...before, name: 'none' }),
+      2: (before: Record<string, unknown>) => ({ ...before, limit: (before['count'] as number) * 2 }),
+    },
+  };
+  const image = encodeImage(older, 'open', { count: 4 });
+  expect(decodeImage(newest, image, 1)).toEqual({ value: 'open', context: { count: 4, name: 'none', limit: 8 } });
+  expect(decodeImage(newest, ['open', 4, 'a'], 2).context).toEqual({ count: 4, name: 'a', limit: 8 });
+  expect(decodeImage(newest, ['open', 4, 'a', 1], 3).context).toEqual({ count: 4, name: 'a', limit: 1 });
+  expect(() => decodeImage(newest, image)).toThrow('an array of 3');
+  expect(() => decodeImage({ ...newest, migrate: {} }, image, 1)).toThrow('a way from version 1 to 2');
+});

@@ -5,7 +5,7 @@
  *
  * One codec is compiled per schema and kept; it runs for every changed entity of every commit.
  */
-import type { TObject, TSchema } from 'typebox';
+import Type, { type TObject, type TSchema } from 'typebox';
 
 export class ImageError extends Error {
   override readonly name = 'ImageError';
@@ -208,13 +208,47 @@ export function encodeImage(definition: { context: TObject }, value: string | nu
   return fields;
 }
 
-/** Inverse of {@link encodeImage}. Throws {@link ImageError} on a wrong shape. */
+/** What decoding must know of a kind; versions matter for actors only. */
+interface Versioned {
+  context: TObject;
+  version?: number;
+  migrate?: Record<number, (context: Record<string, unknown>) => Record<string, unknown>>;
+}
+
+/**
+ * Inverse of {@link encodeImage}. An image of an older `schema` holds the leading fields of this one, because fields are only
+ * ever added at the end; `migrate` fills in the others. Throws {@link ImageError} on a wrong shape.
+ * @default schema the definition's own version
+ */
 export function decodeImage(
-  definition: { context: TObject },
+  definition: Versioned,
   image: unknown[],
+  schema?: number,
 ): { value: string | null; context: unknown } {
   if (!Array.isArray(image)) return refuse('an image', image);
   const [value, ...fields] = image;
   if (value !== null && typeof value !== 'string') return refuse('a state name or null', value);
-  return { value, context: codecOf(definition.context).decode(fields) };
+  const { context, version = 1, migrate } = definition;
+  if (schema === undefined || schema >= version) return { value, context: codecOf(context).decode(fields) };
+  const older = leading(context, fields.length);
+  let migrated = codecOf(older).decode(fields) as Record<string, unknown>;
+  for (let v = schema; v < version; v++) {
+    const step = migrate?.[v];
+    if (!step) return refuse(`a way from version ${v} to ${v + 1}`, v);
+    migrated = step(migrated);
+  }
+  return { value, context: migrated };
+}
+
+const leadings = new WeakMap<TObject, Map<number, TObject>>();
+/** The schema of the first `count` fields. */
+function leading(context: TObject, count: number): TObject {
+  let byCount = leadings.get(context);
+  if (!byCount) leadings.set(context, (byCount = new Map()));
+  let schema = byCount.get(count);
+  if (!schema) {
+    schema = Type.Object(Object.fromEntries(Object.entries(context.properties).slice(0, count)));
+    byCount.set(count, schema);
+  }
+  return schema;
 }

@@ -9,6 +9,7 @@ export interface EntityDefinition {
   kind: string;
   version: number;
   context: TObject;
+  migrate?: Record<number, (context: Record<string, unknown>) => Record<string, unknown>>;
 }
 export type Definitions = ReadonlyMap<string, EntityDefinition>;
 
@@ -57,7 +58,7 @@ export function decodeEntity(
       `${e.kind}/${e.id} at ${partition}:${sequence} has schema ${e.schema}, this build knows ${definition.version}: start the newer build`,
     );
   }
-  const { value, context } = decodeImage(definition, e.image as unknown[]);
+  const { value, context } = decodeImage(definition, e.image as unknown[], e.schema);
   return {
     kind: e.kind,
     id: projectedId(e),
