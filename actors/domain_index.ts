@@ -3,6 +3,8 @@
  * anywhere; iteration order may differ after a recovery, so whoever makes outputs from a set sorts it first.
  */
 import type { Index, Stored } from './actor.ts';
+import { Boards, SampledCustomers } from './customer_index.ts';
+import type { BoardState, CustomerState } from './schema/customer_entities.ts';
 import type { ChargerState, NameState, SessionState, StationState } from './schema/entities.ts';
 
 /** Sets by name; an empty one is dropped. */
@@ -38,11 +40,15 @@ export class DomainIndex implements Index {
   readonly #connected = new Groups();
   readonly #adopted = new Groups();
   readonly #blocks = new Groups();
+  readonly #priceHours = new Groups();
   readonly #starts = new Map<string, string>();
   readonly #stops = new Map<string, string>();
   readonly #ended = new Groups();
   readonly #tags = new Set<string>();
   #sortedTags: string[] | null = null;
+  /** Customers whose battery is sampled. */
+  readonly sampled = new SampledCustomers();
+  readonly #boards = new Boards();
 
   stationsOf(site: string) {
     return this.#stations.get(site);
@@ -62,6 +68,10 @@ export class DomainIndex implements Index {
   blocksOf(session: string) {
     return this.#blocks.get(session);
   }
+  /** Hours with a record of a station's prices, oldest first. */
+  priceHoursOf(station: string): number[] {
+    return [...this.#priceHours.get(station)].map(Number).sort((a, b) => a - b);
+  }
   sessionOfStart(charger: string, key: string): string | undefined {
     return this.#starts.get(by(charger, key));
   }
@@ -71,6 +81,10 @@ export class DomainIndex implements Index {
   /** Ended sessions of a connector that are still kept. */
   endedOn(charger: string, connector: number) {
     return this.#ended.get(by(charger, connector));
+  }
+  /** The board of this partition that knows the station. */
+  boardOf(station: string): string | undefined {
+    return this.#boards.of(station);
   }
   /** Names of tags in byte order. */
   tagNames(): readonly string[] {
@@ -85,9 +99,20 @@ export class DomainIndex implements Index {
       case 'charger':
         this.#charger(id, before as Stored<ChargerState> | undefined, after as Stored<ChargerState> | undefined);
         return;
+      case 'customer':
+        this.sampled.changed(id, after as Stored<CustomerState> | undefined);
+        return;
+      case 'board':
+        this.#boards.changed(id, before as Stored<BoardState> | undefined, after as Stored<BoardState> | undefined);
+        return;
       case 'sample_keys':
         this.#block(id, before !== undefined, after !== undefined);
         return;
+      case 'price_hour': {
+        const [station, hour] = [id.slice(0, id.lastIndexOf('/')), id.slice(id.lastIndexOf('/') + 1)];
+        this.#priceHours.move(hour, before ? station : null, after ? station : null);
+        return;
+      }
       case 'site':
         if (after) this.sites.add(id);
         else this.sites.delete(id);

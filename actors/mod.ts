@@ -1,12 +1,18 @@
 /** The domain as the engine and the doors see it. */
 import type { Domain, RecordDefinition } from './actor.ts';
+import { account } from './account.ts';
+import { batterySlot } from './battery_slot.ts';
+import { board } from './board.ts';
 import { charger } from './charger.ts';
+import { customer } from './customer.ts';
 import { DomainIndex } from './domain_index.ts';
+import { exchange } from './exchange.ts';
 import { gateway } from './gateway.ts';
 import { name } from './name.ts';
 import { priceSlot } from './price_slot.ts';
 import { roster } from './roster.ts';
-import { CounterState, DecidedState, SampleKeysState, StrayState } from './schema/entities.ts';
+import { PriceHourState } from './schema/customer_entities.ts';
+import { CounterState, DecidedState, SampleKeysState, StationDrawState, StrayState } from './schema/entities.ts';
 import { session } from './session.ts';
 import { site } from './site.ts';
 import { station } from './station.ts';
@@ -18,17 +24,22 @@ export const records: readonly RecordDefinition[] = [
   { kind: 'sample_keys', version: 1, context: SampleKeysState },
   { kind: 'decided', version: 1, context: DecidedState },
   { kind: 'stray', version: 1, context: StrayState },
+  { kind: 'price_hour', version: 1, context: PriceHourState },
+  { kind: 'station_draw', version: 1, context: StationDrawState },
 ];
 
 export const domain: Domain = {
-  actors: [site, station, charger, session, tag, name, roster, user, gateway],
+  actors: [site, station, charger, session, tag, name, roster, user, gateway, exchange, board, account, customer],
   records,
-  slots: [priceSlot],
+  slots: [priceSlot, batterySlot],
   createIndex: () => new DomainIndex(),
 };
 
 export * from './addresses.ts';
+export { batteryAt } from './battery.ts';
 export { DomainIndex } from './domain_index.ts';
+export { checkLegs } from './ledger.ts';
+export { amountOfOrder } from './order.ts';
 export { measured, scaled, units, type Quantity } from './decimal.ts';
 export { slotMs, slotOf } from './load.ts';
 export { boundariesBp, hysteresisBp, priceOf, tierAfter, tiers, utilisationBp } from './tariff.ts';

@@ -107,7 +107,8 @@ export class TestPartition implements PartitionView {
   readonly timers = new Map<string, Timer>();
   readonly #entities = new Map<string, { key: string; stored: Stored }>();
   readonly #world: TestWorld;
-  slotDue: number | null = null;
+  /** By slot name, once something lives by it. */
+  readonly slotsDue = new Map<string, number>();
 
   constructor(world: TestWorld, partition: number, partitions: number) {
     this.#world = world;
@@ -187,6 +188,7 @@ export class TestPartition implements PartitionView {
         this.#world.effects.push(output.params);
         return;
       case 'send':
+        this.#world.sent.push(output.params);
         if (partitionOf(output.params.to.key, this.partitions) === this.partition) queue.push(output.params);
         else this.#world.relays.push(structuredClone(output.params));
         return;
@@ -240,6 +242,8 @@ export class TestWorld {
   readonly events: PublicEvent[] = [];
   readonly effects: Effect[] = [];
   readonly relays: Command[] = [];
+  /** All that entities have sent each other. */
+  readonly sent: Command[] = [];
   /** Post-images that would have been written for actors. */
   writes = 0;
   readonly compare: boolean;
@@ -286,9 +290,12 @@ export class TestWorld {
   }
 
   #armSlots(partition: TestPartition) {
-    const [slot] = domain.slots;
-    if (partition.slotDue !== null || !slot!.active(partition)) return;
-    partition.slotDue = (Math.floor(this.now / slot!.everyMs) + 1) * slot!.everyMs;
+    for (const { name, everyMs, active } of domain.slots) {
+      const isActive = active(partition);
+      if (isActive === partition.slotsDue.has(name)) continue;
+      if (isActive) partition.slotsDue.set(name, (Math.floor(this.now / everyMs) + 1) * everyMs);
+      else partition.slotsDue.delete(name);
+    }
   }
 
   /** Moves the clock, firing timers and slots in their order. */
@@ -309,10 +316,11 @@ export class TestWorld {
 
   /** The system was down until `now`: deadlines fire late, only the newest slot is produced. */
   jumpTo(now: number) {
-    const everyMs = domain.slots[0]!.everyMs;
-    for (const partition of this.partitions) {
-      if (partition.slotDue !== null && partition.slotDue <= now)
-        partition.slotDue = Math.floor(now / everyMs) * everyMs;
+    for (const { slotsDue } of this.partitions) {
+      for (const { name, everyMs } of domain.slots) {
+        const dueAt = slotsDue.get(name);
+        if (dueAt !== undefined && dueAt <= now) slotsDue.set(name, Math.floor(now / everyMs) * everyMs);
+      }
     }
     this.advanceTo(now);
   }
@@ -328,11 +336,13 @@ export class TestWorld {
       if (best === null || at < best.at || (at === best.at && id < best.id)) best = { at, id, fire };
     };
     for (const partition of this.partitions) {
-      if (partition.slotDue !== null) {
-        const slot = partition.slotDue / domain.slots[0]!.everyMs;
-        offer(partition.slotDue, 'slot|price', () => {
-          for (const command of domain.slots[0]!.run(partition, slot)) this.#deliver(command);
-          partition.slotDue! += domain.slots[0]!.everyMs;
+      for (const { name, everyMs, run } of domain.slots) {
+        const dueAt = partition.slotsDue.get(name);
+        if (dueAt === undefined) continue;
+        offer(dueAt, `slot|${name}`, () => {
+          for (const command of run(partition, dueAt / everyMs)) this.#deliver(command);
+          partition.slotsDue.set(name, dueAt + everyMs);
+          this.#armSlots(partition);
         });
       }
       for (const [id, { dueAt, to, name }] of partition.timers) {
@@ -343,6 +353,11 @@ export class TestWorld {
       }
     }
     return best;
+  }
+
+  /** Bodies of the commands of one type that entities have sent, in order. */
+  bodies<Body>(type: string): Body[] {
+    return this.sent.filter((command) => command.type === type).map(({ body }) => body as Body);
   }
 
   /** Payloads of the events of one kind, in order. */

@@ -1,0 +1,80 @@
+/** Opening the account, money in and out, and how far below zero it may go. */
+import type { ActorEvent, Decision } from './actor.ts';
+import { capacityWh, openingWh } from './battery.ts';
+import { Draft, type CustomerFacts } from './customer_draft.ts';
+import { sek, wh } from './ledger.ts';
+import { reply } from './machine.ts';
+import {
+  amountE5SekMax,
+  type BalanceReply,
+  type CustomerAmountBody,
+  type CustomerCreditBody,
+} from './schema/customer_commands.ts';
+import type { CustomerState } from './schema/customer_entities.ts';
+
+export interface WalletFacts extends CustomerFacts {
+  /** Balance of the partition's `deposits`: minus what its customers have paid in and not taken out. */
+  depositsE5Sek: number;
+}
+
+/** So many of the largest deposits are still sums that an integer holds exactly. */
+const sumE5SekMax = 80 * amountE5SekMax;
+
+const balanceOf = ({ sek, creditLimitE5Sek }: CustomerState): BalanceReply => ({
+  availableE5Sek: sek.available,
+  heldE5Sek: sek.pending,
+  creditLimitE5Sek,
+});
+
+export function open(
+  customer: CustomerState,
+  event: ActorEvent<{ name: string }, CustomerFacts>,
+): Decision<CustomerState> {
+  const { self, now, body } = event;
+  if (self.key !== self.id)
+    return { refuse: 'bad_request', detail: { path: '/to/key', rule: "a customer's key is its id" } };
+  const draft = new Draft(customer, event);
+  draft.customer = { ...customer, name: body.name, createdAt: now, sinceAt: now, capacityWh };
+  draft.post('deposit', 'opening', [wh('available', openingWh), wh('opening', -openingWh)]);
+  return draft.done({ customer: self.id });
+}
+
+export const openAgain = (_customer: CustomerState, { self }: ActorEvent): Decision<CustomerState> => ({
+  outputs: [reply({ customer: self.id })],
+});
+
+export function deposit(
+  customer: CustomerState,
+  event: ActorEvent<CustomerAmountBody, WalletFacts>,
+): Decision<CustomerState> {
+  const { amountE5Sek } = event.body;
+  const paidInE5Sek = Math.max(customer.sek.available + customer.sek.pending, -event.facts.depositsE5Sek);
+  if (paidInE5Sek + amountE5Sek > sumE5SekMax)
+    return { refuse: 'bad_amount', detail: { amountE5Sek, rule: 'more than the books can hold' } };
+  const draft = new Draft(customer, event);
+  draft.post('deposit', event.type, [sek('available', amountE5Sek), sek('deposits', -amountE5Sek)]);
+  return draft.done(balanceOf(draft.customer));
+}
+
+/** Only what is there: a credit limit is not paid out. */
+export function withdraw(
+  customer: CustomerState,
+  event: ActorEvent<CustomerAmountBody, CustomerFacts>,
+): Decision<CustomerState> {
+  const { amountE5Sek } = event.body;
+  const { available } = customer.sek;
+  if (amountE5Sek > available) return { refuse: 'insufficient_funds', detail: { availableE5Sek: available } };
+  const draft = new Draft(customer, event);
+  draft.post('withdrawal', event.type, [sek('available', -amountE5Sek), sek('deposits', amountE5Sek)]);
+  return draft.done(balanceOf(draft.customer));
+}
+
+export function credit(
+  customer: CustomerState,
+  event: ActorEvent<CustomerCreditBody, CustomerFacts>,
+): Decision<CustomerState> {
+  const draft = new Draft(customer, event);
+  const { limitE5Sek } = event.body;
+  if (limitE5Sek !== customer.creditLimitE5Sek) draft.customer = { ...customer, creditLimitE5Sek: limitE5Sek };
+  return draft.done(balanceOf(draft.customer));
+}
