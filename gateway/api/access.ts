@@ -4,6 +4,7 @@ import { originAllowed } from '../auth/origin.ts';
 import { signInCookie, type Principal, type Principals } from '../auth/principal.ts';
 import { may, type Right } from '../auth/rights.ts';
 import type { Grid } from '../live/grid.ts';
+import type { Presence } from './presence.ts';
 import { Refused } from './refused.ts';
 
 declare module 'fastify' {
@@ -21,10 +22,11 @@ declare module 'fastify' {
 export interface AccessDeps {
   principals: Principals;
   grid: Grid;
+  presence: Pick<Presence, 'seen'>;
   allowedOrigins: readonly string[];
 }
 
-export function guard(app: FastifyInstance, { principals, grid, allowedOrigins }: AccessDeps): void {
+export function guard(app: FastifyInstance, { principals, grid, presence, allowedOrigins }: AccessDeps): void {
   app.decorateRequest('principal', null);
   // After the rate limit, which counts in onRequest, and before the body is read.
   app.addHook('preParsing', async (request) => {
@@ -38,6 +40,7 @@ export function guard(app: FastifyInstance, { principals, grid, allowedOrigins }
     if (typeof found === 'string') throw new Refused(found);
     if (access !== 'signed_in' && !may(found.roles, access)) throw new Refused('role_missing', { right: access });
     request.principal = found;
+    presence.seen(found);
   });
 }
 

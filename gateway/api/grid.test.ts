@@ -182,13 +182,18 @@ test('after too long a silence the assumed power is shown', async () => {
   ]);
 });
 
-test('a customer is refused what operators see', async () => {
+test('a customer sees stations and prices, and nothing of single chargers', async () => {
   const customer = await api.cookieOf('customer');
-  for (const url of ['/api/sites', '/api/stations/nord-1', '/api/stations/nord-1/prices', '/api/chargers']) {
-    const response = await get(url, customer);
-    expect([url, response.statusCode, response.json<{ code: string }>().code]).toEqual([url, 403, 'role_missing']);
-  }
-  expect((await get('/api/me', customer)).statusCode).toBe(200);
+  const refused = await get('/api/chargers', customer);
+  expect([refused.statusCode, refused.json<{ code: string }>().code]).toEqual([403, 'role_missing']);
+  expect((await get('/api/sites', customer)).json<SitesReply>().sites).toHaveLength(1);
+  expect((await get('/api/stations/nord-1/prices', customer)).statusCode).toBe(200);
+  const reply = await get('/api/stations/nord-1', customer);
+  expect(reply.json<StationReply>()).toMatchObject({
+    station: { station: 'nord-1', actions: { quote: true } },
+    connectors: [],
+  });
+  expect(reply.body).not.toContain('CP-0001');
 });
 
 test('while live state is being loaded the answer is "starting", never "not found"', async () => {

@@ -28,13 +28,21 @@ afterAll(async () => {
   await store.stop();
 });
 
+const noEngine = () => Promise.reject(new Error('nobody is behind this door'));
+const noRows = () => Promise.resolve({ rows: [], cursor: null });
 const deps = (): StartApiDeps => ({
   config: { bind: '127.0.0.1', httpPort: 0 },
   redis,
   replica: demoReplica(),
   nats,
-  door: { partitions },
-  history: { prices: async () => [], ping: async () => historyAnswers },
+  door: { partitions, request: noEngine, append: noEngine },
+  history: {
+    prices: async () => [],
+    trades: noRows,
+    ledgerEntries: noRows,
+    batteryStates: noRows,
+    ping: async () => historyAnswers,
+  },
   log: pino({ level: 'silent' }),
 });
 

@@ -2,17 +2,23 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import type { Door } from '#engine/log/mod';
+import { natsJournal } from '#engine/projections/journal';
 import { lookup, projectionReady } from '#engine/projections/mod';
 import { Lockout } from '../auth/lockout.ts';
 import { Principals, type Directory } from '../auth/principal.ts';
 import { SignIns } from '../auth/sign_ins.ts';
-import { Grid, LiveHub, type GridReplica } from '../live/mod.ts';
+import { Grid, gridKinds as screenKinds, LiveHub, type GridReplica } from '../live/mod.ts';
 import { buildApi } from './app.ts';
 import { builtDashboard } from './dashboard.ts';
 import { EngineWatch } from './engine_watch.ts';
+import { outcomeFinder } from './outcomes.ts';
+import { accountParts } from './parts.ts';
 import type { PriceHistory } from './routes/prices.ts';
+import type { RecordHistory } from './routes/records.ts';
 
-export { gridKinds } from '../live/mod.ts';
+/** Kinds that the replica must hold: those of the screens, and those that people are. */
+export const gridKinds: readonly string[] = [...new Set([...screenKinds, 'customer', 'user'])];
 
 export interface StartApiDeps {
   config: {
@@ -25,19 +31,20 @@ export interface StartApiDeps {
   redis: Redis;
   /** Of the kinds {@link gridKinds}; may still be loading. */
   replica: GridReplica;
-  history: PriceHistory & {
-    /** Rejects or resolves false when the store does not answer. */
-    ping(): Promise<unknown>;
-  };
-  door: { readonly partitions: number };
+  history: PriceHistory &
+    RecordHistory & {
+      /** Rejects or resolves false when the store does not answer. */
+      ping(): Promise<unknown>;
+    };
+  door: Pick<Door, 'partitions' | 'request' | 'append'>;
   nats: NatsConnection;
   log: Logger;
 }
 
 /** Serves until `close`, which ends sockets and requests. Rejects when the port cannot be had. */
 export async function startApi(deps: StartApiDeps): Promise<{ port: number; close(): Promise<void> }> {
-  const { config, redis, replica, history, nats, log } = deps;
-  const { partitions } = deps.door;
+  const { config, redis, replica, history, nats, log, door } = deps;
+  const { partitions } = door;
   const { allowedOrigins = [] } = config;
   const directory: Directory = {
     lookup: (kind, id) => lookup(redis, kind, id),
@@ -46,8 +53,12 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
   const principals = new Principals(new SignIns(redis), directory);
   const grid = new Grid(replica, partitions);
   const engine = new EngineWatch(nats, partitions);
+  const findOutcome = outcomeFinder(natsJournal(nats, partitions));
+  const { commands, presence } = accountParts({ redis, door, replica, findOutcome, log });
   const app = await buildApi({
     redis,
+    commands,
+    presence,
     grid,
     directory,
     principals,

@@ -9,6 +9,7 @@ import { SignIns } from '../auth/sign_ins.ts';
 import { Grid } from '../live/grid.ts';
 import { MemoryReplica } from '../live/testing.ts';
 import { buildApi } from './app.ts';
+import { accountParts } from './parts.ts';
 
 export const openApiFile = fileURLToPath(new URL('openapi.json', import.meta.url));
 
@@ -17,14 +18,18 @@ export async function openApiText(): Promise<string> {
   const redis = new Redis({ lazyConnect: true });
   const directory = { lookup: async () => undefined, complete: async () => false };
   const never = () => Promise.reject(new Error('serves nobody'));
+  const replica = new MemoryReplica(1);
+  const log = pino({ level: 'silent' });
+  const door = { partitions: 1, request: never, append: never };
   const app = await buildApi({
+    ...accountParts({ redis, door, replica, findOutcome: never, log }),
     redis: null,
-    grid: new Grid(new MemoryReplica(1), 1),
+    grid: new Grid(replica, 1),
     directory,
     principals: new Principals(new SignIns(redis), directory),
     lockout: new Lockout(redis),
-    history: { prices: never },
-    log: pino({ level: 'silent' }),
+    history: { prices: never, trades: never, ledgerEntries: never, batteryStates: never },
+    log,
     allowedOrigins: [],
     dashboardDir: null,
     probes: { nats: never, redis: never, projection: never, engine: never, history: never },

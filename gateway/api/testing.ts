@@ -17,6 +17,9 @@ import { demoReplica, type MemoryReplica } from '../live/testing.ts';
 import type { ClientFrame, ServerFrame } from '../schema/live.ts';
 import type { Role } from '../schema/sign_in.ts';
 import { buildApi, type ApiDeps } from './app.ts';
+import type { CommandWatch } from './command_book.ts';
+import { accountParts } from './parts.ts';
+import { DomainBehindDoor, historyOf } from './testing_world.ts';
 
 export const partitions = 16;
 export const password = 'correct horse battery staple';
@@ -25,14 +28,20 @@ export interface TestApiOptions {
   replica?: MemoryReplica;
   limits?: Partial<LiveLimits>;
   lockout?: LockoutLimits;
-  history?: ApiDeps['history'];
+  history?: Partial<ApiDeps['history']>;
+  watch?: CommandWatch;
+  commandsPerMinute?: number;
+  onRoute?: ApiDeps['onRoute'];
   dashboardDir?: string;
   probes?: Partial<ApiDeps['probes']>;
   requestsPerMinute?: number;
   allowedOrigins?: string[];
 }
 
-/** With the users `operator@demo.local` and `admin@demo.local`, both with {@link password}, and `customer@demo.local`. */
+/**
+ * With the users `operator`, `admin`, `customer` and `trader` (both of role customer) `@demo.local`, all with
+ * {@link password}. What they send is decided by the real domain, in memory.
+ */
 export async function startTestApi(options: TestApiOptions = {}) {
   const server = await startTestRedis();
   const redis = server.client();
@@ -43,11 +52,13 @@ export async function startTestApi(options: TestApiOptions = {}) {
     const user: UserState = { email: `${id}@demo.local`, name: id, passwordHash, roles, createdAt: 1 };
     const name: NameState = { owner: { kind: 'user', key: id, id }, tag: null, claimedAt: 1 };
     await redis.set(`e:user:${id}`, JSON.stringify({ p: 0, s: 1, value, context: user }));
+    replica.commit(id, [{ kind: 'user', id, value, context: user }]);
     await redis.set(`e:name:email:${id}@demo.local`, JSON.stringify({ p: 0, s: 1, value: 'confirmed', context: name }));
   };
   await putUser('operator', { roles: ['operator'] });
   await putUser('admin', { roles: ['admin'] });
   await putUser('customer', { roles: ['customer'] });
+  await putUser('trader', { roles: ['customer'] });
   await redis.mset(Object.fromEntries(Array.from({ length: partitions }, (_, p) => [`projected:${p}`, '1'])));
 
   const signIns = new SignIns(redis);
@@ -62,14 +73,28 @@ export async function startTestApi(options: TestApiOptions = {}) {
   const grid = new Grid(replica, partitions);
   const log = pino({ level: process.env['GRIDTICK_TEST_LOG'] ?? 'silent' }, pino.destination(2));
   const fine = async () => {};
+  const { watch, commandsPerMinute, onRoute } = options;
+  const door = new DomainBehindDoor(replica, partitions);
+  const { commands, presence } = accountParts({
+    redis,
+    door,
+    replica,
+    findOutcome: door.findOutcome,
+    log,
+    ...(watch && { watch }),
+    ...(commandsPerMinute !== undefined && { commandsPerMinute }),
+  });
   const app = await buildApi({
     redis,
     grid,
     directory,
     principals,
     log,
+    commands,
+    presence,
+    ...(onRoute && { onRoute }),
     lockout: new Lockout(redis, options.lockout),
-    history: options.history ?? { prices: async (): Promise<Price[]> => [] },
+    history: { prices: async (): Promise<Price[]> => [], ...historyOf(door.world), ...options.history },
     probes: { nats: fine, redis: fine, projection: fine, engine: fine, history: fine, ...options.probes },
     allowedOrigins: options.allowedOrigins ?? [],
     dashboardDir: options.dashboardDir ?? null,
@@ -88,6 +113,8 @@ export async function startTestApi(options: TestApiOptions = {}) {
   return {
     app,
     base,
+    door,
+    presence,
     grid,
     hub,
     redis,

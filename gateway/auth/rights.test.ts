@@ -3,16 +3,26 @@ import { originAllowed } from './origin.ts';
 import { signInCookie } from './principal.ts';
 import { actionsFor, knownRoles, may, rightsOf } from './rights.ts';
 
-test('an operator sees stations, a customer does not yet', () => {
-  expect(may(['operator'], 'view_station')).toBe(true);
-  expect(may(['customer'], 'view_station')).toBe(false);
-  expect(may([], 'view_station')).toBe(false);
-  expect(rightsOf(['admin'])).toEqual(['view_site', 'view_station', 'view_charger', 'view_prices']);
+test('each role sees and does what is its own', () => {
+  expect(rightsOf(['operator'])).toEqual(['view_site', 'view_station', 'view_charger', 'view_prices']);
+  expect(rightsOf(['customer'])).toEqual(['view_site', 'view_station', 'view_prices', 'trade', 'view_records']);
+  expect(rightsOf(['admin'])).toEqual([
+    ...['view_site', 'view_station', 'view_charger', 'view_prices', 'view_records'],
+    ...['view_health', 'view_people', 'set_credit', 'put_tag'],
+  ]);
+  expect(rightsOf([])).toEqual([]);
+});
+
+test('only a customer trades: an operator sees no wallet, an admin spends nobody’s money', () => {
+  expect(may(['operator', 'admin'], 'trade')).toBe(false);
+  expect(may(['operator'], 'view_records')).toBe(false);
+  expect(may(['customer'], 'trade')).toBe(true);
 });
 
 test('an action that is not allowed names the refusal it would get', () => {
-  expect(actionsFor('station', ['operator'])).toEqual({ live: true, prices: true });
-  expect(actionsFor('station', ['customer'])).toEqual({ live: 'role_missing', prices: 'role_missing' });
+  expect(actionsFor('station', ['operator'])).toEqual({ live: true, prices: true, quote: 'role_missing' });
+  expect(actionsFor('station', ['customer'])).toEqual({ live: true, prices: true, quote: true });
+  expect(actionsFor('charger', ['customer'])).toEqual({ live: 'role_missing' });
 });
 
 test('a stored role that nobody knows gives no right', () => {

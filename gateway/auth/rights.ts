@@ -3,10 +3,20 @@ import type { Actions } from '../schema/refusal.ts';
 import { roles, type Role } from '../schema/sign_in.ts';
 
 export const rights = {
-  view_site: ['operator', 'admin'],
-  view_station: ['operator', 'admin'],
+  /** Sites, stations and their load and price. What single chargers and connectors do needs `view_charger`. */
+  view_site: ['operator', 'admin', 'customer'],
+  view_station: ['operator', 'admin', 'customer'],
   view_charger: ['operator', 'admin'],
-  view_prices: ['operator', 'admin'],
+  view_prices: ['operator', 'admin', 'customer'],
+  /** An account of one's own: see it, pay in and out, order. */
+  trade: ['customer'],
+  /** What happened on one's own account; an admin names whose. */
+  view_records: ['customer', 'admin'],
+  /** Of partitions and stores. */
+  view_health: ['admin'],
+  view_people: ['admin'],
+  set_credit: ['admin'],
+  put_tag: ['admin'],
 } as const satisfies Record<string, readonly Role[]>;
 export type Right = keyof typeof rights;
 
@@ -22,7 +32,7 @@ export const knownRoles = (stored: readonly string[]): Role[] => roles.filter((r
 /** Which right each action of an entity needs. */
 const needs = {
   site: { live: 'view_site' },
-  station: { live: 'view_station', prices: 'view_prices' },
+  station: { live: 'view_station', prices: 'view_prices', quote: 'trade' },
   charger: { live: 'view_charger' },
 } as const satisfies Record<string, Record<string, Right>>;
 

@@ -2,8 +2,10 @@
 export * from './refusal.ts';
 export * from './sign_in.ts';
 export * from './account.ts';
+export * from './commands.ts';
+export * from './records.ts';
 export * from './grid.ts';
 export * from './replies.ts';
 export * from './health.ts';
 export * from './live.ts';
-export { Price, Sample, Tier, Trade } from '#actors/schema/events';
+export { Battery, Price, Sample, Tier, Trade } from '#actors/schema/events';

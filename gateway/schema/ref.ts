@@ -10,6 +10,9 @@ export function ref<S extends TSchema>(schema: S) {
 
 export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
 export const unixMs = (description: string) => Type.Integer({ description: `${description}; unix ms, UTC` });
+/** Up to the year 2286, which every store can hold. */
+export const instant = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: 9_999_999_999_999, description: `${description}; unix ms, UTC` });
 /** The server's clock when the answer or frame was made: the client derives its offset from it. */
 export const now = unixMs("the server's clock");
 /** Ids travel in paths, topics and keys; printable, without control characters. */

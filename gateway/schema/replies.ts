@@ -2,7 +2,7 @@
 import Type, { type Static } from 'typebox';
 import { Price } from '#actors/schema/events';
 import { Charger, Connector, Site, Station } from './grid.ts';
-import { closed, entityId, now, nullable, ref } from './ref.ts';
+import { closed, entityId, instant, now, nullable, ref } from './ref.ts';
 
 export const pricesLimitMax = 5_000;
 export const chargersLimitMax = 1_000;
@@ -17,15 +17,11 @@ export const StationReply = Type.Object(
     now,
     cursor: Type.String({ description: 'join the live topic `station:<id>` from here' }),
     station: ref(Station),
-    connectors: Type.Array(ref(Connector)),
+    connectors: Type.Array(ref(Connector), { description: 'none for who may not view chargers' }),
   },
   { $id: 'StationReply', ...closed },
 );
 export type StationReply = Static<typeof StationReply>;
-
-/** Up to the year 2286, which every store can hold. */
-const instant = (description: string) =>
-  Type.Integer({ minimum: 0, maximum: 9_999_999_999_999, description: `${description}; unix ms, UTC` });
 
 export const PricesQuery = Type.Object(
   {

@@ -1,6 +1,7 @@
 /** GET /api/sites, /api/stations/:id, /api/chargers: live state, from memory. */
 import type { ChargerState } from '#actors/schema/entities';
 import type { Grid, GridEntity } from '../../live/grid.ts';
+import { may } from '../../auth/rights.ts';
 import { encodeCursor } from '../../live/cursor.ts';
 import { chargerView, connectorView, siteView, stationView } from '../../live/views.ts';
 import { ref } from '../../schema/ref.ts';
@@ -48,15 +49,15 @@ export function gridRoutes(app: ApiScope, grid: Grid): void {
       const station = grid.station(request.params.id);
       if (station === undefined) throw new Refused('unknown_station', { station: request.params.id });
       const now = Date.now();
-      const connectors = grid
-        .chargersOf(station.id)
-        .flatMap((charger) =>
-          charger.context.connectors.flatMap((_, i) => connectorView(grid, charger, i + 1, now) ?? []),
-        );
+      const { roles } = principalOf(request);
+      const chargers = may(roles, 'view_charger') ? grid.chargersOf(station.id) : [];
+      const connectors = chargers.flatMap((charger) =>
+        charger.context.connectors.flatMap((_, i) => connectorView(grid, charger, i + 1, now) ?? []),
+      );
       return {
         now,
         cursor: cursorOf(grid, station.context.site),
-        station: stationView(grid, station, now, principalOf(request).roles),
+        station: stationView(grid, station, now, roles),
         connectors,
       };
     },

@@ -10,10 +10,14 @@ import { cookieName, type SignIns } from '../../auth/sign_ins.ts';
 import { ref } from '../../schema/ref.ts';
 import { Me, SignInRequest, SignOutReply } from '../../schema/sign_in.ts';
 import { principalOf } from '../access.ts';
+import type { Accounts } from '../accounts.ts';
+import type { Presence } from '../presence.ts';
 import { Refused } from '../refused.ts';
 import { failures, type ApiScope } from '../scope.ts';
 
 export interface SignInDeps {
+  accounts: Pick<Accounts, 'open'>;
+  presence: Pick<Presence, 'seen'>;
   signIns: SignIns;
   directory: Directory;
   lockout: Lockout;
@@ -37,7 +41,9 @@ const cookieOptions = (request: FastifyRequest) =>
 const setSignIn = (reply: FastifyReply, request: FastifyRequest, id: string) =>
   reply.setCookie(cookieName, id, cookieOptions(request));
 
-export function signInRoutes(app: ApiScope, { signIns, directory, lockout }: SignInDeps): void {
+export function signInRoutes(app: ApiScope, deps: SignInDeps): void {
+  const { signIns, directory, lockout, accounts, presence } = deps;
+
   /** An active user whose e-mail is confirmed to be its own; null otherwise. */
   async function userOf(email: string): Promise<{ id: string; context: UserState } | null> {
     const name = await directory.lookup<NameState>('name', nameId('email', email));
@@ -73,8 +79,16 @@ export function signInRoutes(app: ApiScope, { signIns, directory, lockout }: Sig
       if (former !== undefined) await signIns.end(former.hash);
       const { id, signIn } = await signIns.open(user.id);
       setSignIn(reply, request, id);
-      const { name, roles } = user.context;
-      return meOf({ signIn, user: user.id, name, email: user.context.email, roles: knownRoles(roles) });
+      const { name, roles, email: known } = user.context;
+      const principal = { signIn, user: user.id, name, email: known, roles: knownRoles(roles) };
+      try {
+        await accounts.open(principal);
+      } catch (error) {
+        // Whoever has no account yet may come in all the same: the first use of the account opens it.
+        request.log.warn({ event: 'account_unopened', customer: user.id, err: error }, 'account could not be opened');
+      }
+      presence.seen(principal);
+      return meOf(principal);
     },
   );
 
