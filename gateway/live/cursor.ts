@@ -3,6 +3,7 @@
  * in events, because states are conflated and events are not. Opaque outside.
  */
 export interface Cursor {
+  /** Of the journal, or the number of a process for what it makes itself. */
   partition: number;
   state: number;
   event: number;
@@ -13,8 +14,8 @@ export const encodeCursor = ({ partition, state, event }: Cursor): string =>
 
 /** undefined: not a cursor of ours. */
 export function decodeCursor(text: string): Cursor | undefined {
-  const match = /^(\d{1,5}):(\d{1,16}):(\d{1,16})$/.exec(Buffer.from(text, 'base64url').toString('latin1'));
+  const match = /^(\d{1,16}):(\d{1,16}):(\d{1,16})$/.exec(Buffer.from(text, 'base64url').toString('latin1'));
   if (!match) return undefined;
   const [partition, state, event] = match.slice(1).map(Number) as [number, number, number];
-  return Number.isSafeInteger(state) && Number.isSafeInteger(event) ? { partition, state, event } : undefined;
+  return [partition, state, event].every(Number.isSafeInteger) ? { partition, state, event } : undefined;
 }

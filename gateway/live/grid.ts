@@ -7,19 +7,17 @@ import type { PublicEvent, Price } from '#actors/schema/events';
 import { partitionOf } from '#actors/partition_key';
 import { Children } from './children.ts';
 import { PriceTail } from './price_tail.ts';
+import { LatestSamples } from './samples.ts';
+import type { JournalPosition } from './source.ts';
 
 /** Kinds of entities the screens live from. */
-export const gridKinds = ['site', 'station', 'charger', 'session'] as const;
+export const gridKinds = ['site', 'station', 'charger', 'session', 'customer'] as const;
 
 export interface GridEntity<C> {
   kind: string;
   id: string;
   value: string | null;
   context: C;
-  partition: number;
-  sequence: number;
-}
-export interface JournalPosition {
   partition: number;
   sequence: number;
 }
@@ -45,10 +43,10 @@ export interface GridReplica {
   position(partition: number): number;
 }
 
-export type TopicKind = 'tree' | 'station' | 'charger';
+export type GridTopic = 'tree' | 'station' | 'charger';
 /** `keys` of the topic have new values, or are gone. */
-export interface Touch {
-  topic: TopicKind;
+interface Touch {
+  kind: GridTopic;
   id: string;
   keys: string[];
 }
@@ -64,6 +62,7 @@ export class Grid {
   readonly replica: GridReplica;
   readonly partitions: number;
   readonly prices = new PriceTail();
+  readonly samples = new LatestSamples();
   readonly #chargersOfStation = new Children();
   readonly #stationsOfSite = new Children();
   /** By partition: older cursors cannot be resumed, because deletions and events before it are not known. */
@@ -122,7 +121,7 @@ export class Grid {
   }
 
   /** The site that a topic belongs to, which decides its partition; undefined: there is no such thing. */
-  siteOf(topic: TopicKind, id: string): string | undefined {
+  siteOf(topic: GridTopic, id: string): string | undefined {
     switch (topic) {
       case 'tree':
         return this.site(id)?.id;
@@ -141,7 +140,7 @@ export class Grid {
   }
 
   /** Whether all that changed in the topic after `sequence` is known. */
-  canResume(topic: TopicKind, id: string, { partition, sequence }: JournalPosition): boolean {
+  canResume(topic: GridTopic, id: string, { partition, sequence }: JournalPosition): boolean {
     return (
       sequence >= (this.#floor?.[partition] ?? Infinity) &&
       sequence <= this.replica.position(partition) &&
@@ -154,7 +153,7 @@ export class Grid {
     const touches: Touch[] = [];
     switch (kind) {
       case 'site':
-        touches.push({ topic: 'tree', id, keys: [`site:${id}`] });
+        touches.push({ kind: 'tree', id, keys: [`site:${id}`] });
         break;
       case 'station':
         this.#stationChanged(
@@ -176,8 +175,8 @@ export class Grid {
         break;
       case 'session': {
         const { station, charger, connector } = (after ?? before)?.context as SessionState;
-        touches.push({ topic: 'station', id: station, keys: [`${charger}/${connector}`] });
-        touches.push({ topic: 'charger', id: charger, keys: ['charger'] });
+        touches.push({ kind: 'station', id: station, keys: [`${charger}/${connector}`] });
+        touches.push({ kind: 'charger', id: charger, keys: ['charger'] });
         break;
       }
       default:
@@ -196,7 +195,7 @@ export class Grid {
     if (before !== undefined && before.site !== after?.site) {
       this.#stationsOfSite.remove(before.site, id);
       this.#removedAt.set(`tree:${before.site}`, at.sequence);
-      touches.push({ topic: 'tree', id: before.site, keys: [`station:${id}`, `site:${before.site}`] });
+      touches.push({ kind: 'tree', id: before.site, keys: [`station:${id}`, `site:${before.site}`] });
     }
     if (after === undefined) return;
     this.#stationsOfSite.add(after.site, id);
@@ -206,8 +205,8 @@ export class Grid {
         k.silentFromMs !== null && k.silentFromMs <= at.now ? [`${c.id}/${i + 1}`] : [],
       ),
     );
-    touches.push({ topic: 'station', id, keys: ['station', ...silent] });
-    touches.push({ topic: 'tree', id: after.site, keys: [`station:${id}`, `site:${after.site}`] });
+    touches.push({ kind: 'station', id, keys: ['station', ...silent] });
+    touches.push({ kind: 'tree', id: after.site, keys: [`station:${id}`, `site:${after.site}`] });
   }
 
   #chargerChanged(
@@ -226,28 +225,34 @@ export class Grid {
       this.#removedAt.set(`station:${before.station}`, at.sequence);
       this.#removedAt.set(`tree:${before.site}`, at.sequence);
       touches.push({
-        topic: 'station',
+        kind: 'station',
         id: before.station,
         keys: ['station', ...connectorKeys(id, before.connectors.length)],
       });
-      touches.push({ topic: 'tree', id: before.site, keys: above(before) });
+      touches.push({ kind: 'tree', id: before.site, keys: above(before) });
     }
-    touches.push({ topic: 'charger', id, keys: ['charger'] });
-    if (after === undefined) return;
+    touches.push({ kind: 'charger', id, keys: ['charger'] });
+    if (after === undefined) return this.samples.forget(id);
     this.#chargersOfStation.add(after.station, id);
     touches.push({
-      topic: 'station',
+      kind: 'station',
       id: after.station,
       keys: ['station', ...connectorKeys(id, after.connectors.length)],
     });
-    touches.push({ topic: 'tree', id: after.site, keys: above(after) });
+    touches.push({ kind: 'tree', id: after.site, keys: above(after) });
   }
 
   #events(events: PublicEvent[], at: JournalPosition): void {
-    for (const event of events) {
-      if (event.kind !== 'price') continue;
-      this.prices.push(event.payload, at.sequence);
-      for (const listener of this.#listeners) listener.price(event.payload, at);
+    for (const { kind, payload } of events) {
+      if (kind === 'price') {
+        this.prices.push(payload, at.sequence);
+        for (const listener of this.#listeners) listener.price(payload, at);
+      } else if (kind === 'meter') {
+        const { charger: id, connector } = payload;
+        this.samples.take(payload, at.sequence);
+        for (const listener of this.#listeners)
+          listener.touched([{ kind: 'charger', id, keys: [`samples/${connector}`] }]);
+      }
     }
   }
 }

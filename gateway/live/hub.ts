@@ -10,11 +10,18 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer, type WebSocket } from 'ws';
-import type { Price } from '#actors/schema/events';
+import type { RefusalCode } from '#actors/refusals';
+import type { UserState } from '#actors/schema/entities';
 import { signInCookie, type Principal, type Principals } from '../auth/principal.ts';
 import { originAllowed } from '../auth/origin.ts';
-import { liveLimits } from '../schema/live.ts';
-import type { Grid, JournalPosition, Touch } from './grid.ts';
+import { knownRoles } from '../auth/rights.ts';
+import { liveLimits, type LiveEvent, type ScreensHealth } from '../schema/live.ts';
+import { CommandTopics } from './command_topics.ts';
+import type { Grid, GridEntity } from './grid.ts';
+import { GridTopics } from './grid_topics.ts';
+import { HealthTopics, type HealthDeps } from './health_topics.ts';
+import { MeTopics } from './me_topics.ts';
+import type { Topic, TopicKind, TopicSource, Touch } from './source.ts';
 import { LiveSocket, type SocketHost, type SocketLimits } from './socket.ts';
 import type { Subscription } from './subscription.ts';
 import { refuseRaw } from './refuse_raw.ts';
@@ -44,25 +51,37 @@ export interface LiveDeps {
   /** Besides the host that was asked, e.g. `https://grid.example`. */
   allowedOrigins: readonly string[];
   log: Logger;
+  /** Told of every user with an open socket, again and again while it is open. */
+  presence?: { seen(principal: Principal): void };
+  /** What the doors say of commands; @default only what follows from them in the journal */
+  commands?: CommandTopics;
+  /** Without it there is no topic `health`. */
+  health?: Omit<HealthDeps, 'screens'>;
   limits?: Partial<LiveLimits>;
 }
 
+const nobody = { seen: () => {} };
+
 export class LiveHub implements SocketHost {
-  readonly grid: Grid;
   readonly limits: LiveLimits;
+  readonly #grid: Grid;
+  readonly #presence: NonNullable<LiveDeps['presence']>;
+  readonly #sources: Readonly<Record<TopicKind, TopicSource | undefined>>;
   readonly #principals: Principals;
   readonly #allowedOrigins: readonly string[];
   readonly #log: Logger;
   readonly #server: WebSocketServer;
   readonly #sockets = new Set<LiveSocket>();
-  /** By topic name. */
+  /** By kind and id of the topic. */
   readonly #subscribers = new Map<string, Set<Subscription>>();
   readonly #timers: NodeJS.Timeout[];
   readonly #stops: (() => void)[];
   #closing = false;
+  #checking = false;
 
-  constructor({ grid, principals, allowedOrigins, log, limits }: LiveDeps) {
-    this.grid = grid;
+  constructor({ grid, principals, allowedOrigins, log, presence = nobody, limits, ...deps }: LiveDeps) {
+    this.#grid = grid;
+    this.#presence = presence;
     this.limits = { ...defaults, ...limits };
     this.#principals = principals;
     this.#allowedOrigins = allowedOrigins;
@@ -75,8 +94,23 @@ export class LiveHub implements SocketHost {
     });
     // A handshake that ws itself finds wrong.
     this.#server.on('wsClientError', (error, socket) => refuseRaw(socket, 'bad_request', { reason: error.message }));
+    const ofGrid = new GridTopics(grid);
+    const me = new MeTopics(grid.replica, grid.partitions);
+    const commands = deps.commands ?? new CommandTopics(grid.replica);
+    const health = deps.health && new HealthTopics({ ...deps.health, screens: () => this.#screens() });
+    this.#sources = { tree: ofGrid, station: ofGrid, charger: ofGrid, me, command: commands, health };
+    const listener = {
+      touched: (touches: readonly Touch[]) => this.#touched(touches),
+      event: (...told: [TopicKind, string, LiveEvent, number]) => this.#event(...told),
+    };
     this.#stops = [
-      grid.listen({ touched: (touches) => this.#touched(touches), price: (price, at) => this.#price(price, at) }),
+      ...[ofGrid, me, commands, ...(health ? [health] : [])].map((source) => source.listen(listener)),
+      () => me.close(),
+      () => health?.close(),
+      ...(deps.commands ? [] : [() => commands.close()]),
+      grid.replica.onChange((change) => {
+        if (change.kind === 'user') this.#userChanged(change.id, change.after);
+      }),
       principals.signIns.onEnd((hash) => this.#signedOut(hash)),
     ];
     this.#timers = [
@@ -113,7 +147,7 @@ export class LiveHub implements SocketHost {
     };
     if (pathOf(request.url) !== '/live') return refuse('not_found');
     if (!originAllowed(request.headers.origin, request.headers.host, this.#allowedOrigins)) return refuse('bad_origin');
-    if (this.#closing || !this.grid.ready) return refuse('starting');
+    if (this.#closing || !this.#grid.ready) return refuse('starting');
     if (this.#sockets.size >= this.limits.socketsMax)
       return refuse('overloaded', { socketsMax: this.limits.socketsMax });
     let principal: Principal;
@@ -136,68 +170,110 @@ export class LiveHub implements SocketHost {
       this.#sockets.delete(socket);
       this.#log.debug({ event: 'live_closed', user: principal.user, code }, 'screen gone');
     });
-    if (this.#closing) socket.goAway();
+    this.#presence.seen(principal);
+    if (this.#closing) socket.close('new_version');
+  }
+
+  sourceOf({ kind }: Topic): TopicSource | undefined {
+    return this.#sources[kind];
   }
 
   subscribed(subscription: Subscription): void {
-    const { name } = subscription.topic;
+    const { topic } = subscription;
+    const name = nameOf(topic);
     let set = this.#subscribers.get(name);
-    if (set === undefined) this.#subscribers.set(name, (set = new Set()));
+    if (set === undefined) {
+      this.#subscribers.set(name, (set = new Set()));
+      this.#sources[topic.kind]?.watched?.(topic, true);
+    }
     set.add(subscription);
   }
 
   unsubscribed(subscription: Subscription): void {
-    const { name } = subscription.topic;
+    const { topic } = subscription;
+    const name = nameOf(topic);
     const set = this.#subscribers.get(name);
     set?.delete(subscription);
-    if (set?.size === 0) this.#subscribers.delete(name);
+    if (set?.size !== 0) return;
+    this.#subscribers.delete(name);
+    this.#sources[topic.kind]?.watched?.(topic, false);
   }
 
-  #touched(touches: Touch[]): void {
-    for (const { topic, id, keys } of touches) {
-      for (const subscription of this.#subscribers.get(`${topic}:${id}`) ?? []) subscription.touched(keys);
+  #touched(touches: readonly Touch[]): void {
+    for (const touch of touches) {
+      for (const subscription of this.#subscribers.get(nameOf(touch)) ?? []) subscription.touched(touch.keys);
     }
   }
 
-  #price(price: Price, at: JournalPosition): void {
-    for (const subscription of this.#subscribers.get(`station:${price.station}`) ?? [])
-      subscription.price(price, at.sequence);
+  #event(kind: TopicKind, id: string, event: LiveEvent, sequence: number): void {
+    for (const subscription of this.#subscribers.get(nameOf({ kind, id })) ?? []) subscription.event(event, sequence);
+  }
+
+  #screens(): ScreensHealth {
+    const screens = { sockets: this.#sockets.size, topics: 0, behind: 0, bufferedBytes: 0 };
+    for (const { load } of this.#sockets) {
+      screens.topics += load.topics;
+      screens.behind += load.behind ? 1 : 0;
+      screens.bufferedBytes += load.bufferedBytes;
+    }
+    return screens;
   }
 
   #signedOut(hash: string): void {
     for (const socket of this.#sockets) if (socket.principal.signIn.hash === hash) socket.close('signed_out');
   }
 
-  /** One look-up per sign-in, however many sockets it has. */
-  async #checkRights(): Promise<void> {
-    const byHash = new Map<string, LiveSocket[]>();
+  /** What is taken away counts at once; what is given waits for the store, which may still say what was before. */
+  #userChanged(user: string, after: GridEntity<unknown> | undefined): void {
+    const now = after?.value === 'active' ? knownRoles((after.context as UserState).roles) : null;
     for (const socket of this.#sockets) {
-      const { hash } = socket.principal.signIn;
-      byHash.set(hash, [...(byHash.get(hash) ?? []), socket]);
-    }
-    for (const [hash, sockets] of byHash) {
-      try {
-        const found = await this.#principals.byHash(hash);
-        if (found === 'starting') continue;
-        for (const socket of sockets) {
-          if (typeof found === 'string') socket.close('signed_out');
-          else socket.became(found);
-        }
-      } catch (error) {
-        // Redis away: what was right seconds ago stays right until it answers again.
-        this.#log.warn({ event: 'rights_unchecked', err: error }, 'sign-ins of open screens could not be checked');
-        return;
-      }
+      const { principal } = socket;
+      if (principal.user !== user) continue;
+      if (now === null) socket.close('signed_out');
+      else socket.became({ ...principal, roles: principal.roles.filter((role) => now.includes(role)) });
     }
   }
 
+  /** One look-up per sign-in, however many sockets it has. */
+  async #checkRights(): Promise<void> {
+    if (this.#checking) return;
+    this.#checking = true;
+    const byHash = new Map<string, LiveSocket[]>();
+    for (const socket of this.#sockets) {
+      const { hash } = socket.principal.signIn;
+      const sockets = byHash.get(hash);
+      if (sockets) sockets.push(socket);
+      else byHash.set(hash, [socket]);
+    }
+    try {
+      for (const [hash, sockets] of byHash) this.#found(sockets, await this.#principals.byHash(hash));
+    } catch (error) {
+      // Redis away: what was right seconds ago stays right until it answers again.
+      this.#log.warn({ event: 'rights_unchecked', err: error }, 'sign-ins of open screens could not be checked');
+    } finally {
+      this.#checking = false;
+    }
+  }
+
+  #found(sockets: readonly LiveSocket[], found: Principal | RefusalCode): void {
+    if (found === 'starting') return;
+    for (const socket of sockets) {
+      if (typeof found === 'string') socket.close('signed_out');
+      else socket.became(found);
+    }
+    if (typeof found !== 'string') this.#presence.seen(found);
+  }
+
+  /** For a restart: screens come back by themselves, and look whether the page is another one by then. */
   close(): void {
     this.#closing = true;
     for (const timer of this.#timers) clearInterval(timer);
     for (const stop of this.#stops) stop();
-    for (const socket of this.#sockets) socket.goAway();
+    for (const socket of this.#sockets) socket.close('new_version');
   }
 }
+
+const nameOf = ({ kind, id }: { kind: TopicKind; id: string }): string => `${kind}:${id}`;
 
 /** The path without its query; undefined for what is no path. */
 function pathOf(url: string | undefined): string | undefined {

@@ -1,15 +1,14 @@
 /** One screen's socket: its subscriptions, its rights, and its bounds. */
 import type { RawData, WebSocket } from 'ws';
 import type { RefusalCode } from '#actors/refusals';
-import { may } from '../auth/rights.ts';
 import type { Principal } from '../auth/principal.ts';
 import { liveCloseCodes, type ClientFrame, type LiveCloseReason, type ServerFrame } from '../schema/live.ts';
 import { decodeCursor } from './cursor.ts';
-import type { Grid } from './grid.ts';
 import { readFrame } from './inbound.ts';
+import type { Topic, TopicSource } from './source.ts';
 import { Subscription } from './subscription.ts';
 import { TokenBucket } from './token_bucket.ts';
-import { parseTopic, topicRules } from './topics.ts';
+import { missingRight, parseTopic } from './topics.ts';
 
 export interface SocketLimits {
   topicsMax: number;
@@ -25,8 +24,9 @@ export interface SocketLimits {
 
 /** What a socket needs of the hub. */
 export interface SocketHost {
-  readonly grid: Grid;
   readonly limits: SocketLimits;
+  /** undefined: this process has nothing of that kind. */
+  sourceOf(topic: Topic): TopicSource | undefined;
   /** Wall clock sent in frames, unix ms. */
   now(): number;
   /** Monotonic, ms. */
@@ -61,8 +61,12 @@ export class LiveSocket {
     ws.on('error', () => {});
   }
 
-  get subscriptions(): Iterable<Subscription> {
-    return this.#subscriptions.values();
+  /** What this screen costs: topics, keys and events that wait, and bytes that it has not taken. */
+  get load(): { topics: number; waiting: number; bufferedBytes: number; behind: boolean } {
+    let waiting = 0;
+    for (const subscription of this.#subscriptions.values()) waiting += subscription.waiting;
+    const { bufferedAmount: bufferedBytes } = this.#ws;
+    return { topics: this.#subscriptions.size, waiting, bufferedBytes, behind: this.#behindSince !== null };
   }
 
   #message(data: RawData, isBinary: boolean): void {
@@ -96,16 +100,17 @@ export class LiveSocket {
   }
 
   #subscribe(id: number, name: string, cursorText: string | undefined): void {
-    const topic = parseTopic(name);
+    const topic = parseTopic(name, this.principal);
     if (topic === undefined) return this.#refuse(id, 'unknown_topic', { topic: name });
     const cursor = cursorText === undefined ? undefined : decodeCursor(cursorText);
     if (cursorText !== undefined && cursor === undefined)
       return this.#refuse(id, 'bad_request', { field: '/cursor', reason: 'not a cursor' });
-    const { needs } = topicRules[topic.kind];
     // Before the look-up: without the right, nobody learns what exists.
-    if (!may(this.principal.roles, needs)) return this.#refuse(id, 'role_missing', { right: needs });
-    const site = this.#host.grid.siteOf(topic.kind, topic.id);
-    if (site === undefined) return this.#refuse(id, 'unknown_topic', { topic: name });
+    const missing = missingRight(topic, this.principal);
+    if (missing !== null) return this.#refuse(id, 'role_missing', { right: missing });
+    const source = this.#host.sourceOf(topic);
+    const at = source?.position(topic);
+    if (source === undefined || at === undefined) return this.#refuse(id, 'unknown_topic', { topic: name });
     const former = this.#subscriptions.get(id);
     if (former !== undefined && former.topic.name !== name)
       return this.#refuse(id, 'bad_request', { field: '/id', reason: 'in use' });
@@ -114,7 +119,7 @@ export class LiveSocket {
       return this.close('too_many_topics');
     }
     this.#drop(id);
-    const subscription = new Subscription(this.#host.grid, id, topic, site, cursor);
+    const subscription = new Subscription(source, id, topic, this.principal, at, cursor);
     this.#subscriptions.set(id, subscription);
     this.#host.subscribed(subscription);
     this.flush();
@@ -134,7 +139,7 @@ export class LiveSocket {
     if (this.#ws.readyState !== this.#ws.OPEN || this.#behind(clockMs)) return;
     for (const subscription of this.#subscriptions.values()) {
       if (!subscription.due(clockMs, this.#hidden)) continue;
-      const frames = subscription.flush(this.#host.now(), this.principal.roles, clockMs);
+      const frames = subscription.flush(this.#host.now(), clockMs);
       if (frames === undefined) {
         this.#drop(subscription.id);
         this.#send({
@@ -165,21 +170,17 @@ export class LiveSocket {
     }
   }
 
-  /** Takes over changed roles; a topic whose right is gone closes the socket. */
+  /** Takes over changed roles; a topic that may no longer be seen as it was closes the socket. */
   became(principal: Principal): void {
     this.principal = principal;
-    for (const { topic } of this.#subscriptions.values()) {
-      if (!may(principal.roles, topicRules[topic.kind].needs)) return this.close('right_withdrawn');
+    for (const subscription of this.#subscriptions.values()) {
+      if (missingRight(subscription.topic, principal) !== null || !subscription.became(principal))
+        return this.close('right_withdrawn');
     }
   }
 
   close(reason: LiveCloseReason): void {
     this.#end(liveCloseCodes[reason], reason);
-  }
-
-  /** The server goes down; the client comes back by itself. */
-  goAway(): void {
-    this.#end(1001, 'going away');
   }
 
   #end(code: number, reason: string): void {

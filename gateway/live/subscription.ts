@@ -2,22 +2,22 @@
  * One topic on one socket: the keys that changed since the last flush, never their values, so a slow screen costs one
  * bounded set. Frames are made at the flush from live state, so no value older than the snapshot can follow it.
  */
-import type { Price } from '#actors/schema/events';
-import type { Role } from '../schema/sign_in.ts';
 import type { LiveEvent, ServerFrame } from '../schema/live.ts';
 import { encodeCursor, type Cursor } from './cursor.ts';
-import type { Grid } from './grid.ts';
-import { keysSince, topicRules, valueOf, type Topic } from './topics.ts';
+import type { Position, Topic, TopicSource, Viewer } from './source.ts';
+import { isPublic, seesChargers, topicRules } from './topics.ts';
 
-/** More events than this between two flushes: a snapshot takes their place. */
-const pendingEventsMax = 256;
+/** More than these between two flushes: a snapshot takes their place. */
+export const pendingEventsMax = 256;
+export const pendingKeysMax = 16_384;
 
 export class Subscription {
   readonly id: number;
   readonly topic: Topic;
-  readonly #grid: Grid;
-  readonly #site: string;
+  readonly #source: TopicSource;
+  readonly #partition: number;
   readonly #dirty = new Set<string>();
+  #viewer: Viewer;
   #events: { event: LiveEvent; sequence: number }[] = [];
   /** What the client holds; null until it is told. */
   #held: Cursor | null = null;
@@ -25,71 +25,94 @@ export class Subscription {
   #owes: 'snap' | 'delta' | null = 'snap';
   #flushedAt = -Infinity;
 
-  /** `cursor`: where the client says it stands. The topic must exist. */
-  constructor(grid: Grid, id: number, topic: Topic, site: string, cursor: Cursor | undefined) {
-    this.#grid = grid;
+  /** `at`: where the topic stands; `cursor`: where the client says it does. */
+  constructor(source: TopicSource, id: number, topic: Topic, viewer: Viewer, at: Position, cursor: Cursor | undefined) {
+    this.#source = source;
     this.id = id;
     this.topic = topic;
-    this.#site = site;
-    if (cursor !== undefined) this.#resume(cursor);
+    this.#viewer = viewer;
+    this.#partition = at.partition;
+    if (cursor?.partition === at.partition) this.#resume(cursor);
+  }
+
+  /** What waits for the next flush: keys and events. */
+  get waiting(): number {
+    return this.#dirty.size + this.#events.length;
   }
 
   #resume(cursor: Cursor): void {
-    const { partition } = this.#grid.positionOf(this.#site);
-    const { kind, id } = this.topic;
-    if (cursor.partition !== partition) return;
-    for (const sequence of [cursor.state, cursor.event]) {
-      if (!this.#grid.canResume(kind, id, { partition, sequence })) return;
-    }
-    const missed = kind === 'station' ? this.#grid.prices.since(id, cursor.event) : [];
-    if (missed === undefined) return;
+    const keys = this.#source.keysSince(this.topic, cursor.state);
+    const missed = this.#source.eventsSince(this.topic, cursor.event);
+    if (keys === undefined || missed === undefined || missed.length > pendingEventsMax) return;
     this.#held = cursor;
     this.#owes = 'delta';
-    this.#events = missed.map(({ price, sequence }) => ({ event: { kind: 'price', price }, sequence }));
-    for (const key of keysSince(this.#grid, this.topic, cursor.state)) this.#dirty.add(key);
+    this.#events = missed;
+    this.touched(keys);
   }
 
+  /** Rows that the viewer may not see are left out here, and so never become a frame. */
   touched(keys: readonly string[]): void {
-    for (const key of keys) this.#dirty.add(key);
+    // A snapshot holds them all.
+    if (this.#owes === 'snap') return;
+    for (const key of keys) if (this.#shows(key)) this.#dirty.add(key);
+    if (this.#dirty.size > pendingKeysMax) this.#startOver();
   }
 
-  price(price: Price, sequence: number): void {
-    if (this.#events.length >= pendingEventsMax) {
-      this.#events = [];
-      this.#owes = 'snap';
-    }
-    this.#events.push({ event: { kind: 'price', price }, sequence });
+  event(event: LiveEvent, sequence: number): void {
+    if (this.#owes === 'snap') return;
+    if (this.#events.length >= pendingEventsMax) return this.#startOver();
+    this.#events.push({ event, sequence });
+  }
+
+  /** Takes over other rights to the same topic; false: less is shown than before, which cannot be taken back. */
+  became(viewer: Viewer): boolean {
+    const before = seesChargers(this.#viewer);
+    this.#viewer = viewer;
+    if (before && !seesChargers(viewer)) return false;
+    if (!before && seesChargers(viewer)) this.#startOver();
+    return true;
   }
 
   /** Whether there is something to send and it is time; a hidden page is told at most once per second. */
   due(clockMs: number, hidden: boolean): boolean {
-    if (this.#owes === null && this.#dirty.size === 0 && this.#events.length === 0) return false;
+    if (this.#owes === null && this.waiting === 0) return false;
     // The timer of the flush may be early by a few milliseconds; without the slack it would miss every other turn.
     return clockMs - this.#flushedAt >= (hidden ? 1_000 : topicRules[this.topic.kind].everyMs) - 15;
   }
 
   /** The frames that bring the client from what it holds to now. undefined: the topic is gone. */
-  flush(now: number, roles: readonly Role[], clockMs: number): ServerFrame[] | undefined {
-    if (this.#grid.siteOf(this.topic.kind, this.topic.id) !== this.#site) return undefined;
+  flush(now: number, clockMs: number): ServerFrame[] | undefined {
+    const at = this.#source.position(this.topic);
+    if (at?.partition !== this.#partition) return undefined;
     this.#flushedAt = clockMs;
     const frames =
-      this.#owes === 'snap' || this.#held === null ? [this.#snap(now, roles)] : this.#changes(this.#held, now, roles);
+      this.#owes === 'snap' || this.#held === null
+        ? [this.#snap(at, now)]
+        : this.#changes(this.#held, at.sequence, now);
     this.#owes = null;
     this.#dirty.clear();
     this.#events = [];
     return frames;
   }
 
-  #snap(now: number, roles: readonly Role[]): ServerFrame {
-    const { partition, sequence } = this.#grid.positionOf(this.#site);
+  #shows = (key: string): boolean => seesChargers(this.#viewer) || isPublic(this.topic, key);
+
+  #startOver(): void {
+    this.#owes = 'snap';
+    this.#dirty.clear();
+    this.#events = [];
+  }
+
+  #snap({ partition, sequence }: Position, now: number): ServerFrame {
     const data: Record<string, unknown> = {};
-    for (const key of keysSince(this.#grid, this.topic, -1))
-      data[key] = valueOf(this.#grid, this.topic, key, now, roles);
+    for (const key of this.#source.keysSince(this.topic, -1) ?? []) {
+      if (this.#shows(key)) data[key] = this.#source.valueOf(this.topic, key, now, this.#viewer);
+    }
     this.#held = { partition, state: sequence, event: sequence };
     return { op: 'snap', id: this.id, cursor: encodeCursor(this.#held), now, data };
   }
 
-  #changes(held: Cursor, now: number, roles: readonly Role[]): ServerFrame[] {
+  #changes(held: Cursor, sequence: number, now: number): ServerFrame[] {
     const frames: ServerFrame[] = [];
     let at = held;
     this.#events.forEach(({ event, sequence }, i) => {
@@ -102,11 +125,11 @@ export class Subscription {
       const set: Record<string, unknown> = {};
       const del: string[] = [];
       for (const key of this.#dirty) {
-        const value = valueOf(this.#grid, this.topic, key, now, roles);
+        const value = this.#source.valueOf(this.topic, key, now, this.#viewer);
         if (value === undefined) del.push(key);
         else set[key] = value;
       }
-      const next = { ...at, state: this.#grid.positionOf(this.#site).sequence };
+      const next = { ...at, state: sequence };
       frames.push({ op: 'delta', id: this.id, prev: encodeCursor(at), cursor: encodeCursor(next), now, set, del });
       at = next;
     }

@@ -1,8 +1,10 @@
 /** A replica in memory whose changes tests make themselves: one partition's journal after the other. */
 import type { ChargerState, ConnectorState, SessionState, SiteState, StationState } from '#actors/schema/entities';
-import type { Price, PublicEvent } from '#actors/schema/events';
+import type { CustomerState, OrderState } from '#actors/schema/customer_entities';
+import type { Price, PublicEvent, Trade } from '#actors/schema/events';
 import { partitionOf } from '#actors/partition_key';
-import type { GridChange, GridEntity, GridReplica, JournalPosition } from './grid.ts';
+import type { GridChange, GridEntity, GridReplica } from './grid.ts';
+import type { JournalPosition } from './source.ts';
 
 type Change = { kind: string; id: string; value?: string | null; context: object | null };
 
@@ -80,6 +82,7 @@ export const aStation = (changes: Partial<StationState> = {}): StationState => (
   priceE5SekPerKwh: null,
   importOpen: true,
   stale: false,
+  draws: { powerW: 0, sinceMs: 0, slot: 0, wMs: 0 },
   ...changes,
 });
 export const aConnector = (changes: Partial<ConnectorState> = {}): ConnectorState => ({
@@ -152,7 +155,78 @@ export const aSession = (changes: Partial<SessionState> = {}): SessionState => (
   stopToken: null,
   flags: [],
   version: 0,
+  customer: null,
+  periods: [],
+  batches: 0,
+  billedTo: 0,
+  billedAt: 0,
+  billDueAt: null,
+  unassignedWh: 0,
   ...changes,
+});
+
+/** 100 SEK free, 50,000 Wh in a battery that nothing flows into. */
+export const aCustomer = (changes: Partial<CustomerState> = {}): CustomerState => ({
+  name: 'Anna',
+  createdAt: 1,
+  presentUntil: 0,
+  creditLimitE5Sek: 0,
+  sek: { available: 10_000_000, pending: 0 },
+  wh: { available: 50_000, pending: 0 },
+  capacityWh: 100_000,
+  sinceAt: 1,
+  powerW: 0,
+  orders: [],
+  sessions: [],
+  tags: [],
+  credit: 'ok',
+  orderCount: 0,
+  batchCount: 0,
+  drawCount: 0,
+  ...changes,
+});
+/** 10 kWh at 1.00 SEK/kWh of nord-1, held. */
+export const anOrder = (order: string, changes: Partial<OrderState> = {}): OrderState => ({
+  order,
+  side: 'buy',
+  site: 'demo',
+  station: 'nord-1',
+  slot: 5,
+  energyWh: 10_000,
+  priceE5SekPerKwh: 100_000,
+  held: 1_000_000,
+  state: 'held',
+  heldAt: 60_000,
+  expiresAt: 120_000,
+  committedAt: null,
+  deliveredWh: 0,
+  settledE5Sek: 0,
+  powerW: null,
+  flowWMs: 0,
+  ...changes,
+});
+/** What the journal says of a step of {@link anOrder}. */
+export const aTrade = (customer: string, order: string, changes: Partial<Trade> = {}): Trade => ({
+  customer,
+  order,
+  side: 'buy',
+  state: 'held',
+  at: 60_000,
+  site: 'demo',
+  station: 'nord-1',
+  slot: 5,
+  energyWh: 10_000,
+  priceE5SekPerKwh: 100_000,
+  amountE5Sek: 1_000_000,
+  deliveredWh: 0,
+  settledE5Sek: 0,
+  expiresAt: 120_000,
+  ...changes,
+});
+export const tradeEvent = (trade: Trade): PublicEvent => ({
+  kind: 'trade',
+  subject: `trade.${trade.customer}`,
+  payload: trade,
 });
 /** The price that slot `slot` of nord-1 has at 80.00 %. */
 export const aPrice = (slot: number, changes: Partial<Price> = {}): Price => ({

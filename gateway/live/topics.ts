@@ -1,109 +1,60 @@
-/** Topics: their names, the right each needs, and the values of their keys. */
-import type { Right } from '../auth/rights.ts';
-import type { Role } from '../schema/sign_in.ts';
-import type { Grid, TopicKind } from './grid.ts';
-import { chargerNode, chargerView, connectorView, siteNode, stationNode, stationView } from './views.ts';
+/** Names of topics, how often each is told, and which right each needs. What is not named here is not there. */
+import { may, type Right } from '../auth/rights.ts';
+import { topicIdOf } from './command_topics.ts';
+import { topicKinds, type Topic, type TopicKind, type Viewer } from './source.ts';
 
-export interface Topic {
-  kind: TopicKind;
-  id: string;
-  name: string;
-}
-
-/** Lists get new values at most four times a second, single things ten times. */
+/**
+ * `about`: what stands behind the colon. The ids of `me`, `command` and `health` are made here, of the one who asks, so
+ * that no name of a topic leads to another user. `needs` null: whoever is signed in. Lists get new values at most four
+ * times a second, single things ten times.
+ */
 export const topicRules = {
-  tree: { needs: 'view_site', everyMs: 250 },
-  station: { needs: 'view_station', everyMs: 100 },
-  charger: { needs: 'view_charger', everyMs: 100 },
-} as const satisfies Record<TopicKind, { needs: Right; everyMs: number }>;
+  tree: { about: 'entity', needs: 'view_site', everyMs: 250 },
+  station: { about: 'entity', needs: 'view_station', everyMs: 100 },
+  charger: { about: 'entity', needs: 'view_charger', everyMs: 100 },
+  me: { about: 'viewer', needs: null, everyMs: 100 },
+  command: { about: 'command', needs: null, everyMs: 100 },
+  health: { about: 'nothing', needs: 'view_health', everyMs: 250 },
+} as const satisfies Record<
+  TopicKind,
+  { about: 'entity' | 'viewer' | 'command' | 'nothing'; needs: Right | null; everyMs: number }
+>;
+
+/** Ids are printable: no control character, at most 128 characters. */
+const idForm = /^[^\p{Cc}]{1,128}$/u;
 
 /** undefined: no such kind of topic. */
-export function parseTopic(name: string): Topic | undefined {
+export function parseTopic(name: string, { user }: Viewer): Topic | undefined {
   const colon = name.indexOf(':');
-  const [kind, id] = [name.slice(0, colon), name.slice(colon + 1)];
-  if (colon < 0 || id === '' || !Object.hasOwn(topicRules, kind)) return undefined;
-  return { kind: kind as TopicKind, id, name };
-}
-
-/** The value of one key now; undefined: it is gone. */
-export function valueOf(grid: Grid, topic: Topic, key: string, now: number, roles: readonly Role[]): unknown {
-  switch (topic.kind) {
-    case 'station':
-      return stationValue(grid, topic.id, key, now, roles);
-    case 'tree':
-      return treeValue(grid, topic.id, key, now);
-    case 'charger': {
-      const charger = grid.charger(topic.id);
-      return charger && chargerView(grid, charger, now, roles);
-    }
+  const kind = topicKinds.find((kind) => kind === (colon < 0 ? name : name.slice(0, colon)));
+  if (kind === undefined) return undefined;
+  const id = colon < 0 ? null : name.slice(colon + 1);
+  switch (topicRules[kind].about) {
+    case 'entity':
+      return id !== null && id !== '' ? { kind, id, name } : undefined;
+    case 'viewer':
+      return id === null ? { kind, id: user, name } : undefined;
+    case 'command':
+      return id !== null && idForm.test(id) ? { kind, id: topicIdOf(user, id), name } : undefined;
+    case 'nothing':
+      return id === null ? { kind, id: '', name } : undefined;
     default:
-      return topic.kind satisfies never;
+      return topicRules[kind] satisfies never;
   }
 }
 
-function stationValue(grid: Grid, id: string, key: string, now: number, roles: readonly Role[]): unknown {
-  if (key === 'station') {
-    const station = grid.station(id);
-    return station && stationView(grid, station, now, roles);
-  }
-  const slash = key.lastIndexOf('/');
-  const charger = grid.charger(key.slice(0, slash));
-  return charger?.context.station === id ? connectorView(grid, charger, Number(key.slice(slash + 1)), now) : undefined;
+/** The right that is missing for the topic; null: none. */
+export function missingRight({ kind }: Topic, { roles }: Viewer): Right | null {
+  const { needs } = topicRules[kind];
+  return needs === null || may(roles, needs) ? null : needs;
 }
 
-function treeValue(grid: Grid, site: string, key: string, now: number): unknown {
-  const id = key.slice(key.indexOf(':') + 1);
-  if (key.startsWith('site:')) {
-    const found = grid.site(id);
-    return found && siteNode(grid, found, now);
-  }
-  if (key.startsWith('station:')) {
-    const station = grid.station(id);
-    return station?.context.site === site ? stationNode(grid, station, now) : undefined;
-  }
-  const charger = grid.charger(id);
-  return charger?.context.site === site ? chargerNode(charger, now) : undefined;
-}
+/** Whether rows about single chargers are shown, which name them and the tags that charge there. */
+export const seesChargers = ({ roles }: Viewer): boolean => may(roles, 'view_charger');
 
-/** All keys of a topic that changed after journal sequence `since` (-1: all). */
-export function keysSince(grid: Grid, topic: Topic, since: number): string[] {
-  switch (topic.kind) {
-    case 'station':
-      return stationKeys(grid, topic.id, since);
-    case 'tree':
-      return treeKeys(grid, topic.id, since);
-    case 'charger':
-      return ['charger'];
-    default:
-      return topic.kind satisfies never;
-  }
-}
-
-function stationKeys(grid: Grid, id: string, since: number): string[] {
-  const keys: string[] = [];
-  let newest = grid.station(id)?.sequence ?? -1;
-  for (const charger of grid.chargersOf(id)) {
-    newest = Math.max(newest, charger.sequence);
-    charger.context.connectors.forEach((c, i) => {
-      const session = c.transaction > 0 ? (grid.session(c.transaction)?.sequence ?? -1) : -1;
-      if (Math.max(charger.sequence, session) > since) keys.push(`${charger.id}/${i + 1}`);
-    });
-  }
-  return newest > since ? ['station', ...keys] : keys;
-}
-
-function treeKeys(grid: Grid, id: string, since: number): string[] {
-  const keys: string[] = [];
-  let ofSite = grid.site(id)?.sequence ?? -1;
-  for (const station of grid.stationsOf(id)) {
-    let ofStation = station.sequence;
-    const chargers: string[] = [];
-    for (const charger of grid.chargersOf(station.id)) {
-      ofStation = Math.max(ofStation, charger.sequence);
-      if (charger.sequence > since) chargers.push(`charger:${charger.id}`);
-    }
-    if (ofStation > since) keys.push(`station:${station.id}`, ...chargers);
-    ofSite = Math.max(ofSite, ofStation);
-  }
-  return ofSite > since ? [`site:${id}`, ...keys] : keys;
+/** Whether a row is about the topic as a whole and not about one charger. */
+export function isPublic({ kind }: Topic, key: string): boolean {
+  if (kind === 'station') return key === 'station';
+  if (kind === 'tree') return !key.startsWith('charger:');
+  return true;
 }

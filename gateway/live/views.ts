@@ -79,8 +79,9 @@ export function chargerView(
   };
 }
 
-const livePower = (grid: Grid, station: string, now: number): number =>
-  grid.chargersOf(station).reduce((sum, charger) => sum + powerOf(charger, now), 0);
+/** Chargers, and the virtual batteries of orders that run. */
+const livePower = (grid: Grid, { id, context }: GridEntity<StationState>, now: number): number =>
+  grid.chargersOf(id).reduce((sum, charger) => sum + powerOf(charger, now), context.draws.powerW);
 
 export function stationView(
   grid: Grid,
@@ -104,7 +105,7 @@ export function stationView(
     utilisationBp: s.utilisationBp,
     loadW: s.loadW,
     stale: s.stale,
-    liveW: livePower(grid, station.id, now),
+    liveW: livePower(grid, station, now),
     actions: actionsFor('station', roles),
   };
 }
@@ -120,7 +121,7 @@ export function siteView(grid: Grid, site: GridEntity<SiteState>, now: number, r
     slot: s.slot,
     loadW: s.loadW,
     stale: s.stale,
-    liveW: stations.reduce((sum, station) => sum + livePower(grid, station.id, now), 0),
+    liveW: stations.reduce((sum, station) => sum + livePower(grid, station, now), 0),
     stations: stations.map(({ id, context }) => ({ station: id, name: context.name, capacityW: context.capacityW })),
     actions: actionsFor('site', roles),
   };
@@ -187,7 +188,7 @@ export function stationNode(grid: Grid, station: GridEntity<StationState>, now: 
     name: s.name,
     parent: `site:${s.site}`,
     loadW: s.loadW,
-    liveW: children.reduce((sum, { node }) => sum + node.liveW, 0),
+    liveW: livePower(grid, station, now),
     limitW: s.capacityW,
     utilisationBp: s.utilisationBp,
     stale: s.stale,

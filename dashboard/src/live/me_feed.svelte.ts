@@ -21,7 +21,7 @@ const historyLimit = 50;
 export class MeFeed {
   readonly #values = new LiveMap<string, Wallet | BatteryNow | OrderView>();
   readonly #trades = new Trades();
-  readonly #listeners = new Set<(trade: Trade) => void>();
+  #listeners: readonly ((trade: Trade) => void)[] = [];
   readonly #unfollow: () => void;
   #ready = $state(false);
   #refused: Refused | null = $state.raw(null);
@@ -42,8 +42,8 @@ export class MeFeed {
       event: (event) => {
         if (event.kind !== 'trade') return;
         const { kind: _, ...trade } = event;
-        this.#trades.add([trade]);
-        for (const listener of this.#listeners) listener(trade);
+        // One that comes twice happened once.
+        for (const fresh of this.#trades.add([trade])) for (const listener of this.#listeners) listener(fresh);
       },
       refused: (code, detail) => {
         this.#refused = { ok: false, code, ...(detail === undefined ? {} : { detail }) };
@@ -83,17 +83,19 @@ export class MeFeed {
 
   /** Called with each own trade as it happens, not with earlier ones. Returns how to stop. */
   onTrade(listener: (trade: Trade) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.#listeners = [...this.#listeners, listener];
+    return () => {
+      this.#listeners = this.#listeners.filter((other) => other !== listener);
+    };
   }
 
   /** Reads earlier trades; called by itself after a snapshot, and by whoever wants to try again. */
   async loadTrades(): Promise<void> {
-    const answer = await get<{ trades: Trade[] }>(pathOf(['trades'], { limit: historyLimit }));
+    const answer = await get<{ rows: Trade[] }>(pathOf(['trades'], { limit: historyLimit }));
     if (this.#closed) return;
     this.#tradesRefused = answer.ok ? null : answer;
     // Of one moment the later step comes first in the answer too; kept in the order in which they happened.
-    if (answer.ok) this.#trades.add([...answer.value.trades].reverse());
+    if (answer.ok) this.#trades.add([...answer.value.rows].reverse());
   }
 
   close(): void {

@@ -22,12 +22,16 @@ export class Trades {
     return this.#sorted;
   }
 
-  add(trades: Iterable<Trade>): void {
-    for (const trade of trades) this.#steps.set(keyOf(trade), trade);
+  /** Returns those that were not known. */
+  add(trades: Iterable<Trade>): Trade[] {
+    const fresh = [...trades].filter((trade) => !this.#steps.values.has(keyOf(trade)));
+    if (fresh.length === 0) return fresh;
+    for (const trade of fresh) this.#steps.set(keyOf(trade), trade);
     this.#dirty = true;
     const { values } = this.#steps;
-    if (values.size <= tradesMax) return;
-    for (const trade of sort(values.values()).slice(tradesMax)) this.#steps.delete(keyOf(trade));
+    if (values.size > tradesMax)
+      for (const trade of sort(values.values()).slice(tradesMax)) this.#steps.delete(keyOf(trade));
+    return fresh;
   }
 }
 
