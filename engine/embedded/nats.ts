@@ -11,8 +11,8 @@ export interface EmbeddedNats {
   dataDir: string;
   bind: string;
   port: number;
-  core: { user: string; password: string };
-  integrators: { user: string; password: string }[];
+  /** Writes `accounts.conf` into the server's directory, which exists then. */
+  writeAccounts(): void;
   size: LogSize;
 }
 
@@ -21,10 +21,10 @@ const oldest = [2, 9, 10] as const;
 const oldestOnNetwork = [2, 12, 7] as const;
 
 /**
- * Writes the server's configuration (0600: it holds the passwords).
+ * Writes the server's configuration; `writeAccounts` puts the accounts (with the passwords) beside it.
  * @throws {ConfigError} when the installed nats-server is too old for what is asked
  */
-export function natsServer({ dataDir, bind, port, core, integrators, size }: EmbeddedNats): ChildSpec {
+export function natsServer({ dataDir, bind, port, writeAccounts, size }: EmbeddedNats): ChildSpec {
   const command = findProgram('nats-server');
   checkVersion(programVersion(command), bind);
   const home = join(dataDir, 'nats');
@@ -35,10 +35,9 @@ export function natsServer({ dataDir, bind, port, core, integrators, size }: Emb
     port,
     storeDir: home,
     maxFileBytes: maxFileBytes(size),
-    core,
-    integrators,
   });
   writeFileSync(configFile, text, { mode: 0o600 });
+  writeAccounts();
   return {
     role: 'nats',
     command,

@@ -1,19 +1,29 @@
 /**
  * The nats-server's configuration: one core account that owns all streams, one account without JetStream per integrator.
  *
- * A1 An integrator sees the republished public subjects, and of JetStream only INFO and MSG.NEXT of its own durables, under
- *    the API prefix `gridtick.js`. Whatever it publishes elsewhere stays in its own account and is refused besides.
- * A2 The reply address of such a request is rewritten by the server, so it cannot make the core account write anywhere.
+ * A1 An integrator sees the republished public subjects of its scope, and of JetStream only INFO and MSG.NEXT of its own
+ *    durables, under the API prefix `gridtick.js`. Commands enter by `in.<integrator>.>`, which is exported to it alone.
+ *    Whatever it publishes elsewhere stays in its own account and is refused besides.
+ * A2 The reply address of a request is rewritten by the server, so it cannot make the core account write anywhere.
  * A3 C, J, S, `pub.` and `pos.` are exported to nobody. Nobody outside core creates consumers.
  */
-import { integratorConsumer } from './provision.ts';
-import { publicKinds, type PublicKind } from './streams.ts';
-import { integratorApiPrefix, stream } from './subjects.ts';
+import { heardBy, type IntegratorScope } from './accounts_scope.ts';
+import { publicKinds } from './streams.ts';
+import { commandsOf, integratorApiPrefix } from './subjects.ts';
 
 export interface Credentials {
   /** Letters, digits, `_` and `-`. */
   user: string;
   password: string;
+}
+
+/** Who may come by NATS besides core; what is not said is everything that is public. */
+export interface IntegratorAccount extends Credentials, Partial<Omit<IntegratorScope, 'user'>> {}
+
+export interface Accounts {
+  /** User of engine, gateway and history. */
+  core: Credentials;
+  integrators?: readonly IntegratorAccount[];
 }
 
 export interface ServerConfigOptions {
@@ -30,22 +40,17 @@ export interface ServerConfigOptions {
   serverName?: string;
   /** Port of the HTTP monitoring page on 127.0.0.1. @default none */
   monitorPort?: number;
-  /** User of engine, gateway and history. */
-  core: Credentials;
-  /** Readers of public subjects; `kinds` defaults to all. */
-  integrators?: (Credentials & { kinds?: readonly PublicKind[] })[];
 }
+
+/** Name of the account file; nats-server looks for it beside the one that includes it. */
+export const accountsFile = 'accounts.conf';
 
 /** Largest message, bytes: a journal record may have 900 KiB. */
 const maxPayloadBytes = 1024 * 1024;
 
-/** Text of a `nats-server.conf`; holds passwords, so write it with mode 0600. */
-export function renderServerConfig(options: ServerConfigOptions): string {
-  const integrators = options.integrators ?? [];
-  const users = [options.core, ...integrators].map((c) => c.user);
-  const twice = users.find((user, i) => users.indexOf(user) !== i);
-  if (twice !== undefined) throw new Error(`two NATS users are named '${twice}'`);
-  const lines = [
+/** Text of a `nats-server.conf`; the accounts stand in a file of their own beside it, as they change while it runs. */
+export const renderServerConfig = (options: ServerConfigOptions): string =>
+  text([
     `server_name: ${quote(options.serverName ?? 'gridtick')}`,
     `listen: ${quote(`${options.host ?? '127.0.0.1'}:${options.port}`)}`,
     ...(options.monitorPort === undefined ? [] : [`http: ${quote(`127.0.0.1:${options.monitorPort}`)}`]),
@@ -56,64 +61,88 @@ export function renderServerConfig(options: ServerConfigOptions): string {
     `  max_file_store: ${options.maxFileBytes}`,
     `  max_memory_store: ${options.maxMemoryBytes ?? 256 * 1024 * 1024}`,
     '}',
-    'accounts {',
-    ...coreAccount(options.core, integrators),
-    ...integrators.flatMap((i) => integratorAccount(i, i.kinds ?? publicKinds)),
-    '}',
-  ];
-  return `${lines.join('\n')}\n`;
+    `include ${quote(accountsFile)}`,
+  ]);
+
+const text = (lines: readonly string[]) => `${lines.join('\n')}\n`;
+
+/** Text of the account file, which a running server reads again at its reload; holds passwords, so write it with mode 0600. */
+export function renderAccounts({ core, integrators = [] }: Accounts): string {
+  const users = [core, ...integrators].map((c) => c.user);
+  const twice = users.find((user, i) => users.indexOf(user) !== i);
+  if (twice !== undefined) throw new Error(`two NATS users are named '${twice}'`);
+  const scoped = integrators.map((i) => new Integrator(i));
+  return text(['accounts {', ...coreAccount(core, scoped), ...scoped.flatMap((i) => i.account()), '}']);
 }
 
-const accountOf = (user: string) => `INTEGRATOR_${user}`;
+/** One integrator's part of the file: what core exports to it, and what it imports. */
+class Integrator {
+  /** Subject in core, local prefix, and how many messages answer. */
+  readonly services: { subject: string; to: string; answers: 'singleton' | 'stream' }[];
+  readonly hears: string[];
+  readonly #credentials: Credentials;
+  readonly name: string;
 
-/** The two requests an integrator may make of its consumer on a kind's stream. */
-const requestsOf = (user: string, kind: PublicKind) => {
-  const consumer = `${stream.public(kind)}.${integratorConsumer(user)}`;
-  return [
-    { request: `CONSUMER.INFO.${consumer}`, answers: 'singleton' },
-    { request: `CONSUMER.MSG.NEXT.${consumer}`, answers: 'stream' },
-  ] as const;
-};
-
-function coreAccount(core: Credentials, integrators: NonNullable<ServerConfigOptions['integrators']>): string[] {
-  const live = publicKinds.flatMap((kind) => {
-    const readers = integrators.filter((i) => (i.kinds ?? publicKinds).includes(kind)).map((i) => accountOf(i.user));
-    return readers.length === 0
-      ? []
-      : [`      { stream: ${quote(`${kind}.>`)}, accounts: [${readers.map(quote).join(', ')}] }`];
-  });
-  const requests = integrators.flatMap((i) =>
-    (i.kinds ?? publicKinds).flatMap((kind) =>
-      requestsOf(i.user, kind).map(
-        ({ request, answers }) =>
-          `      { service: ${quote(`$JS.API.${request}`)}, response_type: "${answers}", accounts: [${quote(accountOf(i.user))}] }`,
+  constructor(integrator: IntegratorAccount) {
+    const { user, hears = [...publicKinds], customers = 'all' } = integrator;
+    this.#credentials = integrator;
+    this.name = `INTEGRATOR_${legal(user)}`;
+    const heard = heardBy({ user, hears: [...hears], customers });
+    this.hears = heard.map(({ subject }) => subject);
+    const commands = `${commandsOf(user)}.>`;
+    this.services = [
+      { subject: commands, to: commands, answers: 'singleton' },
+      ...heard.flatMap(({ stream, consumer }) =>
+        (
+          [
+            [`CONSUMER.INFO.${stream}.${consumer}`, 'singleton'],
+            [`CONSUMER.MSG.NEXT.${stream}.${consumer}`, 'stream'],
+          ] as const
+        ).map(([request, answers]) => ({
+          subject: `$JS.API.${request}`,
+          to: `${integratorApiPrefix}.${request}`,
+          answers,
+        })),
       ),
-    ),
-  );
+    ];
+  }
+
+  account(): string[] {
+    const { user, password } = this.#credentials;
+    const mayHear = [...this.hears, '_INBOX.>'].map(quote).join(', ');
+    const mayAsk = [`${integratorApiPrefix}.>`, `${commandsOf(user)}.>`].map(quote).join(', ');
+    return [
+      `  ${quote(this.name)} {`,
+      `    users: [ { user: ${quote(user)}, password: ${quote(password)}`,
+      `      permissions: { publish: [ ${mayAsk} ], subscribe: [ ${mayHear} ] } } ]`,
+      '    imports: [',
+      ...this.hears.map((subject) => `      { stream: { account: "CORE", subject: ${quote(subject)} } }`),
+      ...this.services.map(
+        ({ subject, to }) => `      { service: { account: "CORE", subject: ${quote(subject)} }, to: ${quote(to)} }`,
+      ),
+      '    ]',
+      '  }',
+    ];
+  }
+}
+
+function coreAccount(core: Credentials, integrators: readonly Integrator[]): string[] {
+  // An export without a list of accounts would be everybody's, so each is written from who hears it.
+  const readers = new Map<string, string[]>();
+  for (const { hears, name } of integrators)
+    for (const subject of hears) readers.set(subject, [...(readers.get(subject) ?? []), name]);
   return [
     '  CORE {',
     '    jetstream: enabled',
-    `    users: [ { user: ${quote(name(core.user))}, password: ${quote(core.password)} } ]`,
+    `    users: [ { user: ${quote(legal(core.user))}, password: ${quote(core.password)} } ]`,
     '    exports: [',
-    ...live,
-    ...requests,
-    '    ]',
-    '  }',
-  ];
-}
-
-function integratorAccount({ user, password }: Credentials, kinds: readonly PublicKind[]): string[] {
-  const mayHear = [...kinds.map((kind) => `${kind}.>`), '_INBOX.>'].map(quote).join(', ');
-  return [
-    `  ${quote(accountOf(name(user)))} {`,
-    `    users: [ { user: ${quote(user)}, password: ${quote(password)}`,
-    `      permissions: { publish: [ ${quote(`${integratorApiPrefix}.>`)} ], subscribe: [ ${mayHear} ] } } ]`,
-    '    imports: [',
-    ...kinds.map((kind) => `      { stream: { account: "CORE", subject: ${quote(`${kind}.>`)} } }`),
-    ...kinds.flatMap((kind) =>
-      requestsOf(user, kind).map(
-        ({ request }) =>
-          `      { service: { account: "CORE", subject: ${quote(`$JS.API.${request}`)} }, to: ${quote(`${integratorApiPrefix}.${request}`)} }`,
+    ...[...readers].map(
+      ([subject, accounts]) => `      { stream: ${quote(subject)}, accounts: [${accounts.map(quote).join(', ')}] }`,
+    ),
+    ...integrators.flatMap(({ services, name: account }) =>
+      services.map(
+        ({ subject, answers }) =>
+          `      { service: ${quote(subject)}, response_type: "${answers}", accounts: [${quote(account)}] }`,
       ),
     ),
     '    ]',
@@ -121,13 +150,13 @@ function integratorAccount({ user, password }: Credentials, kinds: readonly Publ
   ];
 }
 
-function name(user: string): string {
+function legal(user: string): string {
   if (!/^[\w-]+$/.test(user)) throw new Error(`illegal NATS user name: '${user}'`);
   return user;
 }
 
 /** A string of the configuration language; a control character could break out of it. */
-function quote(text: string): string {
-  if (/[\u0000-\u001f\u007f]/.test(text)) throw new Error('a control character in the NATS configuration');
-  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+function quote(value: string): string {
+  if (/[\u0000-\u001f\u007f]/.test(value)) throw new Error('a control character in the NATS configuration');
+  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 }

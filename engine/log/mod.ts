@@ -1,4 +1,5 @@
 /** The log: connections, streams, appends, readers and the door for commands. */
+export { customerKinds, integratorCommands, IntegratorScope, type IntegratorCommand } from './accounts_scope.ts';
 export { connectLog, watchConnection, type ConnectOptions } from './connection.ts';
 export { openDoor, type Door, type DoorCommand, type DoorOptions } from './door.ts';
 export {
@@ -37,7 +38,7 @@ export {
 export { LagFeed, type CommitPositions, type Lag } from './lag.ts';
 export { OrderedSender } from './ordered_sender.ts';
 export { Pace } from './pace.ts';
-export { integratorConsumer, provision, provisionIntegrator } from './provision.ts';
+export { integratorConsumer, provision, provisionIntegrator, removeIntegrator } from './provision.ts';
 export { pull, pullEach, type PullerOptions, type Reader, type StoredMessage } from './puller.ts';
 export { ringPublisher, type AppendOptions, type RingPublisher, type RingPublisherOptions } from './ring_publisher.ts';
 export { maxFileBytes, publicKinds, reservedBytes, streamTable, type LogSize, type PublicKind } from './streams.ts';

@@ -74,8 +74,8 @@ test('another scale than that of the data directory is refused with the setting 
 });
 
 test('a consumer of an integrator that is not as it should be is refused', async () => {
-  await provisionIntegrator(nc, { user: 'acme', kinds: ['price', 'load'] });
-  await provisionIntegrator(nc, { user: 'acme', kinds: ['price', 'load'] });
+  await provisionIntegrator(nc, { user: 'acme', hears: ['price', 'load'] });
+  await provisionIntegrator(nc, { user: 'acme', hears: ['price', 'load'] });
   const durable = integratorConsumer('acme');
   await jsApi(nc, `CONSUMER.DELETE.LOAD.${durable}`);
   await jsApi(nc, `CONSUMER.DURABLE.CREATE.LOAD.${durable}`, {
@@ -88,7 +88,7 @@ test('a consumer of an integrator that is not as it should be is refused', async
       max_waiting: 64,
     },
   });
-  await expect(provisionIntegrator(nc, { user: 'acme', kinds: ['price', 'load'] })).rejects.toThrow(
+  await expect(provisionIntegrator(nc, { user: 'acme', hears: ['price', 'load'] })).rejects.toThrow(
     `consumer ${durable} of LOAD: deliver_policy should be "all" but is "new"`,
   );
 });

@@ -1,9 +1,12 @@
 /** Creates what is missing, checks what exists; a difference is an error that names stream and field. */
 import type { NatsConnection } from '@nats-io/transport-node';
+import { heardBy, type IntegratorScope } from './accounts_scope.ts';
 import { apiCode, hasCode, jsApi } from './api.ts';
 import { ProvisionDifference } from './errors.ts';
-import { publicKinds, streamTable, type LogSize, type PublicKind, type StreamDefinition } from './streams.ts';
-import { stream } from './subjects.ts';
+import { publicKinds, streamTable, type LogSize, type StreamDefinition } from './streams.ts';
+import { internal } from './subjects.ts';
+
+export { integratorConsumer } from './accounts_scope.ts';
 
 const hints: Record<string, string> = {
   max_bytes: 'a data directory keeps its size: set GRIDTICK_LOG_SCALE as it was',
@@ -30,39 +33,42 @@ async function provisionStream(nc: NatsConnection, wanted: StreamDefinition): Pr
   }
 }
 
-/** Name of an integrator's durable consumer on a public stream. */
-export const integratorConsumer = (user: string): string => {
-  if (!/^[\w-]+$/.test(user)) throw new Error(`illegal integrator name: '${user}'`);
-  return `integrator-${user}`;
-};
-
 /**
- * One durable pull consumer per public stream for an integrator: deliver all, ack none. The server moves its position, so
- * each message is handed out once; live subscribers use the republished subjects.
+ * One durable pull consumer per stream an integrator hears: deliver all, ack none. The server moves its position, so each
+ * message is handed out once; live subscribers use the republished subjects.
  */
 export async function provisionIntegrator(
   nc: NatsConnection,
-  { user, kinds = publicKinds }: { user: string; kinds?: readonly PublicKind[] },
+  { user, hears = [...publicKinds], customers = 'all' }: Pick<IntegratorScope, 'user'> & Partial<IntegratorScope>,
 ): Promise<void> {
-  const durable = integratorConsumer(user);
-  await inTurns([...kinds], async (kind) => {
-    const name = stream.public(kind);
+  await inTurns(heardBy({ user, hears, customers }), async ({ stream: name, subject, consumer }) => {
     const wanted = {
-      durable_name: durable,
+      durable_name: consumer,
       deliver_policy: 'all',
       ack_policy: 'none',
       replay_policy: 'instant',
-      filter_subject: `pub.${kind}.>`,
+      filter_subject: internal.publicInput(subject),
       max_waiting: 64,
       // One pull may not ask for more than a client's buffers would hold.
       max_batch: 4_096,
     };
     try {
-      const { config } = await jsApi<{ config: Record<string, unknown> }>(nc, `CONSUMER.INFO.${name}.${durable}`);
-      compare(`consumer ${durable} of ${name}`, wanted, config);
+      const { config } = await jsApi<{ config: Record<string, unknown> }>(nc, `CONSUMER.INFO.${name}.${consumer}`);
+      compare(`consumer ${consumer} of ${name}`, wanted, config);
     } catch (error) {
       if (!hasCode(error, apiCode.consumerNotFound)) throw error;
-      await jsApi(nc, `CONSUMER.DURABLE.CREATE.${name}.${durable}`, { stream_name: name, config: wanted });
+      await jsApi(nc, `CONSUMER.DURABLE.CREATE.${name}.${consumer}`, { stream_name: name, config: wanted });
+    }
+  });
+}
+
+/** Removes the consumers of an integrator that is gone, so that a later one of its name begins anew. */
+export async function removeIntegrator(nc: NatsConnection, scope: IntegratorScope): Promise<void> {
+  await inTurns(heardBy(scope), async ({ stream: name, consumer }) => {
+    try {
+      await jsApi(nc, `CONSUMER.DELETE.${name}.${consumer}`);
+    } catch (error) {
+      if (!hasCode(error, apiCode.consumerNotFound)) throw error;
     }
   });
 }

@@ -36,5 +36,8 @@ export const newReplyInbox = () => `${replyPrefix}${randomUUID()}`;
 /** Inboxes of requests to JetStream (acks, pulls). */
 export const newInbox = () => `_INBOX.${randomUUID()}`;
 
+/** What an integrator's commands begin with: `in.<integrator>`. */
+export const commandsOf = (integrator: string) => `in.${integrator}`;
+
 /** Prefix under which an integrator's account sees its two JetStream requests per stream; clients set it as API prefix. */
 export const integratorApiPrefix = 'gridtick.js';

@@ -7,7 +7,8 @@ import { natsServer } from '../embedded/nats.ts';
 import { redisServer } from '../embedded/redis.ts';
 import { connectLog, provision, provisionIntegrator } from '../log/mod.ts';
 import type { ChildSpec } from './child.ts';
-import { coreUser, integratorUser } from './endpoints.ts';
+import { coreUser } from './endpoints.ts';
+import { integratorScopes, writeAccounts } from './integrators.ts';
 import type { Ports } from './ports.ts';
 import { roleSpec } from './role.ts';
 import type { Secrets } from './secrets.ts';
@@ -58,6 +59,7 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
     demo: String(config.demo),
     simulator: String(config.simulator),
     seed: config.seed,
+    failpoint: config.failpoint,
     ...(config.sessions === ''
       ? {}
       : {
@@ -92,8 +94,7 @@ export const realParts: Parts = {
             natsServer({
               ...at,
               port: ports.natsPort,
-              core: { user: coreUser, password: secrets.nats },
-              integrators: [{ user: integratorUser, password: secrets.integrator }],
+              writeAccounts: () => writeAccounts(config, secrets),
               size: { partitions: config.partitions, scale: config.logScale },
             }),
           ]
@@ -123,12 +124,13 @@ export const realParts: Parts = {
       : [],
 };
 
-/** Creates or checks all streams, and the integrator's consumers when the accounts are ours. */
+/** Creates or checks all streams, and the integrators' consumers when the accounts are ours. */
 export async function provisionLog(place: Place): Promise<void> {
   const nc = await connectLog(natsUrl(place), 'provision');
   try {
     await provision(nc, { partitions: place.config.partitions, scale: place.config.logScale });
-    if (place.config.natsUrl === '') await provisionIntegrator(nc, { user: integratorUser });
+    if (place.config.natsUrl !== '') return;
+    for (const scope of integratorScopes(place.config)) await provisionIntegrator(nc, scope);
   } finally {
     await nc.close();
   }

@@ -42,6 +42,12 @@ export class PidFile {
     return left.map(({ role }) => role);
   }
 
+  /** Pid of the living process that has a role on this data directory; null when there is none. */
+  static living(dataDir: string, role: string): number | null {
+    const found = new PidFile(dataDir).#read().find((child) => child.role === role);
+    return found !== undefined && found.started !== '' && startTime(found.pid) === found.started ? found.pid : null;
+  }
+
   #read(): PidFileContent['children'] {
     let content: unknown;
     try {
