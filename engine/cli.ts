@@ -3,6 +3,7 @@
 import { realpathSync } from 'node:fs';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { pathToFileURL } from 'node:url';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { ConfigError, loadConfig, unknownVariables, type Config } from './config/config.ts';
 import { variable, type SettingName } from './config/settings.ts';
 
@@ -15,8 +16,10 @@ const usage = `gridtick <command>
   provision          creates or checks all streams of the log at GRIDTICK_NATS_URL
   engine | history | gateway
                      one role in this process, against GRIDTICK_NATS_URL, _REDIS_URL and _CLICKHOUSE_URL
-  verify [p]         checks hash chain, dense sequences and versions of one partition's journal, or of all: of the
-                     installation running on GRIDTICK_DATA_DIR, or of the log at GRIDTICK_NATS_URL
+  verify [p]         checks hash chain, dense sequences, versions and money of one partition's journal, or of all: of
+                     the installation running on GRIDTICK_DATA_DIR, or of the log at GRIDTICK_NATS_URL
+  integrator add | list | remove
+                     who may come by NATS, what each hears and commands; \`gridtick integrator\` tells the options
   settings           lists all settings
 
 Settings are environment variables GRIDTICK_*; deploy/docs/settings.md lists them.`;
@@ -44,6 +47,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     else if (command === 'provision') await provision();
     else if (command in roles) await import(new URL(roles[command as keyof typeof roles], import.meta.url).href);
     else if (command === 'verify') await verify(args);
+    else if (command === 'integrator') await integrator(args);
     else if (command === 'settings') await settings();
     else if (['help', '--help', '-h'].includes(command)) process.stdout.write(`${usage}\n`);
     else throw new ConfigError(`no command '${command}'\n\n${usage}`);
@@ -113,12 +117,38 @@ async function verify(args: readonly string[]): Promise<void> {
       process.stdout.write(`${found.length === 0 ? '✓' : '✗'} partition ${partition} ${read}\n`);
       for (const problem of found) process.stdout.write(`    ${problem}\n`);
     }
-    const problems = verdicts.reduce((sum, verdict) => sum + verdict.problems.length, 0);
+    const money = await verifyMoneyOf(nc, config.partitions, only === undefined ? undefined : Number(only));
+    const problems = verdicts.reduce((sum, verdict) => sum + verdict.problems.length, money);
     process.stdout.write(problems === 0 ? 'clean\n' : `${problems} problems\n`);
     if (problems > 0) process.exitCode = 1;
   } finally {
     await nc.close();
   }
+}
+
+async function integrator(args: readonly string[]): Promise<void> {
+  const { integratorCommand } = await import('./supervisor/integrator_command.ts');
+  await integratorCommand(loadConfig(process.env), args, (line) => void process.stdout.write(`${line}\n`));
+}
+
+/** Prints what is owned where and what is between partitions; returns the number of problems. */
+async function verifyMoneyOf(nc: NatsConnection, partitions: number, only: number | undefined): Promise<number> {
+  const { domain } = await import('#actors/mod');
+  const { verifyMoney } = await import('./partition/verify_money.ts');
+  const verdict = await verifyMoney(nc, domain, partitions, only);
+  const shown = (sums: readonly (readonly [ledger: string, sum: bigint])[]) =>
+    sums.map(([ledger, sum]) => `${ledger} ${sum}`).join(', ') || 'nothing';
+  for (const { partition, records, owners, sums } of verdict.partitions) {
+    const clean = sums.every(([, sum]) => sum === 0n);
+    const of = `${owners} accounts after ${records} records`;
+    process.stdout.write(`${clean ? '✓' : '✗'} money of partition ${partition} comes to ${shown(sums)} (${of})\n`);
+  }
+  if (verdict.between) {
+    const { transit, carried } = verdict.between;
+    process.stdout.write(`  in transit over all partitions: ${shown(transit)}; relays under way: ${shown(carried)}\n`);
+  }
+  for (const problem of verdict.problems) process.stdout.write(`    ${problem}\n`);
+  return verdict.problems.length;
 }
 
 async function settings(): Promise<void> {

@@ -44,6 +44,14 @@ interface Plain {
   to: string | null;
 }
 
+/** What matters of a snapshot. */
+interface Settled {
+  status: string;
+  error: unknown;
+  value: unknown;
+  context: Stored['context'];
+}
+
 /** Null for a transition that does more: other actions, entries, exits (so every `after`), final or nested states. */
 function plain({ source, target = [], reenter, actions }: AnyTransitionDefinition): Plain | null {
   const rules: Rule[] = [];
@@ -105,7 +113,7 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
   const collect = (at: number, before: Stored | null, run: () => AnyMachineSnapshot): Step => {
     outputs = [];
     now = at;
-    const { status, error, value, context } = run();
+    const { status, error, value, context } = run() as Settled;
     if (status === 'error') throw error;
     const same = before !== null && before.value === value && before.context === context;
     return { stored: same ? before : { value: value as string, context }, outputs };

@@ -9,6 +9,7 @@ import {
   packr,
   type CommandEnvelope,
   type EntityImage,
+  type RelayOut,
   type SnapshotPointer,
   encodeCommand,
   decodeCommand,
@@ -186,13 +187,26 @@ export async function loadSnapshot(
   return { gen, j0: head.j0, chunks: chunks.length, hash };
 }
 
+/** What a snapshot holds, as it lies in the store. */
+export interface StoredSnapshot {
+  gen: number;
+  /** The journal sequence it stands at: the records behind it are to be applied over it. */
+  sequence: number;
+  epoch: number;
+  batch: number;
+  writers: [writer: string, seq: number][];
+  /** Per target: number of the last relay made. */
+  relaySeq: [target: number, seq: number][];
+  /** Relays not yet known to be stored in their targets' logs. */
+  relays: RelayOut[];
+  entities: EntityImage[];
+}
+
 /**
- * Entities of the oldest kept generation and the journal sequence they stand at, for projections that start behind a purge.
+ * The oldest kept generation, for readers that start behind a purge; null when there is none.
  * The oldest is committed for certain: the journal is purged only once two pointers stand in it.
  */
-export async function readOldestSnapshot(
-  store: SnapshotStore,
-): Promise<{ sequence: number; entities: EntityImage[] } | null> {
+export async function readOldestSnapshot(store: SnapshotStore): Promise<StoredSnapshot | null> {
   for (;;) {
     const oldest = (await store.generations()).at(-1);
     if (oldest === undefined) return null;
@@ -201,6 +215,7 @@ export async function readOldestSnapshot(
     if ((await store.get(oldest, 0)) === null) continue;
     const read = unpackAll(chunks);
     if (read === null) return null;
+    const { head } = read;
     const entities = read.entities.map(([kind, id, key, version, schema, image]): EntityImage => ({
       kind,
       id,
@@ -209,6 +224,17 @@ export async function readOldestSnapshot(
       schema,
       image,
     }));
-    return { sequence: read.head.j0, entities };
+    return {
+      gen: oldest,
+      sequence: head.j0,
+      epoch: head.epoch,
+      batch: head.batch,
+      writers: head.writers.map(([writer, seq]) => [writer, seq]),
+      relaySeq: head.relaySeq,
+      relays: head.outbox.flatMap(([to, list]) =>
+        list.map(([seq, command]): RelayOut => ({ to, seq, command: decodeCommand(command) })),
+      ),
+      entities,
+    };
   }
 }
