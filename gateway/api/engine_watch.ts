@@ -32,6 +32,16 @@ export class EngineWatch {
     }
   }
 
+  /** Each partition: whether an engine has spoken for it lately, and how far it was behind the log; null: never heard. */
+  partitions(): { partition: number; served: boolean; lagMs: number | null }[] {
+    const now = this.#clock();
+    return this.#heard.map((h, partition) => ({
+      partition,
+      served: h !== null && now - h.atMs <= silenceMsMax,
+      lagMs: h === null ? null : Math.round(h.lagMs),
+    }));
+  }
+
   /** Rejects with the partitions that are not served, or are more than 2 s behind. */
   async check(): Promise<void> {
     const now = this.#clock();

@@ -8,12 +8,13 @@ import { lookup, projectionReady } from '#engine/projections/mod';
 import { Lockout } from '../auth/lockout.ts';
 import { Principals, type Directory } from '../auth/principal.ts';
 import { SignIns } from '../auth/sign_ins.ts';
-import { Grid, gridKinds as screenKinds, LiveHub, type GridReplica } from '../live/mod.ts';
+import { CommandTopics, Grid, gridKinds as screenKinds, LiveHub, type GridReplica } from '../live/mod.ts';
 import { buildApi } from './app.ts';
 import { builtDashboard } from './dashboard.ts';
 import { EngineWatch } from './engine_watch.ts';
 import { outcomeFinder } from './outcomes.ts';
 import { accountParts } from './parts.ts';
+import type { Probes } from './routes/health.ts';
 import type { PriceHistory } from './routes/prices.ts';
 import type { RecordHistory } from './routes/records.ts';
 
@@ -54,7 +55,24 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
   const grid = new Grid(replica, partitions);
   const engine = new EngineWatch(nats, partitions);
   const findOutcome = outcomeFinder(natsJournal(nats, partitions));
-  const { commands, presence } = accountParts({ redis, door, replica, findOutcome, log });
+  const commandTopics = new CommandTopics(replica, { outcome: (user, id) => commands.book.outcome(user, id) });
+  const { commands, presence } = accountParts({ redis, door, replica, findOutcome, log, watch: commandTopics });
+  const probes: Probes = {
+    nats: async () => {
+      await nats.rtt();
+    },
+    redis: async () => {
+      await redis.ping();
+    },
+    projection: async () => {
+      if (!(await directory.complete())) throw new Error('Redis does not hold every partition yet');
+      if (!grid.ready) throw new Error('live state is still being loaded');
+    },
+    engine: () => engine.check(),
+    history: async () => {
+      if ((await history.ping()) === false) throw new Error('it does not answer');
+    },
+  };
   const app = await buildApi({
     redis,
     commands,
@@ -67,28 +85,26 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
     log,
     allowedOrigins,
     dashboardDir: builtDashboard(),
-    probes: {
-      nats: async () => {
-        await nats.rtt();
-      },
-      redis: async () => {
-        await redis.ping();
-      },
-      projection: async () => {
-        if (!(await directory.complete())) throw new Error('Redis does not hold every partition yet');
-        if (!grid.ready) throw new Error('live state is still being loaded');
-      },
-      engine: () => engine.check(),
-      history: async () => {
-        if ((await history.ping()) === false) throw new Error('it does not answer');
-      },
+    probes,
+  });
+  const { engine: _, ...stores } = probes;
+  const hub = new LiveHub({
+    grid,
+    principals,
+    allowedOrigins,
+    log,
+    presence,
+    commands: commandTopics,
+    health: {
+      partitions: () => engine.partitions().map((p) => ({ ...p, sequence: replica.position(p.partition) })),
+      probes: stores,
     },
   });
-  const hub = new LiveHub({ grid, principals, allowedOrigins, log });
   app.server.on('upgrade', (request, socket, head) => void hub.upgrade(request, socket, head));
   const close = async () => {
     hub.close();
     await app.close();
+    commandTopics.close();
     engine.close();
     grid.close();
   };

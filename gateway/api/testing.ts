@@ -11,6 +11,7 @@ import { Lockout, type LockoutLimits } from '../auth/lockout.ts';
 import { hashPassword } from '../auth/password.ts';
 import { Principals } from '../auth/principal.ts';
 import { cookieName, SignIns } from '../auth/sign_ins.ts';
+import { CommandTopics } from '../live/command_topics.ts';
 import { Grid } from '../live/grid.ts';
 import { LiveHub, type LiveLimits } from '../live/hub.ts';
 import { demoReplica, type MemoryReplica } from '../live/testing.ts';
@@ -75,15 +76,17 @@ export async function startTestApi(options: TestApiOptions = {}) {
   const fine = async () => {};
   const { watch, commandsPerMinute, onRoute } = options;
   const door = new DomainBehindDoor(replica, partitions);
+  const commandTopics = new CommandTopics(replica, { outcome: (user, id) => commands.book.outcome(user, id) });
   const { commands, presence } = accountParts({
     redis,
     door,
     replica,
     findOutcome: door.findOutcome,
     log,
-    ...(watch && { watch }),
+    watch: watch ?? commandTopics,
     ...(commandsPerMinute !== undefined && { commandsPerMinute }),
   });
+  const probes = { nats: fine, redis: fine, projection: fine, history: fine, ...options.probes };
   const app = await buildApi({
     redis,
     grid,
@@ -95,7 +98,9 @@ export async function startTestApi(options: TestApiOptions = {}) {
     ...(onRoute && { onRoute }),
     lockout: new Lockout(redis, options.lockout),
     history: { prices: async (): Promise<Price[]> => [], ...historyOf(door.world), ...options.history },
-    probes: { nats: fine, redis: fine, projection: fine, engine: fine, history: fine, ...options.probes },
+    probes: { engine: fine, ...probes },
+    // The machine of a test may be busy with others.
+    loopDelayMsMax: 60_000,
     allowedOrigins: options.allowedOrigins ?? [],
     dashboardDir: options.dashboardDir ?? null,
     ...(options.requestsPerMinute === undefined ? {} : { requestsPerMinute: options.requestsPerMinute }),
@@ -105,6 +110,16 @@ export async function startTestApi(options: TestApiOptions = {}) {
     principals,
     allowedOrigins: options.allowedOrigins ?? [],
     log,
+    presence,
+    commands: commandTopics,
+    health: {
+      partitions: () =>
+        Array.from({ length: partitions }, (_, p) => ({
+          ...{ partition: p, served: true, lagMs: 3 },
+          sequence: replica.position(p),
+        })),
+      probes,
+    },
     ...(options.limits ? { limits: options.limits } : {}),
   });
   app.server.on('upgrade', (request, socket, head) => void hub.upgrade(request, socket, head));
@@ -130,6 +145,7 @@ export async function startTestApi(options: TestApiOptions = {}) {
     async close(): Promise<void> {
       hub.close();
       await app.close();
+      commandTopics.close();
       grid.close();
       await server.stop();
     },
