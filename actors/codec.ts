@@ -244,7 +244,7 @@ const leadings = new WeakMap<TObject, Map<number, TObject>>();
 /** The schema of the first `count` fields. */
 function leading(context: TObject, count: number): TObject {
   let byCount = leadings.get(context);
-  if (!byCount) leadings.set(context, (byCount = new Map()));
+  if (!byCount) leadings.set(context, (byCount = new Map<number, TObject>()));
   let schema = byCount.get(count);
   if (!schema) {
     schema = Type.Object(Object.fromEntries(Object.entries(context.properties).slice(0, count)));

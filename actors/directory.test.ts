@@ -1,7 +1,16 @@
 import { expect, test } from 'vitest';
-import { gatewayAddress, nameAddress, rosterAddress, siteAddress, tagAddress, userAddress } from './addresses.ts';
+import {
+  customerAddress,
+  gatewayAddress,
+  nameAddress,
+  rosterAddress,
+  siteAddress,
+  tagAddress,
+  userAddress,
+} from './addresses.ts';
 import { pageSize } from './roster.ts';
-import type { NameState } from './schema/entities.ts';
+import type { CustomerState } from './schema/customer_entities.ts';
+import type { NameState, TagEntryState } from './schema/entities.ts';
 import { demoSite, TestCharger, TestWorld } from './testing.ts';
 
 const accepted = { customer: null, group: null, status: 'Accepted', expiresAt: null };
@@ -145,4 +154,95 @@ test('15 s without a sign of life a gateway has lost all its sockets; 15 s later
       body: { charger: 'CP-1', connection: 'CP-1-1', code: 4001 },
     },
   ]);
+});
+
+// --- tags and who pays for them -------------------------------------------------------------------------------------------
+
+const tagOf = (customer: string | null) => ({ ...accepted, customer });
+const credit = (world: TestWorld, customer: string, said: 'ok' | 'empty') =>
+  world.send(nameAddress('tag', 'CARD'), 'tag.credit', { customer, credit: said });
+const entries = (world: TestWorld) =>
+  world.partitions.flatMap(({ partition }) => {
+    const { customer, credit: known } = world.get<TagEntryState>(tagAddress(partition, 'CARD'))?.context ?? {};
+    return known === undefined ? [] : [[customer, known]];
+  });
+const tagsOf = (world: TestWorld, customer: string) =>
+  world.get<CustomerState>(customerAddress(customer))?.context.tags ?? [];
+const toldOf = (world: TestWorld) =>
+  world.sent
+    .filter(({ type }) => type === 'tag.owned' || type === 'tag.released')
+    .map(({ to, type, body }) => [to.id, type, body.tag]);
+
+test('a tag moves from one customer to another: both are told, and each customer knows which tags they pay for', () => {
+  const world = new TestWorld({ partitions: 4 });
+  site(world, 'a');
+  site(world, 'b');
+  const put = (customer: string | null) => world.ask(nameAddress('tag', 'CARD'), 'tag.put', tagOf(customer));
+  put(null);
+  expect(toldOf(world)).toEqual([]);
+  put('ada');
+  put('ada');
+  expect(toldOf(world)).toEqual([['ada', 'tag.owned', 'card']]);
+  expect(tagsOf(world, 'ada')).toEqual(['card']);
+  put('bob');
+  expect(toldOf(world).slice(1)).toEqual([
+    ['ada', 'tag.released', 'card'],
+    ['bob', 'tag.owned', 'card'],
+  ]);
+  expect([tagsOf(world, 'ada'), tagsOf(world, 'bob')]).toEqual([[], ['card']]);
+  put(null);
+  expect(toldOf(world).slice(3)).toEqual([['bob', 'tag.released', 'card']]);
+  expect(tagsOf(world, 'bob')).toEqual([]);
+});
+
+test('the credit of a tag is what its owner says: every site partition hears it, and a former owner is not heard', () => {
+  const world = new TestWorld({ partitions: 4 });
+  site(world, 'a');
+  site(world, 'b');
+  for (const customer of ['ada', 'bob']) {
+    world.ask(customerAddress(customer), 'customer.open', { name: customer });
+    world.ask(customerAddress(customer), 'customer.deposit', { amountE5Sek: 1 });
+  }
+  world.ask(nameAddress('tag', 'CARD'), 'tag.put', tagOf('ada'));
+  const all = (customer: string | null, known: string) => [
+    [customer, known],
+    [customer, known],
+  ];
+  expect(entries(world)).toEqual(all('ada', 'ok'));
+  expect(credit(world, 'ada', 'empty')).toMatchObject({ ok: true });
+  expect(entries(world)).toEqual(all('ada', 'empty'));
+
+  const refuses = (customer: string) => {
+    const before = world.partitions.map((p) => p.images());
+    expect(credit(world, customer, 'ok')).toMatchObject({ ok: false, code: 'name_taken' });
+    expect(world.partitions.map((p) => p.images())).toEqual(before);
+  };
+  refuses('bob');
+  world.ask(nameAddress('tag', 'CARD'), 'tag.put', { ...tagOf('ada'), group: 'fleet' });
+  expect(entries(world)).toEqual(all('ada', 'empty'));
+  // A new owner begins with what the own wallet says.
+  world.ask(nameAddress('tag', 'CARD'), 'tag.put', tagOf('bob'));
+  expect(entries(world)).toEqual(all('bob', 'ok'));
+  refuses('ada');
+  world.ask(nameAddress('tag', 'CARD'), 'tag.put', tagOf(null));
+  expect(entries(world)).toEqual(all(null, 'ok'));
+  refuses('bob');
+});
+
+test('saying the same credit again spreads nothing', () => {
+  const world = new TestWorld({ partitions: 2 });
+  site(world, 'a');
+  world.ask(nameAddress('tag', 'CARD'), 'tag.put', tagOf('ada'));
+  expect(entries(world)).toEqual([['ada', 'empty']]);
+  const before = world.sent.length;
+  credit(world, 'ada', 'empty');
+  expect(world.sent.length).toBe(before);
+});
+
+test('credit is no concern of names that are no tags', () => {
+  const world = new TestWorld({ partitions: 2 });
+  demoSite(world);
+  expect(world.send(nameAddress('identity', 'CP-1'), 'tag.credit', { customer: 'ada', credit: 'empty' })).toMatchObject(
+    { ok: false, code: 'name_taken' },
+  );
 });

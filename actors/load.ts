@@ -8,7 +8,7 @@
  * L3 `wMs` holds what was drawn in `slot` before `sinceMs`; all else follows from the fields, so a station's load can be
  *    rebuilt from its connectors at any time.
  */
-import type { ConnectorState } from './schema/entities.ts';
+import type { ConnectorState, FlowState } from './schema/entities.ts';
 import { divideHalfEven, safe, type W } from './units.ts';
 
 export const slotMs = 12_000;
@@ -59,7 +59,7 @@ const assumed = (c: Drawing, from: number, until: number) =>
   c.silentFromMs !== null && c.silentFromMs < until && from < until;
 
 /** Brings the account up to `now`; what changes after it acts from `now` on. */
-export function advance(c: ConnectorState, now: number): ConnectorState {
+export function advance<C extends Drawing>(c: C, now: number): C {
   if (now <= c.sinceMs) return c;
   const slot = slotOf(now);
   const start = slot * slotMs;
@@ -106,7 +106,7 @@ export interface SlotLoad {
 }
 
 /** What was drawn in a whole slot that has passed. A connector already beyond it no longer knows: 0. */
-export function loadInSlot(c: ConnectorState, slot: number): SlotLoad {
+export function loadInSlot(c: Drawing, slot: number): SlotLoad {
   if (c.slot > slot) return { wMs: 0, stale: false };
   const start = slot * slotMs;
   const end = start + slotMs;
@@ -118,6 +118,20 @@ export function loadInSlot(c: ConnectorState, slot: number): SlotLoad {
   };
 }
 
+// --- power that no meter tells: what customers' orders put on a station ---------------------------------------------------
+
+const unmetered = { silentFromMs: null, silentW: 0, assumedSlot: null };
+
+export const noFlow = (now: number): FlowState => ({ powerW: 0, sinceMs: now, slot: slotOf(now), wMs: 0 });
+
+/** `powerW` acts from `now` on; it may be negative. */
+export function flowing(flow: FlowState, powerW: number, now: number): FlowState {
+  const { sinceMs, slot, wMs } = advance({ ...flow, ...unmetered }, now);
+  return { powerW: safe(powerW), sinceMs, slot, wMs };
+}
+
+export const flowInSlot = (flow: FlowState, slot: number): SlotLoad => loadInSlot({ ...flow, ...unmetered }, slot);
+
 /** Adds up a station or a site. */
 export function sumLoads(loads: Iterable<SlotLoad>): SlotLoad {
   let wMs = 0;
@@ -128,6 +142,9 @@ export function sumLoads(loads: Iterable<SlotLoad>): SlotLoad {
   }
   return { wMs: safe(wMs), stale };
 }
+
+/** Orders that sell more than is drawn leave no load, not a negative one. */
+export const importOf = ({ wMs, stale }: SlotLoad): SlotLoad => ({ wMs: Math.max(wMs, 0), stale });
 
 /** Time-weighted mean power, rounded half to even. */
 export const meanW = (wMs: number, durationMs: number): W => safe(divideHalfEven(BigInt(wMs), BigInt(durationMs))) as W;

@@ -1,6 +1,7 @@
 /**
  * A directory name (`identity:`, `tag:`, `email:`) has exactly one owner: its partition decides, the owner elsewhere takes
- * the name in and confirms. A tag is its own owner; its entry is sent to every partition that holds a site.
+ * the name in and confirms. A tag is its own owner; its entry is sent to every partition that holds a site, and the customer
+ * who pays for it is told, and says in turn whether there is money.
  */
 import { setup } from 'xstate';
 import type { Static } from 'typebox';
@@ -13,14 +14,19 @@ import {
   type EntityAddress,
   type Stored,
 } from './actor.ts';
-import { foldName, partitionKey, tagAddress } from './addresses.ts';
+import { customerAddress, foldName, partitionKey, tagAddress } from './addresses.ts';
 import { reply, machineTypes, type Outputs } from './machine.ts';
 import { TagPut } from './schema/commands.ts';
+import { TagCredit } from './schema/customer_internal.ts';
 import { NameState, type RosterState, type TagEntryState } from './schema/entities.ts';
 import { NameClaim, NameConfirm } from './schema/internal.ts';
 
 type ClaimEvent = ActorEvent<Static<typeof NameClaim>>;
-type TagPutEvent = ActorEvent<Static<typeof TagPut>, { sitePartitions: number[] }>;
+interface Spread {
+  sitePartitions: number[];
+}
+type TagPutEvent = ActorEvent<Static<typeof TagPut>, Spread>;
+type TagCreditEvent = ActorEvent<Static<typeof TagCredit>, Spread>;
 
 const initial: NameState = { owner: { kind: '', key: '', id: '' }, tag: null, claimedAt: 0 };
 
@@ -53,6 +59,14 @@ export const listing = (partition: number, name: string, entry: TagEntryState): 
   body: { ...entry },
 });
 
+const spread = (name: string, entry: TagEntryState, { sitePartitions }: Spread): Outputs =>
+  sitePartitions.map((partition) => ({ type: 'send', params: listing(partition, name, entry) }));
+
+const tellCustomer = (customer: string, type: 'tag.owned' | 'tag.released', tag: string): Outputs[number] => ({
+  type: 'send',
+  params: { to: customerAddress(customer), type, body: { tag } },
+});
+
 function putTag(name: NameState, { self, now, body, facts }: TagPutEvent): Decision<NameState> {
   if (!self.id.startsWith(tagPrefix) || !isFolded(self.id) || self.key !== self.id) {
     return {
@@ -61,7 +75,8 @@ function putTag(name: NameState, { self, now, body, facts }: TagPutEvent): Decis
     };
   }
   const before = name.tag;
-  const outputs: Outputs = [reply({ tag: self.id.slice(tagPrefix.length) })];
+  const tag = self.id.slice(tagPrefix.length);
+  const outputs: Outputs = [reply({ tag })];
   if (
     before &&
     before.customer === body.customer &&
@@ -75,14 +90,27 @@ function putTag(name: NameState, { self, now, body, facts }: TagPutEvent): Decis
     customer: body.customer,
     group: body.group,
     status: body.status,
-    credit: before?.credit ?? 'ok',
+    // A new owner's money is not known yet; it speaks up when there is none.
+    credit: before && before.customer === body.customer ? before.credit : 'ok',
     expiresAt: body.expiresAt,
     version: (before?.version ?? 0) + 1,
   };
-  for (const partition of facts.sitePartitions) {
-    outputs.push({ type: 'send', params: listing(partition, self.id, entry) });
+  outputs.push(...spread(self.id, entry, facts));
+  const former = before?.customer ?? null;
+  if (former !== entry.customer) {
+    if (former !== null) outputs.push(tellCustomer(former, 'tag.released', tag));
+    if (entry.customer !== null) outputs.push(tellCustomer(entry.customer, 'tag.owned', tag));
   }
   return { context: { owner: self, tag: entry, claimedAt: before ? name.claimedAt : now }, outputs };
+}
+
+/** Whether the tag's owner can pay, as the owner says; a former one is not heard. */
+function credited(name: NameState, { self, body, facts }: TagCreditEvent): Decision<NameState> {
+  if (name.tag === null || name.tag.customer !== body.customer)
+    return { refuse: 'name_taken', detail: { name: self.id } };
+  if (name.tag.credit === body.credit) return {};
+  const entry: TagEntryState = { ...name.tag, credit: body.credit, version: name.tag.version + 1 };
+  return { context: { ...name, tag: entry }, outputs: spread(self.id, entry, facts) };
 }
 
 const isOwner = ({ context, event }: { context: NameState; event: ActorEvent }) =>
@@ -106,7 +134,13 @@ export const nameMachine = setup({ types: machineTypes<NameState>() }).createMac
         'tag.put': { actions: decide(putTag) },
       },
     },
-    confirmed: { on: { 'name.claim': { actions: decide(claimAgain) }, 'tag.put': { actions: decide(putTag) } } },
+    confirmed: {
+      on: {
+        'name.claim': { actions: decide(claimAgain) },
+        'tag.put': { actions: decide(putTag) },
+        'tag.credit': { actions: decide(credited) },
+      },
+    },
   },
 });
 
@@ -115,11 +149,11 @@ export const name: ActorDefinition = {
   version: 1,
   machine: nameMachine,
   context: NameState,
-  commands: { 'name.claim': NameClaim, 'name.confirm': NameConfirm, 'tag.put': TagPut },
+  commands: { 'name.claim': NameClaim, 'name.confirm': NameConfirm, 'tag.put': TagPut, 'tag.credit': TagCredit },
   timers: [],
   creates: ['name.claim', 'tag.put'],
   facts: (view, _self, type) => {
-    if (type !== 'tag.put') return null;
+    if (type !== 'tag.put' && type !== 'tag.credit') return null;
     const roster: Stored<RosterState> | undefined = view.get('roster', partitionKey(view.partition));
     return { sitePartitions: roster?.context.sitePartitions ?? [] };
   },

@@ -1,11 +1,11 @@
 /**
- * Every 12 s: what each station drew in the slot that has passed makes its price for the one that begins. Connectors need
- * no write at the border; their loads are read from their states.
+ * Every 12 s: what each station drew in the slot that has passed makes its price for the one that begins; then all partitions
+ * are told. Connectors and customers' orders need no write at the border; their loads are read from states.
  */
 import type { Command, PartitionView, SlotDefinition } from './actor.ts';
-import { siteAddress, stationAddress } from './addresses.ts';
+import { exchangeAddress, siteAddress, stationAddress } from './addresses.ts';
 import type { DomainIndex } from './domain_index.ts';
-import { loadInSlot, slotMs, sumLoads, type SlotLoad } from './load.ts';
+import { flowInSlot, importOf, loadInSlot, slotMs, sumLoads, type SlotLoad } from './load.ts';
 import { utilisationBp } from './tariff.ts';
 import type { ChargerState, SiteState, StationState } from './schema/entities.ts';
 
@@ -23,14 +23,17 @@ function run(view: PartitionView, slot: number): Command[] {
   const index = view.index as DomainIndex;
   const passed = slot - 1;
   const commands: Command[] = [];
+  let priced = false;
   for (const site of [...index.sites].sort()) {
     const { context } = view.get<SiteState>('site', site)!;
-    const stations = [...index.stationsOf(site)].sort().map((id) => ({
-      id,
-      station: view.get<StationState>('station', id)!.context,
-      load: sumLoads(connectorLoads(view, id, passed)),
-    }));
-    const siteLoad = sumLoads(stations.map(({ load }) => load));
+    const stations = [...index.stationsOf(site)].sort().map((id) => {
+      const station = view.get<StationState>('station', id)!.context;
+      const load = sumLoads([...connectorLoads(view, id, passed), flowInSlot(station.draws, passed)]);
+      return { id, station, load };
+    });
+    priced ||= stations.length > 0;
+    // What one station gives, its neighbours behind the same connection may draw.
+    const siteLoad = importOf(sumLoads(stations.map(({ load }) => load)));
     const siteMs = seenMs(context.createdAt, passed);
     const siteUtilisation =
       context.capacityW !== null && siteMs > 0
@@ -42,7 +45,7 @@ function run(view: PartitionView, slot: number): Command[] {
       commands.push({
         to: stationAddress(site, id),
         type: 'station.tick',
-        body: { slot, durationMs, loadWMs: load.wMs, stale: load.stale, ...siteUtilisation },
+        body: { slot, durationMs, loadWMs: importOf(load).wMs, stale: load.stale, ...siteUtilisation },
       });
     }
     const capacityW = stations.reduce((sum, { station }) => sum + station.capacityW, 0);
@@ -59,6 +62,7 @@ function run(view: PartitionView, slot: number): Command[] {
       },
     });
   }
+  if (priced) commands.push({ to: exchangeAddress(view.partition), type: 'exchange.tell', body: { slot } });
   return commands;
 }
 

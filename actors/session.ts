@@ -5,8 +5,10 @@
 import { setup } from 'xstate';
 import type { Static } from 'typebox';
 import { decide, type ActorDefinition, type ActorEvent, type Decision } from './actor.ts';
+import { customerAddress } from './addresses.ts';
 import type { DomainIndex } from './domain_index.ts';
 import { chargerEvent, withFlags, machineTypes, type Outputs } from './machine.ts';
+import { CreditAnswered } from './schema/customer_internal.ts';
 import { SessionState } from './schema/entities.ts';
 import type { SessionEvent } from './schema/events.ts';
 import {
@@ -23,6 +25,15 @@ import {
   type SessionSampledBody,
 } from './schema/internal.ts';
 import { subject } from './schema/subjects.ts';
+import {
+  begunBilling,
+  billDue,
+  billingFacts,
+  billRunning,
+  billSettled,
+  marked,
+  type BillingFacts,
+} from './session_billing.ts';
 import { read, sampled, settled, stopped, type Refused } from './session_registers.ts';
 
 /** Ended sessions are kept this long, so that resent messages are recognised. */
@@ -63,7 +74,17 @@ const initial: SessionState = {
   stopToken: null,
   flags: [],
   version: 0,
+  customer: null,
+  periods: [],
+  batches: 0,
+  billedTo: 0,
+  billedAt: 0,
+  billDueAt: null,
+  unassignedWh: 0,
 };
+
+/** A command with what billing must know. */
+type Billed<Body = Record<string, unknown>> = ActorEvent<Body, BillingFacts>;
 
 function sessionEvent(s: SessionState, state: 'started' | 'ended', now: number): Outputs[number] {
   const payload: SessionEvent = {
@@ -101,12 +122,18 @@ const quarantined = (s: SessionState, refused: readonly Refused[], now: number):
   );
 
 /** Settles an ended session, for the first time or anew. */
-function settle(s: SessionState, refused: readonly Refused[], now: number): Decision<SessionState> {
-  const session = { ...s, ...settled(s), version: s.version + 1 };
+function settle(
+  s: SessionState,
+  refused: readonly Refused[],
+  { now, facts }: Pick<Billed, 'now' | 'facts'>,
+): Decision<SessionState> {
+  const total = { ...s, ...settled(s), version: s.version + 1 };
+  const { session, outputs } = billSettled(total, s.version === 0, now, facts.partition);
   return {
     context: session,
     outputs: [
       ...quarantined(session, refused, now),
+      ...outputs,
       { type: 'arm', params: { name: 'forget', dueAt: now + sessionKeptMs } },
       sessionEvent(session, 'ended', now),
     ],
@@ -134,37 +161,47 @@ const begun = (s: SessionState, body: SessionOpenBody) => ({
   ),
 });
 
-function open(s: SessionState, { self, now, body }: ActorEvent<SessionOpenBody>): Decision<SessionState> {
-  const session: SessionState = {
-    ...s,
-    site: self.key,
-    transaction: Number(self.id),
-    ...begun(s, body),
-    startedAt: now,
-  };
-  return { context: session, outputs: [sessionEvent(session, 'started', now)] };
+function open(s: SessionState, { self, now, body, facts }: Billed<SessionOpenBody>): Decision<SessionState> {
+  const started = { ...s, site: self.key, transaction: Number(self.id), ...begun(s, body), startedAt: now };
+  const session = begunBilling(s, started, facts, now);
+  const outputs: Outputs = [sessionEvent(session, 'started', now)];
+  if (session.customer !== null) {
+    const { site, station, transaction, tag } = session;
+    outputs.push({
+      type: 'send',
+      params: {
+        to: customerAddress(session.customer),
+        type: 'credit.hold',
+        body: { site, station, transaction, tag },
+      },
+    });
+  }
+  return { context: session, outputs };
 }
 
-function sample(s: SessionState, { now, body }: ActorEvent<SessionSampledBody>): Decision<SessionState> {
-  const { session, refused } = sampled(s, body.points, body.samples, body.ratedW);
-  return {
-    context: { ...session, flags: withFlags(session.flags, ...body.flags) },
-    outputs: quarantined(s, refused, now),
-  };
+function sample(s: SessionState, { now, body, facts }: Billed<SessionSampledBody>): Decision<SessionState> {
+  const { session, refused, marks } = sampled(s, body.points, body.samples, body.ratedW);
+  const measured = marked({ ...session, flags: withFlags(session.flags, ...body.flags) }, body.points, marks, facts);
+  const billing = billRunning(s, measured, now, facts.partition);
+  return { context: billing.session, outputs: [...quarantined(s, refused, now), ...billing.outputs] };
 }
 
 /** Samples from before the end that come after it: the session is settled anew. */
-function sampleLate(s: SessionState, { now, body }: ActorEvent<SessionSampledBody>): Decision<SessionState> {
-  const { session, refused } = sampled(s, body.points, body.samples, body.ratedW);
+function sampleLate(s: SessionState, event: Billed<SessionSampledBody>): Decision<SessionState> {
+  const { body } = event;
+  const { session, refused, marks } = sampled(s, body.points, body.samples, body.ratedW);
   // Until a superseded session has met its real stop, its last register stands for it.
   const meterStopWh = s.stopKey === '' ? session.registerWh : s.meterStopWh;
-  return settle({ ...session, meterStopWh, flags: withFlags(session.flags, ...body.flags) }, refused, now);
+  const settledAnew = { ...session, meterStopWh, flags: withFlags(session.flags, ...body.flags) };
+  return settle(marked(settledAnew, body.points, marks, event.facts), refused, event);
 }
 
-function end(s: SessionState, { now, body }: ActorEvent<SessionEndBody>): Decision<SessionState> {
+function end(s: SessionState, event: Billed<SessionEndBody>): Decision<SessionState> {
+  const { now, body } = event;
   const flags = withFlags(s.flags, ...body.flags, ...(body.at < s.startAt ? ['clock'] : []));
   const before = sampled({ ...s, flags }, body.points, body.samples, body.ratedW);
-  const { session, refused } = stopped(before.session, body.at, body.meterStopWh, body.ratedW);
+  const measured = marked(before.session, body.points, before.marks, event.facts);
+  const { session, refused } = stopped(measured, body.at, body.meterStopWh, body.ratedW);
   return settle(
     {
       ...session,
@@ -176,15 +213,13 @@ function end(s: SessionState, { now, body }: ActorEvent<SessionEndBody>): Decisi
       stopToken: body.stopToken,
     },
     [...before.refused, ...refused],
-    now,
+    event,
   );
 }
 
 /** A newer start on the connector: closed with its last sample, reopened by its real stop. */
-function supersede(
-  s: SessionState,
-  { now, body }: ActorEvent<Static<typeof SessionSupersede>>,
-): Decision<SessionState> {
+function supersede(s: SessionState, event: Billed<Static<typeof SessionSupersede>>): Decision<SessionState> {
+  const { now, body } = event;
   return settle(
     {
       ...s,
@@ -195,12 +230,13 @@ function supersede(
       flags: withFlags(s.flags, 'superseded'),
     },
     [],
-    now,
+    event,
   );
 }
 
 /** A stop without a start. From an unknown start no energy follows, until its start comes late. */
-function adopt(s: SessionState, { self, now, body }: ActorEvent<SessionAdoptBody>): Decision<SessionState> {
+function adopt(s: SessionState, event: Billed<SessionAdoptBody>): Decision<SessionState> {
+  const { self, now, body, facts } = event;
   const first = body.from ?? { at: body.at, registerWh: body.meterStopWh };
   const adopted: SessionState = {
     ...s,
@@ -218,18 +254,31 @@ function adopt(s: SessionState, { self, now, body }: ActorEvent<SessionAdoptBody
     registerAt: Math.min(first.at, body.at),
     flags: withFlags(s.flags, 'adopted', ...(body.from === null ? ['unknown_start'] : [])),
   };
-  return end(adopted, { type: 'session.end', now, self, body, facts: null });
+  return end(begunBilling(s, adopted, facts, now), event);
 }
 
 /** The start of an adopted session comes late: the same transaction, settled anew, never a second one. */
-function merge(s: SessionState, { now, body }: ActorEvent<SessionOpenBody>): Decision<SessionState> {
-  const started: SessionState = { ...s, ...begun(s, body) };
+function merge(s: SessionState, event: Billed<SessionOpenBody>): Decision<SessionState> {
+  const { now, body, facts } = event;
+  const started = begunBilling(s, { ...s, ...begun(s, body) }, facts, now);
   const { registers } = read(started, s.endAt!, s.meterStopWh!, Number.MAX_SAFE_INTEGER);
-  return settle({ ...registers, flags: withFlags(registers.flags, 'late_start') }, [], now);
+  return settle({ ...registers, flags: withFlags(registers.flags, 'late_start') }, [], event);
 }
 
-const dispute = (s: SessionState, { now }: ActorEvent): Decision<SessionState> =>
-  s.flags.includes('disputed') ? {} : settle({ ...s, flags: withFlags(s.flags, 'disputed') }, [], now);
+const dispute = (s: SessionState, event: Billed): Decision<SessionState> =>
+  s.flags.includes('disputed') ? {} : settle({ ...s, flags: withFlags(s.flags, 'disputed') }, [], event);
+
+/** Whoever pays has no money for it: energy that flows all the same is billed as metered. */
+const isNews = (s: SessionState, granted: boolean) => !granted && !s.flags.includes('unfunded');
+const answered = (s: SessionState, { body }: Billed<Static<typeof CreditAnswered>>): Decision<SessionState> =>
+  isNews(s, body.granted) ? { context: { ...s, flags: withFlags(s.flags, 'unfunded') } } : {};
+const answeredLate = (s: SessionState, event: Billed<Static<typeof CreditAnswered>>): Decision<SessionState> =>
+  isNews(s, event.body.granted) ? settle({ ...s, flags: withFlags(s.flags, 'unfunded') }, [], event) : {};
+
+function billOnTime(s: SessionState, { now, facts }: Billed): Decision<SessionState> {
+  const { session, outputs } = billDue(s, now, facts.partition);
+  return { context: session, outputs };
+}
 
 function forget(
   _s: SessionState,
@@ -268,6 +317,8 @@ const running = {
   ],
   'session.end': { target: 'ended', actions: decide(end) },
   'session.supersede': { target: 'ended', actions: decide(supersede) },
+  'credit.answered': { actions: decide(answered) },
+  'timer.bill': { actions: decide(billOnTime) },
 };
 
 export const sessionMachine = setup({ types: machineTypes<SessionState>() }).createMachine({
@@ -290,6 +341,7 @@ export const sessionMachine = setup({ types: machineTypes<SessionState>() }).cre
         'session.end': { guard: ({ context }) => context.stopKey === '', actions: decide(end) },
         'session.merge': { guard: ({ context }) => context.startKey === '', actions: decide(merge) },
         'session.dispute': { actions: decide(dispute) },
+        'credit.answered': { actions: decide(answeredLate) },
         'timer.forget': { actions: decide(forget) },
       },
     },
@@ -298,7 +350,7 @@ export const sessionMachine = setup({ types: machineTypes<SessionState>() }).cre
 
 export const session: ActorDefinition = {
   kind: 'session',
-  version: 1,
+  version: 2,
   machine: sessionMachine,
   context: SessionState,
   commands: {
@@ -309,9 +361,25 @@ export const session: ActorDefinition = {
     'session.end': SessionEnd,
     'session.supersede': SessionSupersede,
     'session.dispute': SessionDispute,
+    'credit.answered': CreditAnswered,
   },
-  timers: ['forget'],
+  timers: ['forget', 'bill'],
   creates: ['session.open', 'session.adopt'],
-  facts: (view, self, type) =>
-    type === 'timer.forget' ? { blocks: [...(view.index as DomainIndex).blocksOf(self.id)].sort() } : null,
+  facts: (view, self, type, body) =>
+    type === 'timer.forget'
+      ? { blocks: [...(view.index as DomainIndex).blocksOf(self.id)].sort() }
+      : billingFacts(view, self.id, body),
+  // Sessions from before had no customers: their energy is unassigned once they end.
+  migrate: {
+    1: (before) => ({
+      ...before,
+      customer: null,
+      periods: [],
+      batches: 0,
+      billedTo: before['startAt'],
+      billedAt: before['startedAt'],
+      billDueAt: null,
+      unassignedWh: 0,
+    }),
+  },
 };

@@ -65,21 +65,39 @@ export function read<T extends Registers>(
 
 export const gainedWh = (r: Registers): number => safe(r.segmentsWh + ((r.registerWh ?? 0) - (r.segmentFromWh ?? 0)));
 
+/** How much a session had drawn at the time of a sample; `of` = the point that says so. */
+export interface Mark {
+  of: number;
+  energyWh: number;
+}
+
+/** What a register between two known ones says; after a reset nobody can tell which count it belongs to. */
+const lateMark = (session: SessionState, of: number, registerWh: number): Mark | null =>
+  session.flags.includes('meter_reset') || session.segmentFromWh === null
+    ? null
+    : { of, energyWh: registerWh - session.segmentFromWh };
+
 /** The running session after the points of one message, oldest first. */
 export function sampled(
   session: SessionState,
   points: readonly Point[],
   samples: number,
   ratedW: number,
-): { session: SessionState; refused: Refused[] } {
+): { session: SessionState; refused: Refused[]; marks: Mark[] } {
   let next: SessionState = { ...session, samples: session.samples + samples };
   const refused: Refused[] = [];
-  for (const point of points) {
+  const marks: Mark[] = [];
+  for (const [of, point] of points.entries()) {
     const late = next.lastSampleAt !== null && point.at < next.lastSampleAt;
     if (point.registerWh !== null) {
+      const overtaken = next.registerAt !== null && point.at < next.registerAt;
       const reading = read(next, point.at, point.registerWh, ratedW);
       next = { ...reading.registers, registers: next.registers + 1 };
       if (reading.refused) refused.push(reading.refused);
+      else {
+        const mark = overtaken ? lateMark(next, of, point.registerWh) : { of, energyWh: gainedWh(next) };
+        if (mark) marks.push(mark);
+      }
     }
     if (late) continue;
     const heldMs = next.lastSampleAt === null ? 0 : point.at - next.lastSampleAt;
@@ -92,9 +110,14 @@ export function sampled(
       powerW: point.powerW ?? next.powerW,
       maxW: Math.max(next.maxW, point.powerW ?? 0),
     };
+    if (next.registers === 0) marks.push({ of, energyWh: energySoFar(next) });
   }
-  return { session: next, refused };
+  return { session: next, refused, marks };
 }
+
+/** What a running session has drawn: by its registers, or by its power while none was sampled. */
+export const energySoFar = (s: SessionState): number =>
+  s.registers > 0 ? gainedWh(s) : Math.max(gainedWh(s), Number(BigInt(s.integralWMs) / msPerHour));
 
 /** Exact as long as it stays a safe integer: 9·10¹⁵ W·ms are 2.5 GWh. */
 const integrated = (wMs: number, powerW: number, ms: number): number => {

@@ -5,20 +5,34 @@
 import { setup } from 'xstate';
 import type { Static } from 'typebox';
 import { decide, type ActorDefinition, type ActorEvent, type Decision, type Stored } from './actor.ts';
-import { meanW, slotMs } from './load.ts';
+import { flowing, meanW, noFlow, slotMs } from './load.ts';
 import { reply, machineTypes } from './machine.ts';
+import { hourFacts, notePrice, type HourFacts } from './price_hours.ts';
 import { StationCreate } from './schema/commands.ts';
-import { StationState, type SiteState } from './schema/entities.ts';
+import {
+  StationDeliver,
+  StationDraw,
+  type StationDeliverBody,
+  type StationDrawBody,
+} from './schema/customer_internal.ts';
+import { StationState, type SiteState, type StationDrawState } from './schema/entities.ts';
 import type { Price, Tier } from './schema/events.ts';
 import { StationTick, type StationTickBody } from './schema/internal.ts';
-import { subject } from './schema/subjects.ts';
+import { subject, token } from './schema/subjects.ts';
+import { fromInventory } from './site_ledger.ts';
 import { priceOf, tierAfter, tiers, utilisationBp } from './tariff.ts';
 
 type CreateBody = Static<typeof StationCreate>;
 interface CreateFacts {
   site: SiteState | null;
 }
-type Tick = ActorEvent<StationTickBody>;
+type Tick = ActorEvent<StationTickBody, HourFacts>;
+interface DrawFacts {
+  before: StationDrawState;
+}
+interface DeliverFacts {
+  partition: number;
+}
 
 /** A price lapses this long after the start of its slot. */
 export const priceValidMs = 2 * slotMs;
@@ -36,6 +50,7 @@ const initial: StationState = {
   priceE5SekPerKwh: null,
   importOpen: true,
   stale: false,
+  draws: noFlow(0),
 };
 
 function create(
@@ -49,7 +64,10 @@ function create(
       detail: { capacityW: body.capacityW, parentCapacityW: facts.site.capacityW },
     };
   }
-  return { context: { ...station, ...body, createdAt: now }, outputs: [reply({ station: self.id })] };
+  return {
+    context: { ...station, ...body, createdAt: now, draws: noFlow(now) },
+    outputs: [reply({ station: self.id })],
+  };
 }
 
 function createAgain(station: StationState, { self, body }: ActorEvent<CreateBody>): Decision<StationState> {
@@ -72,7 +90,7 @@ const utilisation = (station: StationState, { body }: Tick) =>
 const priced =
   (tier: Tier) =>
   (station: StationState, event: Tick): Decision<StationState> => {
-    const { self, body } = event;
+    const { self, body, facts } = event;
     const price: Price = {
       station: self.id,
       slot: body.slot,
@@ -97,6 +115,7 @@ const priced =
         stale: body.stale,
       },
       outputs: [
+        ...notePrice(self.id, price.slot, price.priceE5SekPerKwh, facts),
         { type: 'emit', params: { kind: 'price', subject: subject.price(self.id), payload: price } },
         {
           type: 'emit',
@@ -118,9 +137,42 @@ const priced =
     };
   };
 
+// --- customers' orders ---------------------------------------------------------------------------------------------------
+
+const drawId = (station: string, customer: string): string => `${token(station)}/${token(customer)}`;
+
+/** The orders of a customer draw this much from now on; a word that a newer one has overtaken says nothing. */
+function draw(station: StationState, { self, now, body, facts }: ActorEvent<StationDrawBody, DrawFacts>) {
+  const { customer, powerW, count } = body;
+  if (count <= facts.before.count) return {};
+  const together = station.draws.powerW - facts.before.powerW + powerW;
+  return {
+    context: { ...station, draws: flowing(station.draws, together, now) },
+    outputs: [
+      { type: 'put', params: { kind: 'station_draw', id: drawId(self.id, customer), state: { powerW, count } } },
+    ],
+  } satisfies Decision<StationState>;
+}
+
+/** Energy between the inventory and a customer elsewhere, whose own legs are posted there. */
+const deliver = (
+  _station: StationState,
+  { self, now, body, facts }: ActorEvent<StationDeliverBody, DeliverFacts>,
+): Decision<StationState> => ({
+  outputs: fromInventory(self.id, 'transit', body.energyWh, {
+    partition: facts.partition,
+    batch: body.batch,
+    kind: 'delivery',
+    cause: body.batch,
+    at: now,
+  }),
+});
+
 /** One transition per tier that may follow `from`. */
 const on = (from: Tier | 'unpriced') => ({
   'station.create': { actions: decide(createAgain) },
+  'station.draw': { actions: decide(draw) },
+  'station.deliver': { actions: decide(deliver) },
   'station.tick': tiers.map((tier) => ({
     guard: ({ context, event }: { context: StationState; event: ActorEvent }) => {
       const tick = event as Tick;
@@ -147,15 +199,32 @@ export const stationMachine = setup({ types: machineTypes<StationState>() }).cre
 
 export const station: ActorDefinition = {
   kind: 'station',
-  version: 1,
+  version: 2,
   machine: stationMachine,
   context: StationState,
-  commands: { 'station.create': StationCreate, 'station.tick': StationTick },
+  commands: {
+    'station.create': StationCreate,
+    'station.tick': StationTick,
+    'station.draw': StationDraw,
+    'station.deliver': StationDeliver,
+  },
   timers: [],
   creates: ['station.create'],
-  facts: (view, _self, type, body): CreateFacts | null => {
-    if (type !== 'station.create') return null;
-    const stored: Stored<SiteState> | undefined = view.get('site', (body as CreateBody).site);
-    return { site: stored?.context ?? null };
+  facts: (view, self, type, body): CreateFacts | HourFacts | DrawFacts | DeliverFacts => {
+    switch (type) {
+      case 'station.create': {
+        const stored: Stored<SiteState> | undefined = view.get('site', (body as CreateBody).site);
+        return { site: stored?.context ?? null };
+      }
+      case 'station.tick':
+        return hourFacts(view, self.id, (body as StationTickBody).slot);
+      case 'station.draw': {
+        const id = drawId(self.id, (body as StationDrawBody).customer);
+        return { before: view.get<StationDrawState>('station_draw', id)?.context ?? { powerW: 0, count: -1 } };
+      }
+      default:
+        return { partition: view.partition };
+    }
   },
+  migrate: { 1: (before) => ({ ...before, draws: noFlow(0) }) },
 };

@@ -24,6 +24,10 @@ export const SiteState = Type.Object({
 });
 export type SiteState = Static<typeof SiteState>;
 
+/** Power that acts since `sinceMs` (log time), and the W·ms gathered in `slot` before that. */
+export const FlowState = Type.Object({ powerW: int(), sinceMs: int(), slot: int(), wMs: int() });
+export type FlowState = Static<typeof FlowState>;
+
 /** value: `unpriced` | `normal` | `double` | `triple` | `capped`. key = site. */
 export const StationState = Type.Object({
   site: str(),
@@ -38,6 +42,8 @@ export const StationState = Type.Object({
   priceE5SekPerKwh: nullableInt(),
   importOpen: Type.Boolean(),
   stale: Type.Boolean(),
+  /** What customers' orders draw together: − where they sell more than they buy. Since version 2. */
+  draws: FlowState,
 });
 export type StationState = Static<typeof StationState>;
 
@@ -89,6 +95,21 @@ export const ChargerState = Type.Object({
 });
 export type ChargerState = Static<typeof ChargerState>;
 
+/**
+ * The stretch of a session from the first sample in a period of one price to the first sample of the next such period:
+ * energy between two samples has the price in force at the earlier one.
+ */
+export const BilledPeriod = Type.Object({
+  /** Slot with which the price period began. */
+  since: int(),
+  /** The sample: its time, and the session's energy up to it. */
+  at: int(),
+  fromWh: int(),
+  priceE5SekPerKwh: int(),
+  billedWh: int(),
+});
+export type BilledPeriod = Static<typeof BilledPeriod>;
+
 /** value: `started` | `energising` | `suspended` | `ended`. key = site, id = String(transaction). */
 export const SessionState = Type.Object({
   site: str(),
@@ -137,6 +158,20 @@ export const SessionState = Type.Object({
   ]),
   flags: Type.Array(str()),
   version: int(),
+  // Since version 2:
+  /** Who pays: the owner of the tag when the session began; null: nobody, its energy is posted as unassigned. */
+  customer: nullableStr(),
+  /** Where a new price began to count, oldest first; empty when nobody pays. */
+  periods: Type.Array(BilledPeriod),
+  /** Batches of postings made. */
+  batches: int(),
+  /** Up to which time of the charger energy has been billed. */
+  billedTo: int(),
+  /** Log time of the last bill (at first: of the start), and when the next one is due; null: there is nothing to bill. */
+  billedAt: int(),
+  billDueAt: nullableInt(),
+  /** Posted as unassigned, Wh. */
+  unassignedWh: int(),
 });
 export type SessionState = Static<typeof SessionState>;
 
@@ -202,6 +237,13 @@ export const DecidedState = Type.Object({
   seen: Type.Array(str()),
 });
 export type DecidedState = Static<typeof DecidedState>;
+
+/**
+ * Record, one per station and customer who ever had an order there: the load of those orders, and the number of the word
+ * that said so. id = `<station>/<customer>`, both as subject tokens.
+ */
+export const StationDrawState = Type.Object({ powerW: int(), count: int() });
+export type StationDrawState = Static<typeof StationDrawState>;
 
 /** Record, one per connector: the first register seen of a transaction nobody started here. */
 export const StrayState = Type.Object({ transaction: int(), at: int(), registerWh: int() });

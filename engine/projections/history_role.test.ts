@@ -79,6 +79,7 @@ const station = (id: string, version: number, priceE5SekPerKwh: number): EntityI
     priceE5SekPerKwh,
     importOpen: true,
     stale: false,
+    draws: { powerW: 0, sinceMs: 0, slot: version, wMs: 0 },
   };
   return {
     kind: 'station',
