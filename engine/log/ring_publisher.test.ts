@@ -60,6 +60,32 @@ test('an append that expects another last sequence is refused as such and stores
   publisher.close();
 });
 
+test('appends that ask for no answer are stored in order between those that do, and after a refused one none fits', async () => {
+  await createStream('TOLD');
+  const publisher = ringPublisher(nc, { inFlightMax: 4 });
+  const heard: string[] = [];
+  const ear = nc.subscribe('t.TOLD', { callback: (_, m) => void heard.push(`${m.string()}${m.reply ? '?' : ''}`) });
+  const answers: Promise<{ sequence: number }>[] = [];
+  for (let i = 0; i < 18; i++) {
+    const expected = { expectedLastSequence: i };
+    if (i % 3 === 2) answers.push(publisher.publish('t.TOLD', bytes(`${i}`), expected));
+    else publisher.tell('t.TOLD', bytes(`${i}`), expected);
+  }
+  expect((await Promise.all(answers)).map(({ sequence }) => sequence)).toEqual([3, 6, 9, 12, 15, 18]);
+  expect(heard).toEqual(Array.from({ length: 18 }, (_, i) => (i % 3 === 2 ? `${i}?` : `${i}`)));
+  // The first of these does not fit, so neither does any other.
+  for (const i of [20, 21]) publisher.tell('t.TOLD', bytes(`${i}`), { expectedLastSequence: i });
+  await expect(publisher.publish('t.TOLD', bytes('22'), { expectedLastSequence: 22 })).rejects.toBeInstanceOf(
+    WrongLastSequence,
+  );
+  expect((await bounds(nc, 'TOLD')).last).toBe(18);
+  ear.unsubscribe();
+  publisher.close();
+  publisher.tell('t.TOLD', bytes('late'));
+  await nc.flush();
+  expect((await bounds(nc, 'TOLD')).last).toBe(18);
+});
+
 test('a full stream refuses; a subject without a stream leaves the append uncertain', async () => {
   await createStream('FULL', { max_bytes: 2_000 });
   const publisher = ringPublisher(nc);

@@ -13,9 +13,14 @@
  * L4 A lane that meets a mark of another publisher after its own was superseded: it stops and appends nothing more.
  * L5 What was in flight when an append failed may still be under way. It is sent again with the very numbers it had, so
  *    that only one of the two can be stored; when the numbers have moved, the lane burns (L3) first.
+ * L6 Messages leave in groups, and only the last of a group asks for an answer. While nobody else writes, its ack says that
+ *    all before it are stored: each fits only behind the one before. With another publisher about it says less, as above.
+ *    That one has marked first (L3), and so every mark is preceded by a look at the newest one: when it is not our own, we
+ *    were superseded (L4), else all that follows it is ours, as sent. Nothing that lasts relies on acks alone.
  */
 import { publicSchemas, type PublicEvent } from '#actors/schema/events';
 import { failpoint } from '../failpoint.ts';
+import { Pace } from '../log/pace.ts';
 import { internal } from '../log/subjects.ts';
 import type { JournalEntry } from '../wire.ts';
 import { ProjectionStopped } from './journal.ts';
@@ -28,10 +33,14 @@ export type Append = (
   options: { expectedLastSequence: number; headers: Record<string, string> },
 ) => Promise<{ sequence: number }>;
 
+/** The same without an answer, in order with the appends that have one. */
+export type Tell = (...append: Parameters<Append>) => void;
+
 export interface LaneOptions {
   kind: PublicEvent['kind'];
   stream: PublicStream;
   append: Append;
+  tell: Tell;
   /** This publisher's incarnation. */
   publisher: string;
   onFatal: (error: Error) => void;
@@ -42,6 +51,8 @@ export interface LaneOptions {
   markEvery?: number;
   /** … and so many ms. @default 10_000 */
   markEveryMs?: number;
+  /** When small groups leave; shared by the lanes of a process, so that they share socket writes. @default 10 ms */
+  pace?: Pace;
 }
 
 interface Message {
@@ -49,11 +60,14 @@ interface Message {
   subject: string;
   payload: Uint8Array;
 }
-/** One append of a message; `sequence` once it is acknowledged. */
+/** One append of a message: `told` without asking for an answer (L6), else `asked`, then `stored`. */
 interface Appending {
   message: Message;
-  sequence: number | null;
+  state: 'told' | 'asked' | 'stored';
 }
+
+/** Least time between two groups of less than half a window. A group costs a socket write and an ack on both sides. */
+export const groupEveryMs = 10;
 
 /** Messages that wait before the journal's reader does. */
 const queueMax = 2_048;
@@ -65,7 +79,7 @@ const position = (at: string) => at.split(':').map(Number) as [partition: number
 export class PublicLane {
   readonly kind: PublicEvent['kind'];
   readonly #stream: PublicStream;
-  readonly #options: Required<Pick<LaneOptions, 'window' | 'markEvery' | 'markEveryMs'>> & LaneOptions;
+  readonly #options: Required<Pick<LaneOptions, 'window' | 'markEvery' | 'markEveryMs' | 'pace'>> & LaneOptions;
   /** Last sequence of the stream that is known to be followed by nothing but what is in flight. */
   #last = 0;
   #queue: Message[] = [];
@@ -82,6 +96,10 @@ export class PublicLane {
   #resending = 0;
   /** Whether nothing older can still be appended (L3). */
   #fenced = false;
+  /** Whether messages since our newest mark are held to be stored because of a later one's ack (L6). */
+  #unconfirmed = false;
+  /** Whether a small group waits for its turn. */
+  #gathering = false;
   /** Counts settlings: an answer to an append of an earlier round says nothing new. */
   #round = 0;
   #state: 'opening' | 'running' | 'settling' | 'stopped' = 'opening';
@@ -93,7 +111,13 @@ export class PublicLane {
   private constructor(options: LaneOptions) {
     this.kind = options.kind;
     this.#stream = options.stream;
-    this.#options = { window: 128, markEvery: 1_000, markEveryMs: 10_000, ...options };
+    this.#options = {
+      window: 128,
+      markEvery: 1_000,
+      markEveryMs: 10_000,
+      pace: new Pace(groupEveryMs),
+      ...options,
+    };
   }
 
   /** Recovers what the stream holds and takes it over. Throws when another publisher is busy on it. */
@@ -129,7 +153,7 @@ export class PublicLane {
       this.#queue.push({
         at,
         subject: internal.publicInput(event.subject),
-        payload: utf8.encode(JSON.stringify(event.payload)),
+        payload: Buffer.from(JSON.stringify(event.payload)),
       });
     });
     this.#taken.set(partition, sequence);
@@ -169,35 +193,55 @@ export class PublicLane {
     );
   }
 
-  /** Sends what may be sent; turns to a mark when one is due. */
-  #wake(): void {
+  /** Sends what may be sent; turns to a mark when one is due. `gathered`: a small group need not wait any more. */
+  #wake(gathered = false): void {
     if (this.#state !== 'running') return;
     if (this.#markDue()) {
       if (this.#inFlight.length === 0) this.#settle(async () => this.#mark());
       return; // else: when the last in flight is acknowledged
     }
-    // Half a window at a time: sent one by one as acks come in, each message would be a write of its own.
-    const room = this.#inFlight.length <= this.#options.window / 2;
-    while (room && this.#inFlight.length < this.#options.window && this.#queue.length > 0) {
-      const appending: Appending = { message: this.#queue.shift() as Message, sequence: null };
-      const expected = this.#last + this.#inFlight.length;
-      this.#inFlight.push(appending);
-      this.#sinceMark += 1;
-      this.#send(appending, expected);
+    const { window, pace } = this.#options;
+    if (this.#queue.length > 0 && this.#inFlight.length <= window / 2) {
+      if (gathered || this.#queue.length >= window / 2) this.#sendGroup();
+      else if (!this.#gathering) {
+        this.#gathering = true;
+        void pace.turn().then(() => {
+          this.#gathering = false;
+          this.#wake(true);
+        });
+      }
     }
     if (this.#queue.length < queueMax / 2) for (const resolve of this.#wakeRoom.splice(0)) resolve();
   }
 
-  #send(appending: Appending, expected: number): void {
-    const { at, subject, payload } = appending.message;
+  #sendGroup(): void {
+    const group = this.#queue.splice(0, this.#options.window - this.#inFlight.length);
+    const last = group.pop();
+    if (!last) return;
+    for (const message of group) {
+      this.#options.tell(...this.#appendOf(message));
+      this.#inFlight.push({ message, state: 'told' });
+    }
+    this.#ask(last);
+    this.#sinceMark += group.length + 1;
+  }
+
+  /** Subject, payload and headers of a message that follows what is in flight. */
+  #appendOf({ at, subject, payload }: Message): Parameters<Append> {
     const headers = { [atHeader]: at, [schemaHeader]: `${this.kind}/1` };
+    return [subject, payload, { expectedLastSequence: this.#last + this.#inFlight.length, headers }];
+  }
+
+  #ask(message: Message): void {
+    const append = this.#appendOf(message);
+    const appending: Appending = { message, state: 'asked' };
+    this.#inFlight.push(appending);
     const round = this.#round;
-    this.#options.append(subject, payload, { expectedLastSequence: expected, headers }).then(
+    this.#options.append(...append).then(
       ({ sequence }) => {
         if (this.#round !== round || this.#state !== 'running') return;
-        if (sequence !== expected + 1) return this.#settle(() => this.#readBack());
-        failpoint('history.published');
-        appending.sequence = sequence;
+        if (sequence !== append[2].expectedLastSequence + 1) return this.#settle(() => this.#readBack());
+        appending.state = 'stored';
         this.#acknowledged();
       },
       () => {
@@ -206,15 +250,20 @@ export class PublicLane {
     );
   }
 
-  /** An ack counts only when all before it are there: else the first may have been refused and the second stored. */
+  /** An ack counts only when those of all groups before it are there: one of them may have been refused. */
   #acknowledged(): void {
-    for (let first = this.#inFlight[0]; first?.sequence; first = this.#inFlight[0]) {
-      this.#last = first.sequence;
-      this.#stored.add(first.message.at);
-      this.#inFlight.shift();
-      this.#resending = Math.max(0, this.#resending - 1);
-      this.published += 1;
+    let stored = 0;
+    for (const [i, { state }] of this.#inFlight.entries()) {
+      if (state === 'asked') break;
+      if (state === 'stored') stored = i + 1;
     }
+    for (const { message, state } of this.#inFlight.splice(0, stored)) {
+      this.#stored.add(message.at);
+      if (state === 'told') this.#unconfirmed = true;
+    }
+    this.#last += stored;
+    this.#resending = Math.max(0, this.#resending - stored);
+    this.published += stored;
     this.#wake();
   }
 
@@ -363,6 +412,10 @@ export class PublicLane {
 
   /** The mark's sequence, or null when it is uncertain or refused. */
   async #appendMark(mark: PositionMark): Promise<number | null> {
+    if (this.#unconfirmed) {
+      const newest = await this.#stream.newestPublisher();
+      if (newest !== this.#options.publisher) throw this.#superseded(newest ?? 'unknown');
+    }
     try {
       const { sequence } = await this.#options.append(...this.#markMessage(mark, this.#last));
       this.#last = sequence;
@@ -371,6 +424,7 @@ export class PublicLane {
     }
     this.#marked = new Map(mark.positions);
     this.#stored = new Set(mark.ahead);
+    this.#unconfirmed = false;
     this.#sinceMark = 0;
     this.#markedAt = Date.now();
     return this.#last;

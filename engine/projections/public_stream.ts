@@ -56,6 +56,12 @@ export class PublicStream {
     return { sequence: newest.seq, base: base.seq, mark: base.json<PositionMark>() };
   }
 
+  /** Who wrote the newest mark; null in a stream that has none. */
+  async newestPublisher(): Promise<string | null> {
+    const newest = await this.#get({ last_by_subj: internal.publicPosition(this.name) });
+    return newest ? newest.json<PositionMark>().publisher : null;
+  }
+
   /** All stored items from `from` to `to`, in stream order; messages the stream has dropped are left out. */
   async read(from: number, to: number): Promise<StoredItem[]> {
     const items: StoredItem[] = [];

@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { bounds, connectLog, provision, pull, ringPublisher } from '../log/mod.ts';
+import { bounds, connectLog, provision, pull, ringPublisher, type RingPublisher } from '../log/mod.ts';
 import { startTestNats, type TestNats } from '../log/testing.ts';
 import type { JournalEntry } from '../wire.ts';
 import { natsJournal } from './journal.ts';
-import { PublicLane, type Append, type LaneOptions } from './public_lane.ts';
+import { PublicLane, type Append, type LaneOptions, type Tell } from './public_lane.ts';
 import { PublicStream } from './public_stream.ts';
 import { sharedJournal } from './shared_journal.ts';
 import { startPublisher, type PublisherOptions } from './publisher.ts';
@@ -231,10 +231,20 @@ test('lost answers, lost appends and appends that arrive late double nothing and
         if (fate < 0.03) throw new Error('answer lost');
         return ack;
       };
+    const faultyTellOf =
+      (life: { dead: boolean }): Tell =>
+      (subject, payload, options) => {
+        const fate = random();
+        if (life.dead || fate < 0.01) return;
+        if (fate < 0.02) {
+          const arrived = new Promise((resolve) => setTimeout(resolve, random() * 30));
+          late.push(arrived.then(() => ring.publish(subject, payload, options)).catch(() => undefined));
+        } else ring.tell(subject, payload, options);
+      };
     const fatal: Error[] = [];
     const life = { dead: false };
     const open = (publisher: string, mine: { dead: boolean }) =>
-      openLane({ publisher, append: faultyOf(mine), onFatal: (e) => fatal.push(e) });
+      openLane({ publisher, append: faultyOf(mine), tell: faultyTellOf(mine), onFatal: (e) => fatal.push(e) });
     const expected: string[] = [];
     let lane = await open('one', life);
     for (let sequence = 1; sequence <= 120; sequence++) {
@@ -275,12 +285,13 @@ test('an append of an older publisher finds no number that fits after a takeover
         )
       : ring.publish(subject, payload, options);
   const fatal: Error[] = [];
-  const paused = await openLane({ publisher: 'paused', append, onFatal: (e) => fatal.push(e) });
+  const tell: Tell = (...message) => void (hold ? held.push(() => ring.tell(...message)) : ring.tell(...message));
+  const paused = await openLane({ publisher: 'paused', append, tell, onFatal: (e) => fatal.push(e) });
   hold = true;
   await paused.offer(entryOf(0, 1, 30));
   const heir = await openLane({
     publisher: 'heir',
-    append: (s, p, o) => ring.publish(s, p, o),
+    ...through(ring),
     onFatal: (e) => fatal.push(e),
   });
   // All that the paused one had under way arrives now, before the heir's first event.
@@ -295,6 +306,100 @@ test('an append of an older publisher finds no number that fits after a takeover
   expect(fatal.slice(1)).toEqual([]);
   expect(await storedIn('METER')).toEqual(Array.from({ length: 30 }, (_, i) => `0:1:${i}`));
   ring.close();
+});
+
+test('only the last message of a group asks for an answer, and one group follows the other', async () => {
+  await fresh();
+  const ring = ringPublisher(nc);
+  const sent: string[] = [];
+  const { append, tell } = through(ring);
+  const lane = await openLane({
+    publisher: 'one',
+    append: (subject, payload, options) => {
+      if (options.headers['Gridtick-At']) sent.push('?');
+      return append(subject, payload, options);
+    },
+    tell: (...message) => {
+      sent.push('.');
+      tell(...message);
+    },
+    markEvery: 1_000,
+    markEveryMs: 60_000,
+    onFatal: (e) => {
+      throw e;
+    },
+  });
+  await lane.offer(entryOf(0, 1, 3));
+  await until('the first group is stored', () => lane.published === 3);
+  expect(sent.join('')).toBe('..?');
+  await lane.offer(entryOf(0, 2, 20));
+  await until('all are stored', () => lane.published === 23);
+  // No more than a window of 16 in flight.
+  expect(sent.join('')).toBe(`..?${'.'.repeat(15)}?...?`);
+  await lane.close();
+  expect(await storedIn('METER')).toHaveLength(23);
+  ring.close();
+});
+
+test('a message whose place another publisher took is not said to be stored, although the group was acknowledged', async () => {
+  await fresh();
+  const ring = ringPublisher(nc);
+  const { append, tell } = through(ring);
+  const held: (() => void)[] = [];
+  let hold = false;
+  const fatal: Error[] = [];
+  const lane = await openLane({
+    publisher: 'one',
+    append: (...message) =>
+      hold
+        ? new Promise((resolve, reject) => held.push(() => void append(...message).then(resolve, reject)))
+        : append(...message),
+    tell: (...message) => void (hold ? held.push(() => tell(...message)) : tell(...message)),
+    markEveryMs: 60_000,
+    onFatal: (e) => fatal.push(e),
+  });
+  hold = true;
+  await lane.offer(entryOf(0, 1, 5));
+  await until('the group is on its way', () => held.length === 5);
+  // Another publisher begins to take over: its mark lands where the first message of the group belongs.
+  const mark = { publisher: 'two', positions: [], ahead: [] };
+  const { last } = await bounds(nc, 'METER');
+  await ring.publish('pos.METER', new TextEncoder().encode(JSON.stringify(mark)), { expectedLastSequence: last });
+  hold = false;
+  for (const release of held.splice(0)) release();
+  await until('the group is acknowledged', () => lane.published === 5);
+  expect(await storedIn('METER')).toEqual([1, 2, 3, 4].map((i) => `0:1:${i}`));
+  // The mark that would close the gap over for good.
+  await lane.close();
+  await until('it has stopped', () => fatal.length > 0);
+  expect(fatal[0]?.message).toMatch(/publisher two has taken over from one/);
+  expect(lane.marked(0)).toBeNull();
+  const heir = await openLane({ publisher: 'heir', ...through(ring), onFatal: (e) => fatal.push(e) });
+  await heir.offer(entryOf(0, 1, 5));
+  await until('the gap is filled', () => heir.published === 1);
+  await heir.close();
+  expect(sorted(await storedIn('METER'))).toEqual([0, 1, 2, 3, 4].map((i) => `0:1:${i}`));
+  expect(fatal).toHaveLength(1);
+  ring.close();
+});
+
+test('a kind that a newer build adds is published from the oldest record there is', async () => {
+  const { write, start } = await fresh();
+  const jsm = await jetstreamManager(nc);
+  for (let i = 0; i < 4; i++) await write(0, 1, 1);
+  const older = await start(nc, { kinds: ['price'] });
+  await until('published', () => older.published() === 4);
+  await older.close();
+  await jsm.streams.purge('J_0', { seq: 3 });
+  await jsm.streams.delete('METER');
+  await provision(nc, { partitions, scale: 0.1 });
+  const missing: object[] = [];
+  const newer = await start(nc, { onMissing: (detail) => missing.push(detail) });
+  await until('published', () => newer.published() === 2);
+  await newer.close();
+  expect(missing).toEqual([{ stream: 'METER', partition: 0, first: 3 }]);
+  expect(await storedIn('METER')).toEqual(['0:3:1', '0:4:1']);
+  expect(await storedIn('PRICE')).toEqual(['0:1:0', '0:2:0', '0:3:0', '0:4:0']);
 });
 
 test('a public stream that holds what no publisher wrote is refused', async () => {
@@ -316,7 +421,14 @@ test('a journal that is older than a public stream is refused', async () => {
   await expect(start(nc)).rejects.toThrow(/J_0 ends at 0, but stream (PRICE|METER) has already seen 5/);
 });
 
-async function openLane(options: Pick<LaneOptions, 'publisher' | 'append' | 'onFatal'>) {
+const through = (ring: RingPublisher): Pick<LaneOptions, 'append' | 'tell'> => ({
+  append: (...message) => ring.publish(...message),
+  tell: (...message) => ring.tell(...message),
+});
+
+async function openLane(
+  options: Pick<LaneOptions, 'publisher' | 'append' | 'tell' | 'onFatal'> & Partial<LaneOptions>,
+) {
   return PublicLane.open({
     kind: 'meter',
     stream: await PublicStream.open(nc, 'METER'),

@@ -6,9 +6,10 @@ import { randomUUID } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { PublicEvent } from '#actors/schema/events';
 import { ringPublisher } from '../log/mod.ts';
+import { Pace } from '../log/pace.ts';
 import { stream } from '../log/subjects.ts';
 import { JournalTails, nextSequence, partitionList, type JournalReader } from './journal.ts';
-import { laneKinds, PublicLane, type LaneOptions } from './public_lane.ts';
+import { groupEveryMs, laneKinds, PublicLane, type LaneOptions } from './public_lane.ts';
 import { PublicStream } from './public_stream.ts';
 
 export interface PublisherOptions extends Pick<LaneOptions, 'window' | 'markEvery' | 'markEveryMs' | 'onTrouble'> {
@@ -38,6 +39,7 @@ export async function startPublisher(
 ): Promise<Publisher> {
   const ring = ringPublisher(nc, { timeoutMs: options.appendTimeoutMs ?? 5_000 });
   const publisher = randomUUID();
+  const pace = new Pace(groupEveryMs);
   const lanes: PublicLane[] = [];
   const tails = new JournalTails();
   let failed = false;
@@ -60,6 +62,8 @@ export async function startPublisher(
       stream: publicStream,
       publisher,
       append: (subject, payload, o) => ring.publish(subject, payload, o),
+      tell: (subject, payload, o) => ring.tell(subject, payload, o),
+      pace,
       onFatal,
       ...(onTrouble && { onTrouble }),
       ...(window !== undefined && { window }),
