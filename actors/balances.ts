@@ -4,7 +4,7 @@
  */
 import type { Amounts, Command, Stored } from './actor.ts';
 import type { AccountState, CustomerState } from './schema/customer_entities.ts';
-import type { StationDeliverBody } from './schema/customer_internal.ts';
+import type { EnergyMeteredBody, StationDeliverBody } from './schema/customer_internal.ts';
 
 /** The account, one per partition and ledger, through which value leaves for other partitions. */
 export const transitAccount = 'transit';
@@ -34,8 +34,14 @@ export function transit(kind: string, stored: Stored): Amounts | null {
   return name === transitAccount ? [[ledger, balance]] : null;
 }
 
-/** What a relay brings with it. */
+/** What a relay brings with it: energy of an order (+ to the customer, whose battery has it already), or of a session. */
 export function carried({ type, body }: Command): Amounts | null {
-  if (type !== 'station.deliver') return null;
-  return [['Wh', (body as StationDeliverBody).energyWh]];
+  switch (type) {
+    case 'station.deliver':
+      return [['Wh', (body as StationDeliverBody).energyWh]];
+    case 'energy.metered':
+      return (body as EnergyMeteredBody).parts.map(({ energyWh }) => ['Wh', -energyWh + 0] as const);
+    default:
+      return null;
+  }
 }

@@ -53,7 +53,14 @@ export const customerMachine = setup({ types: machineTypes<CustomerState>() }).c
   initial: 'absent',
   context: initial,
   states: {
-    absent: { on: { 'customer.open': { target: 'open', actions: decide(open) } } },
+    absent: {
+      on: {
+        'customer.open': { target: 'open', actions: decide(open) },
+        'credit.hold': { target: 'open', actions: decide(creditHold) },
+        'energy.metered': { target: 'open', actions: decide(metered) },
+        'tag.owned': { target: 'open', actions: decide(tagOwned) },
+      },
+    },
     open: {
       on: {
         'customer.open': { actions: decide(openAgain) },
@@ -106,7 +113,7 @@ export const customer: ActorDefinition = {
     'tag.released': TagReleased,
   },
   timers: ['expire', 'flow'],
-  creates: ['customer.open'],
+  creates: ['customer.open', 'credit.hold', 'energy.metered', 'tag.owned'],
   facts: (view, _self, type, body) => {
     const { partition } = view;
     switch (type) {

@@ -4,9 +4,10 @@
  */
 import type { ActorEvent, Decision } from './actor.ts';
 import { sessionAddress } from './addresses.ts';
-import { Draft, type CustomerFacts } from './customer_draft.ts';
+import type { CustomerFacts } from './customer_draft.ts';
+import { opened } from './customer_wallet.ts';
 import { buyComponents, buyPrice } from './fees.ts';
-import { hold, sek } from './ledger.ts';
+import { hold, sek, wh } from './ledger.ts';
 import type { CustomerState, SessionHold } from './schema/customer_entities.ts';
 import type { CreditHoldBody, EnergyMeteredBody } from './schema/customer_internal.ts';
 import { divideHalfEven, safe } from './units.ts';
@@ -30,7 +31,7 @@ export function creditHold(
   event: ActorEvent<CreditHoldBody, CustomerFacts>,
 ): Decision<CustomerState> {
   const { site, transaction } = event.body;
-  const draft = new Draft(customer, event);
+  const draft = opened(customer, event);
   const known = customer.sessions.find(isOf(event.body));
   const held = known?.held ?? affordable(customer);
   if (!known) {
@@ -42,14 +43,18 @@ export function creditHold(
   return draft.done();
 }
 
-/** One amount for all parts, rounded once; it may take the wallet below its limit. */
+/**
+ * One amount for all parts, rounded once; it may take the wallet below its limit. The energy has gone from the station's
+ * inventory to `transit` under the same batch id, and goes on from there.
+ */
 export function metered(
   customer: CustomerState,
   event: ActorEvent<EnergyMeteredBody, CustomerFacts>,
 ): Decision<CustomerState> {
   const { body } = event;
-  const draft = new Draft(customer, event);
+  const draft = opened(customer, event);
   const prices = body.parts.map(({ energyWh, priceE5SekPerKwh }) => ({ energyWh, price: buyPrice(priceE5SekPerKwh) }));
+  const energyWh = body.parts.reduce((sum, part) => safe(sum + part.energyWh), 0);
   const cost = roundedSum(prices.map(({ energyWh, price }) => [price, energyWh]));
   const known = customer.sessions.find(isOf(body));
   const heldBefore = known?.held ?? 0;
@@ -59,11 +64,17 @@ export function metered(
   draft.post(
     'metered',
     causeOf(body),
-    [...hold('SEK', held - heldBefore), sek('available', -cost), ...componentLegs(cost, prices)],
+    [
+      ...hold('SEK', held - heldBefore),
+      sek('available', -cost),
+      ...componentLegs(cost, prices),
+      wh('transit', -energyWh),
+      wh('delivered', energyWh),
+    ],
     body.batch,
   );
   const billed = {
-    billedWh: (known?.billedWh ?? 0) + body.parts.reduce((sum, { energyWh }) => sum + energyWh, 0),
+    billedWh: (known?.billedWh ?? 0) + energyWh,
     billedE5Sek: (known?.billedE5Sek ?? 0) + cost,
   };
   const others = draft.customer.sessions.filter((session) => session !== known);

@@ -3,7 +3,7 @@ import type { ActorEvent, Decision } from './actor.ts';
 import { capacityWh, openingWh } from './battery.ts';
 import { Draft, type CustomerFacts } from './customer_draft.ts';
 import { sek, wh } from './ledger.ts';
-import { reply } from './machine.ts';
+import { reply, type Outputs } from './machine.ts';
 import {
   amountE5SekMax,
   type BalanceReply,
@@ -26,22 +26,37 @@ const balanceOf = ({ sek, creditLimitE5Sek }: CustomerState): BalanceReply => ({
   creditLimitE5Sek,
 });
 
+/** The draft of a customer who has an account from here on: what a site sends must not be lost for want of one. */
+export function opened(customer: CustomerState, event: ActorEvent<unknown, CustomerFacts>): Draft {
+  const draft = new Draft(customer, event);
+  if (customer.capacityWh > 0) return draft;
+  draft.customer = { ...customer, createdAt: event.now, sinceAt: event.now, capacityWh };
+  draft.post('deposit', 'opening', [wh('available', openingWh), wh('opening', -openingWh)]);
+  return draft;
+}
+
 export function open(
   customer: CustomerState,
   event: ActorEvent<{ name: string }, CustomerFacts>,
 ): Decision<CustomerState> {
-  const { self, now, body } = event;
+  const { self, body } = event;
   if (self.key !== self.id)
     return { refuse: 'bad_request', detail: { path: '/to/key', rule: "a customer's key is its id" } };
-  const draft = new Draft(customer, event);
-  draft.customer = { ...customer, name: body.name, createdAt: now, sinceAt: now, capacityWh };
-  draft.post('deposit', 'opening', [wh('available', openingWh), wh('opening', -openingWh)]);
+  const draft = opened(customer, event);
+  draft.customer = { ...draft.customer, name: body.name };
   return draft.done({ customer: self.id });
 }
 
-export const openAgain = (_customer: CustomerState, { self }: ActorEvent): Decision<CustomerState> => ({
-  outputs: [reply({ customer: self.id })],
-});
+/** A tag or a session may have come before the name. */
+export function openAgain(
+  customer: CustomerState,
+  { self, body }: ActorEvent<{ name: string }>,
+): Decision<CustomerState> {
+  const outputs: Outputs = [reply({ customer: self.id })];
+  return customer.name === '' && body.name !== ''
+    ? { context: { ...customer, name: body.name }, outputs }
+    : { outputs };
+}
 
 export function deposit(
   customer: CustomerState,

@@ -1,6 +1,7 @@
 /** The domain as the engine and the doors see it. */
 import type { Domain, RecordDefinition } from './actor.ts';
 import { account } from './account.ts';
+import { balances, carried, transit } from './balances.ts';
 import { batterySlot } from './battery_slot.ts';
 import { board } from './board.ts';
 import { charger } from './charger.ts';
@@ -33,12 +34,14 @@ export const domain: Domain = {
   records,
   slots: [priceSlot, batterySlot],
   createIndex: () => new DomainIndex(),
+  balances,
+  transit,
+  carried,
 };
 
 export * from './addresses.ts';
 export { batteryAt } from './battery.ts';
 export { DomainIndex } from './domain_index.ts';
-export { checkLegs } from './ledger.ts';
 export { amountOfOrder } from './order.ts';
 export { measured, scaled, units, type Quantity } from './decimal.ts';
 export { slotMs, slotOf } from './load.ts';
