@@ -49,6 +49,8 @@ export interface ApiDeps {
   dashboardDir: string | null;
   /** API requests per minute and address. @default 1,200 */
   requestsPerMinute?: number;
+  /** Mean delay of the event loop in a second, above which requests are refused `overloaded`. @default 2,000 */
+  loopDelayMsMax?: number;
   /** Told of every route as it is registered. */
   onRoute?: (route: RouteOptions) => void;
 }
@@ -77,7 +79,7 @@ export async function buildApi(deps: ApiDeps) {
   await app.register(fastifyHelmet, helmetOptions(deps.dashboardDir));
   await app.register(fastifyCookie);
   await app.register(fastifyUnderPressure, {
-    maxEventLoopDelay: 2_000,
+    maxEventLoopDelay: deps.loopDelayMsMax ?? 2_000,
     pressureHandler: (request, _reply, _type, value) => {
       // No number: the loop has not been sampled yet, which is so for a second after a slow start.
       if (request.url !== '/health/live' && Number.isFinite(value))

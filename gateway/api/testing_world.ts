@@ -83,7 +83,7 @@ export class DomainBehindDoor implements Pick<Door, 'partitions' | 'request' | '
           : this.world.send(to, type, body);
     if (to.kind === 'customer') this.#customers.add(to.id);
     const at = this.#commit(to);
-    result = { ...result, at } as CommandResult;
+    result = { ...result, at };
     if (verdict.kind === 'new' && id !== null && this.world.get(to)) {
       outcomes.remember(id, result, this.world.now);
       this.#outcomes.set(name, outcomes);
