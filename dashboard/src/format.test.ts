@@ -60,3 +60,21 @@ test('times are read with 24 hours in the zone of the user', () => {
   expect(format.clockMinute(noon)).toBe('14:05');
   expect(format.fullTime(noon)).toMatch(/^05 Jan 2026, 14:05:12 \S+/);
 });
+
+test('an amount of energy shows the Wh where there are any', () => {
+  expect([format.amountText(10_000), format.amountText(2_345), format.amountText(10)]).toEqual([
+    '10.00',
+    '2.345',
+    '0.01',
+  ]);
+});
+
+test('balances have a thin space between thousands and the true minus', () => {
+  expect([
+    format.money(9_000_000),
+    format.money(123_456_789_000),
+    format.money(-250_000),
+    format.money(-1),
+    format.money(null),
+  ]).toEqual([...['90.00', '1\u202f234\u202f567.89', '−2.50', '0.00', '—']]);
+});

@@ -20,6 +20,17 @@ export const kilowatts = (w: number | null, digits: 0 | 1 | 2 = 1): string =>
 /** Wh → kWh, two decimals. */
 export const kilowattHours = (wh: number | null): string => (wh === null ? unknown : fixed(wh / 1_000, 2));
 
+/** Wh → kWh with two decimals, or three where they say something: what was ordered is shown to the Wh. */
+export const amountText = (wh: number): string => fixed(wh / 1_000, wh % 10 === 0 ? 2 : 3);
+
+const grouped = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+/** 10⁻⁵ SEK → SEK with two decimals and a thin space between thousands, for balances. */
+export function money(e5: number | null): string {
+  if (e5 === null) return unknown;
+  const text = grouped.format(Math.abs(e5) / 100_000).replaceAll(',', '\u202f');
+  return e5 < 0 && /[1-9]/.test(text) ? `${minus}${text}` : text;
+}
+
 /** 10⁻⁵ SEK → SEK with two decimals. */
 export const price = (e5: number | null): string => (e5 === null ? unknown : fixed(e5 / 100_000, 2));
 

@@ -53,8 +53,8 @@ class Session {
   #enter(me: Me): void {
     serverClock.heard(me.now);
     // The same person again: the pages that are open stay as they are.
-    const same =
-      this.#state.state === 'signed_in' && JSON.stringify(this.#state.me.rights) === JSON.stringify(me.rights);
+    const whoOf = ({ user, roles, rights }: Me) => JSON.stringify([user, roles, rights]);
+    const same = this.#state.state === 'signed_in' && whoOf(this.#state.me) === whoOf(me);
     if (!same) this.#state = { state: 'signed_in', me };
     // A line that is lost comes back at its own pace; asking who is signed in must not hurry it.
     if (live.status.state === 'idle' || live.status.state === 'ended') live.connect();

@@ -9,10 +9,12 @@ interface Chosen {
   /** Single-letter keys (WCAG 2.1.4: they can be switched off). */
   keys: boolean;
   railCollapsed: boolean;
+  /** Where the user traded last. */
+  station: string;
 }
 
 const storageKey = 'gridtick.settings';
-const defaults: Chosen = { theme: 'system', side: 'green-red', keys: true, railCollapsed: false };
+const defaults: Chosen = { theme: 'system', side: 'green-red', keys: true, railCollapsed: false, station: '' };
 
 function stored(): Chosen {
   try {

@@ -32,7 +32,7 @@ export const en = {
   unknown: 'not known',
   outcomes: 'Outcomes',
   sections: { trade: 'Trade', stations: 'Stations', users: 'Users', trades: 'Trades' },
-  sheet: 'More',
+  more: 'Show more',
   collapse: 'Collapse the menu',
   expand: 'Expand the menu',
   breadcrumb: 'Where you are',
@@ -130,9 +130,9 @@ export const en = {
     view_charger: 'view chargers',
     view_prices: 'view prices',
     trade: 'trade on an account of your own',
-    view_users: 'view users',
-    view_customers: 'view customers',
-    view_all: 'view the records of all customers',
+    view_records: 'view what happened on an account',
+    view_people: 'view users and customers',
+    view_health: 'view the health of the system',
   } as Record<string, string>,
 
   stations: {
