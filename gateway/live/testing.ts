@@ -3,6 +3,8 @@ import type { ChargerState, ConnectorState, SessionState, SiteState, StationStat
 import type { CustomerState, OrderState } from '#actors/schema/customer_entities';
 import type { Price, PublicEvent, Trade } from '#actors/schema/events';
 import { partitionOf } from '#actors/partition_key';
+import type { WebSocket } from 'ws';
+import type { ServerFrame } from '../schema/live.ts';
 import type { GridChange, GridEntity, GridReplica } from './grid.ts';
 import type { JournalPosition } from './source.ts';
 
@@ -280,4 +282,37 @@ export function producePrice(replica: MemoryReplica, slot: number, changes: Part
     [{ kind: 'price', subject: 'price.nord-1', payload: price }],
   );
   return price;
+}
+
+/** Everything a socket is sent, in order and as text, for tests that look at all of it. */
+export class Recorder {
+  readonly frames: ServerFrame[] = [];
+  readonly texts: string[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  constructor(ws: WebSocket) {
+    ws.on('message', (data) => {
+      const text = (data as Buffer).toString();
+      this.texts.push(text);
+      this.frames.push(JSON.parse(text) as ServerFrame);
+      for (const look of this.#waiting) look();
+    });
+  }
+
+  /** The first frame that is so; waits for it. */
+  async until<F extends ServerFrame = ServerFrame>(isIt: (frame: ServerFrame) => boolean): Promise<F> {
+    const find = () => this.frames.find(isIt);
+    for (;;) {
+      const found = find();
+      if (found) return found as F;
+      await new Promise<void>((resolve) => {
+        const look = () => {
+          if (!find()) return;
+          this.#waiting.delete(look);
+          resolve();
+        };
+        this.#waiting.add(look);
+      });
+    }
+  }
 }
