@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { gatewayAddress, nameAddress } from './addresses.ts';
+import { gatewayAddress, nameAddress, stationAddress } from './addresses.ts';
 import type { SessionState } from './schema/entities.ts';
 import { demoSite, samplesOf, TestWorld, type TestCharger } from './testing.ts';
+import { checkBooks, systemBalance } from './testing_customers.ts';
 
 /** What a charger has to say, with the times and registers of its own; each deed can be said again word for word. */
 type Deed = (charger: TestCharger) => void;
@@ -54,10 +55,21 @@ function historyOf(plan: typeof sessions extends fc.Arbitrary<infer T> ? T : nev
   return history;
 }
 
-const sessionsOf = (world: TestWorld) =>
-  world.partitions[0]!.images()
+function sessionsOf(world: TestWorld, site = 'demo') {
+  const home = world.partitionOf(site);
+  return home
+    .images()
     .filter(([name]) => name.startsWith('session|'))
-    .map(([name]) => world.partitions[0]!.get<SessionState>('session', name.slice('session|'.length))!.context);
+    .map(([name]) => home.get<SessionState>('session', name.slice('session|'.length))!.context);
+}
+
+/** Energy that batches of the session have taken out of the inventory, less what they gave back. */
+const postedWh = (world: TestWorld, transaction: number) =>
+  world
+    .payloads('ledger')
+    .filter(({ customer, cause }) => customer === null && cause === `demo/${transaction}`)
+    .flatMap(({ legs }) => legs.filter(({ account }) => account !== 'station:nord-1:inventory'))
+    .reduce((sum, { amount }) => sum + amount, 0);
 
 test('whatever is said again, and however often, changes nothing: states and events are those of saying it once', () => {
   fc.assert(
@@ -216,9 +228,16 @@ test('on any walk both ways to step a machine agree, and every state has its ima
     fc.constantFrom('gw-1', 'gw-2').map((gateway): Act => (world) => {
       world.send(gatewayAddress(world.partitionOf('demo').partition, gateway), 'gateway.alive', { gateway });
     }),
-    fc.tuple(tag, fc.constantFrom('Accepted', 'Blocked')).map(([t, status]): Act => (world) => {
-      world.send(nameAddress('tag', t), 'tag.put', { customer: null, group: null, status, expiresAt: null });
-    }),
+    fc
+      .tuple(tag, fc.constantFrom('Accepted', 'Blocked'), fc.constantFrom(null, 'ada', 'bob'))
+      .map(([t, status, customer]): Act => (world) => {
+        world.send(nameAddress('tag', t), 'tag.put', { customer, group: null, status, expiresAt: null });
+      }),
+    fc
+      .tuple(fc.constantFrom('ada', 'bob'), fc.integer({ min: -120_000, max: 120_000 }), fc.nat(9))
+      .map(([customer, powerW, count]): Act => (world) => {
+        world.send(stationAddress('demo', 'nord-1'), 'station.draw', { customer, powerW, count });
+      }),
   );
   fc.assert(
     fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
@@ -229,6 +248,11 @@ test('on any walk both ways to step a machine agree, and every state has its ima
       const open = chargers.flatMap((c) => c.state.context.connectors).filter((c) => c.transaction !== 0);
       expect(chargers[0]!.state.context.connectors.every((c) => c.transaction !== 0 || c.powerW === 0)).toBe(true);
       for (const { transaction } of open) expect(chargers[0]!.session(transaction)!.value).not.toBe('ended');
+      // What has left the inventory is what sessions were billed or could not be: nothing is under way any more.
+      checkBooks(world);
+      expect(systemBalance(world, 'Wh', 'transit')).toBe(0);
+      const ended = sessionsOf(world).filter(({ endAt }) => endAt !== null);
+      for (const session of ended) expect(postedWh(world, session.transaction)).toBe(session.energyWh ?? 0);
     }),
     { numRuns: 150 },
   );

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { accountAddress, customerAddress, nameAddress, sessionAddress, stationAddress } from './addresses.ts';
+import { decodeImage, encodeImage } from './codec.ts';
+import { session } from './session.ts';
 import { periodsMax } from './session_billing.ts';
 import type { AccountState, CustomerState } from './schema/customer_entities.ts';
 import type { CreditHoldBody, EnergyMeteredBody } from './schema/customer_internal.ts';
@@ -345,6 +347,18 @@ test('the late start of an adopted session finds who pays: what was unassigned g
   charger.start({ at: t0, meterStartWh: 1_000 });
   expect(siteWh(world)).toEqual({ inventory: -1_000, unassigned: 0 });
   expect(parts(world)).toEqual([[[1_000, 100_000]]]);
+});
+
+test('a session from before there were customers is read, and its energy is unassigned', () => {
+  const { world, charger } = setUp({ owned: false });
+  charger.start({ meterStartWh: 40 });
+  const { context } = charger.session(1)!;
+  const added = ['customer', 'periods', 'batches', 'billedTo', 'billedAt', 'billDueAt', 'unassignedWh'];
+  const before = encodeImage(session, 'started', context).slice(0, -added.length);
+  expect(decodeImage(session, before, 1)).toEqual({ value: 'started', context });
+  world.advance(10_000);
+  charger.stop(1, { meterStopWh: 60 });
+  expect(siteWh(world)).toEqual({ inventory: -20, unassigned: 20 });
 });
 
 test(`a session over more than ${periodsMax} price periods forgets the oldest and still bills each watt-hour once`, () => {
