@@ -14,7 +14,7 @@ const hourOf = (slot: number): number => Math.floor(slot / slotsPerHour);
 /** How far back an exact price is known. */
 export const hoursKept = 48;
 
-export const priceHourId = (station: string, hour: number): string => `${station}/${hour}`;
+const priceHourId = (station: string, hour: number): string => `${station}/${hour}`;
 
 /** A price and the slot with which its period began. */
 export interface TimedPrice {

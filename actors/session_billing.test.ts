@@ -339,6 +339,24 @@ test('a stop without a start is billed from the first known register, and by its
   expect(siteWh(world).inventory).toBe(-1_000);
 });
 
+test('a late start after the first known register takes back what was billed before it', () => {
+  const { world, charger, t0 } = setUp();
+  world.advance(2_000);
+  priceFromNext(world, 2);
+  world.advance(600_000);
+  const stop = { at: world.now, meterStopWh: 2_000, tag: 'TAG-1', samples: samplesOf({ at: t0 + 1_000, wh: 1_000 }) };
+  charger.stop(777, stop);
+  expect(parts(world)).toEqual([[[1_000, 100_000]]]);
+  charger.start({ at: t0 + 300_000, meterStartWh: 1_400 });
+  expect(parts(world).slice(1)).toEqual([
+    [
+      [-1_000, 100_000],
+      [600, 200_000],
+    ],
+  ]);
+  expect(siteWh(world).inventory).toBe(-600);
+});
+
 test('the late start of an adopted session finds who pays: what was unassigned goes back', () => {
   const { world, charger, t0 } = setUp();
   world.advance(600_000);

@@ -21,7 +21,7 @@ import { energySoFar, type Mark } from './session_registers.ts';
 import { fromInventory, unassignedOf } from './site_ledger.ts';
 import { safe } from './units.ts';
 
-export const billEveryMs = 60_000;
+const billEveryMs = 60_000;
 /** Periods kept of one session; a late sample in an older one changes nothing any more. */
 export const periodsMax = 64;
 

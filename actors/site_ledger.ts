@@ -5,7 +5,7 @@ import type { Outputs } from './machine.ts';
 import type { Ledger } from './schema/events.ts';
 import { subject } from './schema/subjects.ts';
 
-export const inventoryOf = (station: string): string => `station:${station}:inventory`;
+const inventoryOf = (station: string): string => `station:${station}:inventory`;
 export const unassignedOf = (station: string): string => `station:${station}:unassigned`;
 
 /**
