@@ -1,4 +1,7 @@
-/** Process of the role "gateway": the doors for chargers (OCPP) and people (HTTP, live screens). `--doors ocpp` or `api` opens one. */
+/**
+ * Process of the role "gateway": the doors for chargers (OCPP), people (HTTP, live screens) and programs (NATS).
+ * `--doors ocpp,nats` opens some of them.
+ */
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
@@ -8,9 +11,10 @@ import { openReplica } from '#engine/projections/mod';
 import { runRole } from '#engine/roles/role_process';
 import { gridKinds, startApi } from './api/mod.ts';
 import { identityResolver } from './identities.ts';
+import { startNats } from './nats/mod.ts';
 import { limitsForTest, startOcpp } from './ocpp/mod.ts';
 
-const { values } = parseArgs({ options: { doors: { type: 'string', default: 'ocpp,api' } } });
+const { values } = parseArgs({ options: { doors: { type: 'string', default: 'ocpp,api,nats' } } });
 const doors = new Set(values.doors.split(','));
 
 await runRole('gateway', async ({ config, log, onFatal }) => {
@@ -67,6 +71,10 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
     });
     ready['ocppPort'] = ocpp.port;
     closers.push(() => ocpp.close());
+  }
+  if (doors.has('nats')) {
+    const integrators = await startNats({ config, nats, door, log });
+    closers.push(() => integrators.close());
   }
   return {
     ready,
