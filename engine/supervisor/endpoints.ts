@@ -21,7 +21,16 @@ export interface Endpoints {
 }
 
 /** Who the demo site's seed signs up. */
-export const demoEmails = { operator: 'operator@demo.local', admin: 'admin@demo.local' } as const;
+export const demoEmails = {
+  operator: 'operator@demo.local',
+  admin: 'admin@demo.local',
+  customer: 'customer@demo.local',
+  trader: 'trader@demo.local',
+} as const;
+/** Two customers: what one does, the other must not see. */
+const demoRoles = { operator: 'operator', admin: 'admin', customer: 'customer', trader: 'customer' } as const;
+const demoLogins = Object.keys(demoEmails) as (keyof typeof demoEmails)[];
+
 export const integratorUser = 'integrator';
 /** Core user of the embedded NATS. */
 export const coreUser = 'core';
@@ -37,7 +46,7 @@ export function endpointsOf(config: Config, ports: Ports, secrets: Secrets): End
     redis: config.redisUrl || `redis://:${secrets.redis}@${host}:${ports.redisPort}`,
     clickhouse: config.clickhouseUrl || `http://${host}:${ports.clickhousePort}`,
     logins: config.demo
-      ? (['operator', 'admin'] as const).map((role) => ({ role, email: demoEmails[role], password: secrets[role] }))
+      ? demoLogins.map((name) => ({ role: demoRoles[name], email: demoEmails[name], password: secrets[name] }))
       : [],
     analyst: { user: 'analyst', password: config.analystPassword || secrets.analyst },
     integrator: { user: integratorUser, password: secrets.integrator },

@@ -87,6 +87,8 @@ test('endpoints.json is there while it serves, for the owner alone, and gone aft
   expect(endpoints.logins).toMatchObject([
     { role: 'operator', email: 'operator@demo.local' },
     { role: 'admin', email: 'admin@demo.local' },
+    { role: 'customer', email: 'customer@demo.local' },
+    { role: 'customer', email: 'trader@demo.local' },
   ]);
   expect(screen(running.endpoints, dir)).toContain(endpoints.logins[0].password);
   await running.stop();
@@ -153,7 +155,17 @@ test('roles read their settings without contradiction, with the addresses of the
 
 test('a server that is given by URL is not started and gets no port', () => {
   const given = config({ GRIDTICK_NATS_PORT: '', GRIDTICK_NATS_URL: 'nats://core:x@10.0.0.7:4222' });
-  const secrets = { nats: 'n', integrator: 'i', redis: 'r', clickhouse: 'c', analyst: 'a', operator: 'o', admin: 'm' };
+  const secrets = {
+    nats: 'n',
+    integrator: 'i',
+    redis: 'r',
+    clickhouse: 'c',
+    analyst: 'a',
+    operator: 'o',
+    admin: 'm',
+    customer: 'u',
+    trader: 't',
+  };
   const ports = { httpPort: 1, ocppPort: 2, natsPort: 0, redisPort: 4, clickhousePort: 5 };
   const roles = realParts.servers({ config: given, ports, secrets, env: {} }).map((spec) => spec.role);
   expect(roles).toEqual(['redis', 'clickhouse']);

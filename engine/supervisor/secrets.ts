@@ -4,7 +4,17 @@ import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeJson } from './files.ts';
 
-const names = ['nats', 'integrator', 'redis', 'clickhouse', 'analyst', 'operator', 'admin'] as const;
+const names = [
+  'nats',
+  'integrator',
+  'redis',
+  'clickhouse',
+  'analyst',
+  'operator',
+  'admin',
+  'customer',
+  'trader',
+] as const;
 export type Secrets = Record<(typeof names)[number], string>;
 
 /**

@@ -7,7 +7,7 @@ import { demoSite, TestWorld } from '#actors/testing';
 import { BadCursor, type LedgerEntry, type Page, type PageQuery } from '#engine/history/mod';
 import type { Door, DoorCommand } from '#engine/log/mod';
 import { Outcomes } from '#engine/partition/outcomes';
-import type { CommandResult } from '#engine/wire';
+import type { CommandResult, ReplyResult } from '#engine/wire';
 import type { MemoryReplica } from '../live/testing.ts';
 import type { FindOutcome } from './outcomes.ts';
 import type { RecordHistory } from './routes/records.ts';
@@ -75,7 +75,7 @@ export class DomainBehindDoor implements Pick<Door, 'partitions' | 'request' | '
     const name = `${to.kind}|${to.id}`;
     const outcomes = this.#outcomes.get(name) ?? new Outcomes();
     const verdict = id === null ? ({ kind: 'new' } as const) : outcomes.judge(id, this.world.now);
-    let result =
+    const decided: ReplyResult =
       verdict.kind === 'refused'
         ? { ok: false as const, code: verdict.code }
         : verdict.kind === 'known'
@@ -83,13 +83,13 @@ export class DomainBehindDoor implements Pick<Door, 'partitions' | 'request' | '
           : this.world.send(to, type, body);
     if (to.kind === 'customer') this.#customers.add(to.id);
     const at = this.#commit(to);
-    result = { ...result, at };
+    const result: CommandResult = { ...decided, at };
     if (verdict.kind === 'new' && id !== null && this.world.get(to)) {
-      outcomes.remember(id, result, this.world.now);
+      outcomes.remember(id, decided, this.world.now);
       this.#outcomes.set(name, outcomes);
-      this.#decided.set([to.kind, to.id, id].join('\n'), result as CommandResult);
+      this.#decided.set([to.kind, to.id, id].join('\n'), result);
     }
-    return result as CommandResult;
+    return result;
   }
 
   /** One record with the entity as it is now. Returns its position. */

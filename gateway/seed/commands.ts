@@ -1,5 +1,5 @@
 /** What a demo installation is made of, as commands through the door: the same scenario gives the same commands. */
-import { chargerAddress, nameAddress, siteAddress, stationAddress, userAddress } from '#actors/mod';
+import { chargerAddress, customerAddress, nameAddress, siteAddress, stationAddress, userAddress } from '#actors/mod';
 import type { DoorCommand } from '#engine/log/mod';
 import { demoEmails } from '#engine/supervisor/endpoints';
 import type { Scenario } from '#gateway/simulator/scenario';
@@ -8,10 +8,16 @@ import type { Scenario } from '#gateway/simulator/scenario';
 export const seedUsers = [
   { id: 'operator', email: demoEmails.operator, name: 'Demo operator', roles: ['operator'] },
   { id: 'admin', email: demoEmails.admin, name: 'Demo admin', roles: ['admin', 'operator'] },
+  { id: 'customer', email: demoEmails.customer, name: 'Demo customer', roles: ['customer'] },
+  { id: 'trader', email: demoEmails.trader, name: 'Demo trader', roles: ['customer'] },
 ] as const;
 export type SeedUser = (typeof seedUsers)[number];
+export const seedCustomers = seedUsers.filter(({ roles }) => (roles as readonly string[]).includes('customer'));
 
-/** Ids are dense per entity, and every entity gets one command: sent again it changes nothing. */
+/** Whose charging is billed to whom, of the tags that the scenario has. */
+const tagOwners = [{ tag: 'DEMO0040', customer: 'customer' }] as const;
+
+/** Ids are dense per entity: what is sent again changes nothing. */
 const id = 'seed:1';
 
 /** Site, station, chargers, tags: in this order, each after what it needs. */
@@ -59,3 +65,16 @@ export const userCommand = (user: SeedUser, passwordHash: string): DoorCommand =
   type: 'user.create',
   body: { email: user.email, name: user.name, passwordHash, roles: [...user.roles] },
 });
+
+/** Accounts, and after them the tags that they pay for. A tag without an owner came first, also in data of earlier builds. */
+export const customerCommands = (): DoorCommand[] =>
+  seedCustomers.map((user) => ({ id, to: customerAddress(user.id), type: 'customer.open', body: { name: user.name } }));
+export const ownedTagCommands = ({ timeline }: Scenario): DoorCommand[] =>
+  tagOwners
+    .filter(({ tag }) => timeline.tags.includes(tag))
+    .map(({ tag, customer }) => ({
+      id: 'seed:2',
+      to: nameAddress('tag', tag),
+      type: 'tag.put',
+      body: { customer, group: null, status: 'Accepted', expiresAt: null },
+    }));

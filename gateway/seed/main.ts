@@ -19,7 +19,7 @@ const log = pino(
 
 async function main(): Promise<void> {
   const config = loadConfig(process.env);
-  const { operator, admin } = openSecrets(config.dataDir);
+  const { operator, admin, customer, trader } = openSecrets(config.dataDir);
   const scenario = await loadScenario(scenarioOptions(config, process.env));
   for (const note of scenario.notes) log.info({ note }, 'sessions file');
 
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
         request: (command) => door.request(command),
         lookup: (kind, id) => lookup(redis, kind, id),
       },
-      { scenario, passwords: { operator, admin } },
+      { scenario, passwords: { operator, admin, customer, trader } },
     );
     const { chargers, tags } = scenario.timeline;
     process.stdout.write(

@@ -7,7 +7,15 @@ import { projectedId } from '#engine/projections/mod';
 import type { CommandResult } from '#engine/wire';
 import { hashPassword, verifyPassword } from '#gateway/auth/password';
 import type { Scenario } from '#gateway/simulator/scenario';
-import { seedCommands, seedUsers, userCommand, type SeedUser } from './commands.ts';
+import {
+  customerCommands,
+  ownedTagCommands,
+  seedCommands,
+  seedCustomers,
+  seedUsers,
+  userCommand,
+  type SeedUser,
+} from './commands.ts';
 
 export interface Ground {
   readonly partitions: number;
@@ -51,7 +59,12 @@ export async function sow(ground: Ground, options: SowingOptions): Promise<{ com
   for (const command of [site, station]) if (command !== undefined) await send(command);
   await Promise.all(others.map(send));
 
-  let sent = 2 + others.length;
+  const accounts = customerCommands();
+  await Promise.all(accounts.map(send));
+  const owned = ownedTagCommands(scenario);
+  await Promise.all(owned.map(send));
+
+  let sent = 2 + others.length + accounts.length + owned.length;
   const met: SeedUser[] = [];
   for (const user of seedUsers) {
     // A hash is different each time: somebody who is there already is left alone, and only checked.
@@ -104,6 +117,7 @@ function wantedOf({ site, timeline }: Scenario, partitions: number): Wanted[] {
     // The site decides about a card by its own copy.
     ...timeline.tags.map((tag) => ({ kind: 'tag', id: projectedId(tagAddress(home, tag)) })),
     ...seedUsers.map((user) => name('email', user.email, userAddress(user.id))),
+    ...seedCustomers.map(({ id }) => ({ kind: 'customer', id })),
   ];
 }
 
