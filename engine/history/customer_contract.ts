@@ -61,7 +61,7 @@ export function customerContract(name: string, open: () => Promise<HistoryOption
     const store = async (partition: number, events: PublicEvent[], firstSequence = 1) => {
       for (const [i, event] of events.entries()) {
         const made = toRows(event, { partition, sequence: firstSequence + i, index: 0 })!;
-        await history.insert(made.table, made.rows as never[]);
+        await history.insert(made.table, made.rows);
       }
     };
     /** All pages of a query, as many rows each as `limit`; `between` runs after each page. */
@@ -262,7 +262,7 @@ export function customerContract(name: string, open: () => Promise<HistoryOption
               hold: [[available, -amount] as const, [pending, amount] as const],
               release: [[available, amount] as const, [pending, -amount] as const],
               settlement: [[pending, -amount] as const, ['revenue', amount - fee] as const, ['vat', fee] as const],
-            }[kind]!.map(([account, change]) => [account, change]);
+            }[kind].map(([account, change]) => [account, change]);
             for (const [account, change] of moves) {
               const key = `${ledger} ${account}`;
               balances.set(key, (balances.get(key) ?? 0) + change);
@@ -276,7 +276,7 @@ export function customerContract(name: string, open: () => Promise<HistoryOption
             return eventOf.ledger({
               customer,
               batch: `${n}`,
-              kind: kind as Ledger['kind'],
+              kind: kind,
               cause: `${n}`,
               at: day + n,
               legs,

@@ -20,15 +20,16 @@ export const definitionsOf = (domain: {
 
 /** The last committed state of an entity and the journal position that made it. */
 export interface ReplicaEntity<Context = Record<string, unknown>> {
-  kind: string;
-  id: string;
+  readonly kind: string;
+  readonly id: string;
   /** The machine's state value; null for records. */
-  value: string | null;
-  context: Context;
-  partition: number;
-  sequence: number;
+  readonly value: string | null;
+  /** Decoded when it is first read: most states are replaced before anybody looks. Throws ImageError on a wrong shape. */
+  readonly context: Context;
+  readonly partition: number;
+  readonly sequence: number;
   /** The partition key; equals the id unless the entity lives beside its owner. */
-  key: string;
+  readonly key: string;
 }
 
 /**
@@ -38,13 +39,13 @@ export interface ReplicaEntity<Context = Record<string, unknown>> {
 export const projectedId = (image: { id: string; key?: string }): string =>
   image.key?.startsWith('@') && image.key !== image.id ? `${image.id}${image.key}` : image.id;
 
-/** Decodes a post-image; `image` must not be null. Throws {@link ProjectionStopped} on a kind or schema it does not know. */
-export function decodeEntity(
+/** The definition of an entity's kind. Throws {@link ProjectionStopped} on a kind or schema that this build does not know. */
+export function definitionOf(
   definitions: Definitions,
-  e: EntityImage,
+  e: { kind: string; id: string; schema: number },
   partition: number,
   sequence: number,
-): ReplicaEntity {
+): EntityDefinition {
   const definition = definitions.get(e.kind);
   if (!definition) {
     throw new ProjectionStopped(
@@ -58,15 +59,40 @@ export function decodeEntity(
       `${e.kind}/${e.id} at ${partition}:${sequence} has schema ${e.schema}, this build knows ${definition.version}: start the newer build`,
     );
   }
-  const { value, context } = decodeImage(definition, e.image as unknown[], e.schema);
+  return definition;
+}
+
+/** An entity of its post-image; `image` must not be null. Throws as {@link definitionOf} does. */
+export function entityOf(definitions: Definitions, e: EntityImage, partition: number, sequence: number): ReplicaEntity {
+  const definition = definitionOf(definitions, e, partition, sequence);
+  return lazyEntity(definition, projectedId(e), e.key ?? e.id, partition, sequence, e.schema, e.image as unknown[]);
+}
+
+function lazyEntity(
+  definition: EntityDefinition,
+  id: string,
+  key: string,
+  partition: number,
+  sequence: number,
+  schema: number,
+  image: unknown[],
+): ReplicaEntity {
+  let encoded: unknown[] | null = image;
+  let decoded: Record<string, unknown> | undefined;
   return {
-    kind: e.kind,
-    id: projectedId(e),
-    value,
-    context: context as Record<string, unknown>,
+    kind: definition.kind,
+    id,
+    value: image[0] as string | null,
+    get context() {
+      if (encoded !== null) {
+        decoded = decodeImage(definition, encoded, schema).context as Record<string, unknown>;
+        encoded = null;
+      }
+      return decoded as Record<string, unknown>;
+    },
     partition,
     sequence,
-    key: e.key ?? e.id,
+    key,
   };
 }
 
@@ -79,8 +105,11 @@ export const redisKey = {
   projecting: (partition: number) => `projecting:${partition}`,
 };
 
-/** `k` is absent when the key equals the id. */
-interface StoredEntity {
+/** What Redis holds: the post-image as it is in the journal, so that nobody decodes what nobody reads. Key null = the id. */
+type StoredEntity = [partition: number, sequence: number, key: string | null, schema: number, image: unknown[]];
+
+/** What builds before schema numbers wrote; every schema was 1. */
+interface DecodedEntity {
   p: number;
   s: number;
   k?: string;
@@ -88,16 +117,39 @@ interface StoredEntity {
   context: Record<string, unknown>;
 }
 
-export function toStored(e: ReplicaEntity): string {
-  const stored: StoredEntity = { p: e.partition, s: e.sequence, value: e.value, context: e.context };
-  return JSON.stringify(e.key === e.id ? stored : { ...stored, k: e.key });
+/** `image` must not be null. Throws as {@link definitionOf} does. */
+export function toStored(definitions: Definitions, e: EntityImage, partition: number, sequence: number): string {
+  definitionOf(definitions, e, partition, sequence);
+  const key = e.key ?? e.id;
+  const stored: StoredEntity = [
+    partition,
+    sequence,
+    key === projectedId(e) ? null : key,
+    e.schema,
+    e.image as unknown[],
+  ];
+  return JSON.stringify(stored);
 }
 
+/** Throws as {@link definitionOf} does. */
 export function fromStored<Context = Record<string, unknown>>(
+  definitions: Definitions,
   kind: string,
   id: string,
   text: string,
 ): ReplicaEntity<Context> {
-  const { p, s, k, value, context } = JSON.parse(text) as StoredEntity;
-  return { kind, id, value, context: context as Context, partition: p, sequence: s, key: k ?? id };
+  const stored = JSON.parse(text) as StoredEntity | DecodedEntity;
+  if (!Array.isArray(stored)) return fromDecoded(definitions, kind, id, stored) as ReplicaEntity<Context>;
+  const [partition, sequence, key, schema, image] = stored;
+  const definition = definitionOf(definitions, { kind, id, schema }, partition, sequence);
+  const entity = lazyEntity(definition, id, key ?? id, partition, sequence, schema, image);
+  return entity as ReplicaEntity<Context>;
+}
+
+function fromDecoded(definitions: Definitions, kind: string, id: string, stored: DecodedEntity): ReplicaEntity {
+  const { p, s, k, value } = stored;
+  const { version, migrate } = definitionOf(definitions, { kind, id, schema: 1 }, p, s);
+  let { context } = stored;
+  for (let v = 1; v < version; v++) context = migrate?.[v]?.(context) ?? context;
+  return { kind, id, value, context, partition: p, sequence: s, key: k ?? id };
 }

@@ -241,6 +241,7 @@ export class PublicLane {
       ({ sequence }) => {
         if (this.#round !== round || this.#state !== 'running') return;
         if (sequence !== append[2].expectedLastSequence + 1) return this.#settle(() => this.#readBack());
+        failpoint('history.published');
         appending.state = 'stored';
         this.#acknowledged();
       },

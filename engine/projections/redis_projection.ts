@@ -5,7 +5,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { EntityImage, JournalEntry } from '../wire.ts';
-import { decodeEntity, fromStored, projectedId, redisKey, toStored, type Definitions } from './entities.ts';
+import { fromStored, projectedId, redisKey, toStored, type Definitions } from './entities.ts';
 import { JournalTails, nextSequence, partitionList, ProjectionStopped, type JournalReader } from './journal.ts';
 
 /**
@@ -195,7 +195,7 @@ async function openCopy(
     Array.from(taken.values(), ({ image: e, sequence }) => ({
       kind: e.kind,
       id: projectedId(e),
-      text: e.image === null ? null : toStored(decodeEntity(options.definitions, e, partition, sequence)),
+      text: e.image === null ? null : toStored(options.definitions, e, partition, sequence),
     }));
   const retry = async (work: () => Promise<void>) => {
     for (let waitMs = retryMsMin; !stopped; waitMs = Math.min(waitMs * 2, retryMsMax)) {
@@ -252,18 +252,14 @@ async function copySnapshot(
   const changes = new Map<string, Change>();
   // Entities that were removed in the purged part of the journal.
   for (const kind of definitions.keys()) {
-    for await (const e of storedEntities(redis, kind)) {
+    for await (const e of storedEntities(redis, definitions, kind)) {
       if (e.partition === partition) changes.set(`${kind}:${e.id}`, { kind, id: e.id, text: null });
     }
   }
   for (const e of entities) {
     if (e.image === null || leaveOut?.has(e.kind)) continue;
     const id = projectedId(e);
-    changes.set(`${e.kind}:${id}`, {
-      kind: e.kind,
-      id,
-      text: toStored(decodeEntity(definitions, e, partition, sequence)),
-    });
+    changes.set(`${e.kind}:${id}`, { kind: e.kind, id, text: toStored(definitions, e, partition, sequence) });
   }
   const all = [...changes.values()];
   for (let i = 0; i < all.length; i += batchMax) await move(null, all.slice(i, i + batchMax));
@@ -271,7 +267,7 @@ async function copySnapshot(
 }
 
 /** All entities of a kind in Redis, read in chunks. */
-export async function* storedEntities(redis: Redis, kind: string) {
+export async function* storedEntities(redis: Redis, definitions: Definitions, kind: string) {
   const seen = new Set<string>();
   let cursor = '0';
   do {
@@ -281,6 +277,7 @@ export async function* storedEntities(redis: Redis, kind: string) {
     const fresh = ids.filter((id) => !seen.has(id) && seen.add(id));
     if (fresh.length === 0) continue;
     const texts = await redis.mget(fresh.map((id) => redisKey.entity(kind, id)));
-    for (const [i, text] of texts.entries()) if (text !== null) yield fromStored(kind, fresh[i] as string, text);
+    for (const [i, text] of texts.entries())
+      if (text !== null) yield fromStored(definitions, kind, fresh[i] as string, text);
   } while (cursor !== '0');
 }

@@ -5,12 +5,14 @@ import { provision } from '../log/provision.ts';
 import { startTestNats, type TestNats } from '../log/testing.ts';
 import { purgeJournal } from '../log/journal.ts';
 import { natsJournal } from './journal.ts';
+import { definitionsOf, entityOf } from './entities.ts';
 import { lookup, projectionReady } from './lookup.ts';
 import { startRedisProjection, storedEntities } from './redis_projection.ts';
 import { followReplica, type Replica, type ReplicaChange } from './replica.ts';
 import {
   journalWriter,
   lamp,
+  lampDefinition,
   priceEvent,
   seededRandom,
   startTestRedis,
@@ -65,7 +67,7 @@ test('Redis holds the last state of every entity, and forgets removed ones', asy
   const projection = await project();
   await until('projected', async () => (await redis.get('projected:0')) === '3');
 
-  expect(await lookup(redis, 'lamp', 'a')).toEqual({
+  expect(await lookup(redis, 'lamp', 'a', testDefinitions)).toEqual({
     kind: 'lamp',
     id: 'a',
     key: 'demo',
@@ -74,10 +76,62 @@ test('Redis holds the last state of every entity, and forgets removed ones', asy
     partition: 0,
     sequence: 2,
   });
-  expect(await lookup(redis, 'lamp', 'b')).toBeUndefined();
+  expect(await lookup(redis, 'lamp', 'b', testDefinitions)).toBeUndefined();
   expect(await redis.smembers('ids:lamp')).toEqual(['a']);
   expect(await projectionReady(redis, partitions)).toBe(true);
   await projection.close();
+});
+
+test('what an earlier build left in Redis is read as well, brought to the newest schema', async () => {
+  const { redis } = await fresh();
+  await redis.set('e:lamp:a', '{"p":0,"s":9,"k":"demo","value":"on","context":{"site":"demo","watts":9}}');
+  const definitions = definitionsOf({
+    actors: [{ ...lampDefinition, version: 2, migrate: { 1: (context) => ({ ...context, colour: 'warm' }) } }],
+    records: [],
+  });
+  expect(await lookup(redis, 'lamp', 'a', definitions)).toEqual({
+    kind: 'lamp',
+    id: 'a',
+    key: 'demo',
+    value: 'on',
+    context: { site: 'demo', watts: 9, colour: 'warm' },
+    partition: 0,
+    sequence: 9,
+  });
+});
+
+test('a kind or schema that this build does not know stops the projection and who reads it', async () => {
+  const { redis, writers, project, fatal } = await fresh();
+  await writers[0].append({ entities: [lamp('a', 1, 1)] });
+  const projection = await project();
+  await until('projected', async () => (await redis.get('projected:0')) === '1');
+  await writers[0].append({ entities: [{ ...lamp('a', 2, 2), schema: 7 }] });
+  await until('stopped', () => fatal.length > 0);
+  expect(fatal[0]).toMatchObject({ code: 'newer_schema' });
+  expect((await lookup(redis, 'lamp', 'a', testDefinitions))?.context).toMatchObject({ watts: 1 });
+  await projection.close();
+  await redis.set('e:lamp:a', '[0,9,null,7,["on","demo",2]]');
+  await expect(lookup(redis, 'lamp', 'a', testDefinitions)).rejects.toMatchObject({ code: 'newer_schema' });
+  await expect(lookup(redis, 'lamp', 'a', definitionsOf({ actors: [], records: [] }))).rejects.toMatchObject({
+    code: 'unknown_entity_kind',
+  });
+});
+
+test('a state is decoded when it is read, once, and says then what is wrong with it', async () => {
+  let decoded = 0;
+  const definition = {
+    ...lampDefinition,
+    version: 2,
+    migrate: { 1: (context: Record<string, unknown>) => ({ ...context, decoded: ++decoded }) },
+  };
+  const definitions = definitionsOf({ actors: [definition], records: [] });
+  const entity = entityOf(definitions, lamp('a', 1, 40), 0, 1);
+  expect([entity.value, entity.key, decoded]).toEqual(['on', 'demo', 0]);
+  expect(entity.context).toEqual({ site: 'demo', watts: 40, decoded: 1 });
+  expect(entity.context).toBe(entity.context);
+  expect(decoded).toBe(1);
+  const broken = entityOf(testDefinitions, { ...lamp('a', 1, 40), image: ['on', 'demo', 'many'] }, 0, 1);
+  expect(() => broken.context).toThrow(/watts: expected a safe integer/);
 });
 
 test('what an actor keeps for its own decisions stays out of Redis, and the position passes over it', async () => {
@@ -100,8 +154,8 @@ test('what every partition holds its own of is kept apart per partition', async 
   await writers[1].append({ entities: [tag('DEMO0001', 1, 6)] });
   const projection = await project();
   await until('projected', async () => (await redis.mget('projected:0', 'projected:1')).every((p) => p === '1'));
-  expect((await lookup(redis, 'tag', 'DEMO0001@0'))?.context).toEqual({ version: 5 });
-  expect((await lookup(redis, 'tag', 'DEMO0001@1'))?.context).toEqual({ version: 6 });
+  expect((await lookup(redis, 'tag', 'DEMO0001@0', testDefinitions))?.context).toEqual({ version: 5 });
+  expect((await lookup(redis, 'tag', 'DEMO0001@1', testDefinitions))?.context).toEqual({ version: 6 });
   await projection.close();
 });
 
@@ -116,7 +170,7 @@ test('a projection that was overtaken by another one stops and takes nothing bac
   await writers[0].append({ entities: [lamp('a', 2, 2)] });
   await until('stopped', () => fatal.length > 0);
   expect(fatal[0]).toMatchObject({ code: 'other_writer' });
-  expect((await lookup(redis, 'lamp', 'a'))?.context).toEqual({ site: 'demo', watts: 9 });
+  expect((await lookup(redis, 'lamp', 'a', testDefinitions))?.context).toEqual({ site: 'demo', watts: 9 });
   expect(await redis.get('projected:0')).toBe('9');
   await overtaken.close();
 });
@@ -146,7 +200,7 @@ test('a purged journal needs a snapshot, which also removes what is gone', async
       Promise.resolve(p === 0 ? { sequence: 3, entities: [lamp('a', 3, 3), lamp('old', 1, 8)] } : null),
   });
   await until('projected', async () => (await redis.get('projected:0')) === '5');
-  expect((await lookup(redis, 'lamp', 'a'))?.context).toMatchObject({ watts: 5 });
+  expect((await lookup(redis, 'lamp', 'a', testDefinitions))?.context).toMatchObject({ watts: 5 });
   expect((await redis.smembers('ids:lamp')).sort()).toEqual(['a', 'old']);
   await projection.close();
 });
@@ -212,7 +266,7 @@ test('replicas opened while writing goes on have neither hole nor double, and eq
 
   const expected = Object.fromEntries([...truth].map(([id, { watts }]) => [id, watts]).sort());
   const inRedis: Record<string, number> = {};
-  for await (const e of storedEntities(redis, 'lamp')) {
+  for await (const e of storedEntities(redis, testDefinitions, 'lamp')) {
     inRedis[e.id] = e.context['watts'] as number;
     expect(e.sequence, `seed ${seed}: ${e.id}`).toBe(truth.get(e.id)?.sequence);
   }
@@ -242,7 +296,7 @@ test('what a superseded owner still appended is shown nowhere, wherever a reader
   await writer.append({ as: [2, 2], entities: [lamp('a', 4, 777)] });
   const early = await project();
   await until('projected', async () => (await redis.get('projected:0')) === '5');
-  expect((await lookup(redis, 'lamp', 'a'))?.context).toMatchObject({ watts: 2 });
+  expect((await lookup(redis, 'lamp', 'a', testDefinitions))?.context).toMatchObject({ watts: 2 });
   await early.close();
 
   const replica = await follow();
@@ -251,7 +305,7 @@ test('what a superseded owner still appended is shown nowhere, wherever a reader
   await writer.append({ as: [2, 2], entities: [lamp('a', 4, 4)] });
   await until('projected', async () => (await redis.get('projected:0')) === '7');
   await until('followed', () => replica.position(0) === 7);
-  expect((await lookup(redis, 'lamp', 'a'))?.context).toMatchObject({ watts: 4 });
+  expect((await lookup(redis, 'lamp', 'a', testDefinitions))?.context).toMatchObject({ watts: 4 });
   expect(wattsOf(replica)).toEqual({ a: 4 });
   await replica.close();
   await late.close();
