@@ -1,2 +1,2 @@
-export const budgets: Record<'shell' | 'charts' | 'fonts', number>;
-export function weigh(folder: string): Record<'shell' | 'charts' | 'fonts', number>;
+export const budgets: Record<'shell' | 'pages' | 'charts' | 'fonts', number>;
+export function weigh(folder: string): Record<'shell' | 'pages' | 'charts' | 'fonts', number>;

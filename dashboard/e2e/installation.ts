@@ -11,19 +11,27 @@ import { join } from 'node:path';
 export interface Endpoints {
   dashboard: string;
   api: string;
+  /** `ws://host:port/ocpp`; the charger's identity is appended as `/<identity>`. */
+  ocpp: string;
   logins: { role: string; email: string; password: string }[];
 }
 
 const variable = 'GRIDTICK_TEST_ENDPOINTS';
-const startLimitMs = 120_000;
+const startLimitMs = 180_000;
 const ports = ['HTTP', 'OCPP', 'NATS', 'REDIS', 'CLICKHOUSE'];
 
 export const endpoints = (): Endpoints => JSON.parse(readFileSync(process.env[variable] ?? '', 'utf8')) as Endpoints;
 
-export default async function start(): Promise<() => Promise<void>> {
-  if (process.env[variable]) return async () => {};
+export interface Started {
+  /** Its endpoints.json. */
+  file: string;
+  stop(): Promise<void>;
+}
+
+/** `gridtick up` with a new data directory and free ports. */
+export async function startInstallation(args: readonly string[] = []): Promise<Started> {
   const dataDir = mkdtempSync(join(tmpdir(), 'gridtick-e2e-'));
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../../dist/engine/cli.js'), 'up'], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../../dist/engine/cli.js'), 'up', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
@@ -50,6 +58,13 @@ export default async function start(): Promise<() => Promise<void>> {
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
+  return { file, stop };
+}
+
+/** For all tests that look and change nothing. */
+export default async function start(): Promise<() => Promise<void>> {
+  if (process.env[variable]) return async () => {};
+  const { file, stop } = await startInstallation();
   process.env[variable] = file;
   return stop;
 }

@@ -1,10 +1,5 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, expectAccessible, openStation, test } from './operator.ts';
-
-/** Kept after the run, to be looked at. */
-const pictures = join(import.meta.dirname, '../../test-results/pictures');
-mkdirSync(pictures, { recursive: true });
+import { expect, expectAccessible, expectReflow, openStation, pictures, test } from './operator.ts';
 
 const screens = [
   { name: 'light', colorScheme: 'light', viewport: { width: 1440, height: 1160 } },
@@ -34,17 +29,7 @@ for (const width of [320, 390])
     for (const open of [async () => void (await page.goto('/stations')), () => openStation(page, station)]) {
       await open();
       await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
-      const wide = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      expect(wide).toBe(0);
-      // Tables drop columns instead of scrolling: a row must fit its card.
-      const cut = await page
-        .locator('.scroll')
-        .evaluateAll((regions) =>
-          regions.map((region) => region.scrollWidth - region.clientWidth).filter((over) => over > 0),
-        );
-      expect(cut).toEqual([]);
+      await expectReflow(page);
     }
   });
 

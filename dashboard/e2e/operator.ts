@@ -1,14 +1,20 @@
 /** What every browser test begins with: the addresses, somebody signed in, and the API's own view of things. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
 import { expect, test as base, type Page } from '@playwright/test';
 import type { PricesReply, SitesReply, StationReply } from '#gateway/schema/mod';
 import { endpoints } from './installation.ts';
 
-export const login = () => {
-  const found = endpoints().logins.find(({ role }) => role === 'operator');
-  if (!found) throw new Error('this installation has no demo operator');
+export const login = (role = 'operator', logins = endpoints().logins) => {
+  const found = logins.findLast((one) => one.role === role);
+  if (!found) throw new Error(`this installation has no demo ${role}`);
   return found;
 };
+
+/** Where pictures are kept after the run, to be looked at. */
+export const pictures = join(import.meta.dirname, '../../test-results/pictures');
+mkdirSync(pictures, { recursive: true });
 
 export async function signIn(page: Page): Promise<void> {
   const { email, password } = login();
@@ -68,6 +74,18 @@ export async function expectAccessible(page: Page): Promise<void> {
     .analyze();
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
   expect(found).toEqual([]);
+}
+
+/** Nothing is cut off and nothing scrolls sideways; tables drop columns instead. */
+export async function expectReflow(page: Page): Promise<void> {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(wide).toBe(0);
+  const cut = await page
+    .locator('.scroll')
+    .evaluateAll((regions) =>
+      regions.map((region) => region.scrollWidth - region.clientWidth).filter((over) => over > 0),
+    );
+  expect(cut).toEqual([]);
 }
 
 /** A newer price than `slot` is in the table; takes a slot at most. */

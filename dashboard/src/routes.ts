@@ -1,12 +1,9 @@
-/** All addresses of the dashboard. */
+/** All addresses of the dashboard. Pages are loaded when they are opened; the one that operators begin with is there. */
 import { createRouter } from 'sv-router';
 import Home from './pages/Home.svelte';
+import { Station, Trader, Trades, Users } from './pages/later.ts';
 import NotFound from './pages/NotFound.svelte';
-import Station from './pages/Station.svelte';
 import Stations from './pages/Stations.svelte';
-import Trader from './pages/Trader.svelte';
-import Trades from './pages/Trades.svelte';
-import Users from './pages/Users.svelte';
 import Shell from './shell/Shell.svelte';
 
 export const { p, navigate, isActive, route } = createRouter({

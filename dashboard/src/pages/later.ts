@@ -1,0 +1,5 @@
+/** Pages that are loaded when they are opened. Here, because the router takes any component that says `import` itself for a lazy one. */
+export const Trader = () => import('./Trader.svelte');
+export const Station = () => import('./Station.svelte');
+export const Users = () => import('./Users.svelte');
+export const Trades = () => import('./Trades.svelte');
