@@ -7,7 +7,7 @@ import { Pace } from '../log/pace.ts';
 import { recordEveryMs } from '../partition/owner.ts';
 import { decodeRecord } from '../partition/record.ts';
 import type { LogMessage, PartitionPorts, SnapshotStore } from '../partition/ports.ts';
-import { encodeFrame, type JournalEntry, type ReplyOut } from '../wire.ts';
+import { encodeFrame, type CommitRecord, type JournalEntry, type ReplyOut } from '../wire.ts';
 import type { World } from './world.ts';
 
 interface Stored {
@@ -25,6 +25,7 @@ export class MemoryStream {
   readonly messages: Stored[] = [];
   readonly #world: World;
   readonly #listeners = new Set<() => void>();
+  readonly #records: CommitRecord[] = [];
   constructor(world: World) {
     this.#world = world;
   }
@@ -33,6 +34,11 @@ export class MemoryStream {
     this.messages.push({ bytes, at: this.#world.now });
     for (const listener of this.#listeners) listener();
     return this.messages.length;
+  }
+
+  /** A journal's record; many recoveries read the same ones, and none changes them. */
+  record(sequence: number): CommitRecord {
+    return (this.#records[sequence] ??= decodeRecord(this.messages[sequence - 1]!.bytes));
   }
 
   listen(listener: () => void): () => void {
@@ -125,11 +131,7 @@ export class MemoryLog {
         (value) => (alive() ? value : never),
         (error: Error) => (alive() ? Promise.reject(error) : never),
       );
-    const entry = (sequence: number): JournalEntry => ({
-      partition,
-      sequence,
-      record: decodeRecord(journal.messages[sequence - 1]!.bytes),
-    });
+    const entry = (sequence: number): JournalEntry => ({ partition, sequence, record: journal.record(sequence) });
     const wait = () => guard(this.world.clock.delay(this.#latency()));
     const delay = (ms: number) => guard(this.world.clock.delay(ms));
     const pace = new Pace(recordEveryMs, { monotonic: this.world.clock.monotonic, delay });

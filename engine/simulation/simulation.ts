@@ -4,14 +4,14 @@
  */
 import { partitionOf } from '#actors/partition_key';
 import { compileDomain, type Catalogue } from '../partition/catalogue.ts';
-import { PartitionOwner } from '../partition/owner.ts';
 import type { PartitionPorts } from '../partition/ports.ts';
 import { decodeRecord, genesisHash, verifyChain } from '../partition/record.ts';
 import { RecordFilter } from '../partition/record_filter.ts';
 import { recoverState } from '../partition/recovery.ts';
 import { PartitionState } from '../partition/state.ts';
-import { decodeFrame, encodeFrame, type CommandEnvelope, type ReplyResult } from '../wire.ts';
+import { decodeFrame, type CommandEnvelope, type ReplyResult } from '../wire.ts';
 import { MemoryLog } from './memory_log.ts';
+import { Answers, SimulatedDoor, SimulatedEngine } from './processes.ts';
 import { accountAddress, tallyDomain, type Account } from './tally.ts';
 import { World } from './world.ts';
 
@@ -28,81 +28,6 @@ export interface SimulationReport {
 const partitions = 3;
 const accounts = Array.from({ length: 9 }, (_, i) => `acct-${i}`);
 
-/** A door as the writers' rules demand: dense numbers per partition, the first unacknowledged frame again until it is stored. */
-class SimulatedDoor {
-  readonly #log: MemoryLog;
-  readonly #writer: string;
-  readonly #next = new Map<number, number>();
-  constructor(log: MemoryLog, writer: string) {
-    this.#log = log;
-    this.#writer = writer;
-  }
-
-  async open() {
-    for (let p = 0; p < partitions; p++)
-      await this.#store(p, { kind: 'hello', writer: this.#writer, first: 1, commands: [] });
-  }
-
-  async send(commands: CommandEnvelope[], partition: number) {
-    const first = this.#next.get(partition) ?? 1;
-    this.#next.set(partition, first + commands.length);
-    await this.#store(partition, { kind: 'commands', writer: this.#writer, first, commands });
-  }
-
-  async #store(partition: number, frame: Parameters<typeof encodeFrame>[0]) {
-    const bytes = Uint8Array.from(encodeFrame(frame));
-    for (;;) {
-      try {
-        await this.#log.append(this.#log.commands[partition]!, bytes);
-        return;
-      } catch {
-        /* uncertain: the same bytes again */
-      }
-    }
-  }
-}
-
-class SimulatedEngine {
-  alive = true;
-  owners: PartitionOwner[] = [];
-  errors: Error[] = [];
-
-  constructor(
-    log: MemoryLog,
-    catalogue: Catalogue,
-    onReplies: (replies: { commandId: string | null; result: ReplyResult }[]) => void,
-    trace?: (line: string) => void,
-  ) {
-    for (let partition = 0; partition < partitions; partition++) {
-      const owner = new PartitionOwner({
-        partition,
-        partitions,
-        build: 'sim',
-        catalogue,
-        snapshotEveryBytes: 6_000,
-        ports: log.ports(
-          partition,
-          () => this.alive,
-          (_at, replies) => onReplies(replies),
-        ),
-        onEvent: (event) =>
-          trace?.(`${log.world.now % 1_000_000} p${partition} ${owner.owner.slice(0, 4)} ${JSON.stringify(event)}`),
-        onFailed: (error) => {
-          if (error.name !== 'Superseded') this.errors.push(error);
-        },
-      });
-      this.owners.push(owner);
-      void owner.start().catch((error: Error) => {
-        if (this.alive) this.errors.push(error);
-      });
-    }
-  }
-
-  kill() {
-    this.alive = false;
-  }
-}
-
 /** @param trace gets a line per owner event and, at the end, per journal record. */
 export async function simulate(seed: number, trace?: (line: string) => void): Promise<SimulationReport> {
   const world = new World(seed);
@@ -110,23 +35,15 @@ export async function simulate(seed: number, trace?: (line: string) => void): Pr
   const log = new MemoryLog(world, partitions);
   const catalogue = compileDomain(tallyDomain);
   const problems: string[] = [];
-  const answers = new Map<string, ReplyResult>();
-  const note = (replies: { commandId: string | null; result: ReplyResult }[]) => {
-    for (const { commandId, result } of replies) {
-      if (commandId === null) continue;
-      const before = answers.get(commandId);
-      if (before && JSON.stringify(before) !== JSON.stringify(result))
-        problems.push(`${commandId} was answered twice, differently`);
-      answers.set(commandId, result);
-    }
-  };
+  const answers = new Answers(problems);
   log.faults = {
     ackLostPercent: chance.below(15),
     appendLostPercent: chance.below(15),
     latencyMsMax: 1 + chance.below(30),
   };
 
-  const engines = [new SimulatedEngine(log, catalogue, note, trace)];
+  const engine = () => new SimulatedEngine(log, catalogue, (replies) => answers.note(replies), trace);
+  const engines = [engine()];
   let sent = 0;
   let doorsDone = 0;
   const total = 60 + chance.below(120);
@@ -176,7 +93,7 @@ export async function simulate(seed: number, trace?: (line: string) => void): Pr
     if (chance.of(60)) current.kill();
     // Otherwise the old engine lives on as a zombie until it notices.
     world.plan(chance.below(300), () => {
-      engines.push(new SimulatedEngine(log, catalogue, note, trace));
+      engines.push(engine());
     });
     world.plan(600 + chance.below(2_500), trouble);
   };
@@ -186,21 +103,16 @@ export async function simulate(seed: number, trace?: (line: string) => void): Pr
   log.faults = { ackLostPercent: 0, appendLostPercent: 0, latencyMsMax: 5 };
   await world.run(1_000, () => false);
   for (const engine of engines) engine.kill();
-  const last = new SimulatedEngine(log, catalogue, note, trace);
+  const last = engine();
   engines.push(last);
-  const quiet = () =>
-    last.owners.every(
-      (owner, p) =>
-        owner.state && owner.relaysPending === 0 && owner.committed.offset === log.commands[p]!.messages.length,
-    );
   await world.run(8_000, () => false);
-  if (!(await world.run(5_000, quiet))) problems.push('the last engine did not come to rest');
+  if (!(await world.run(5_000, () => last.quiet))) problems.push('the last engine did not come to rest');
   for (const engine of engines) for (const error of engine.errors) problems.push(`an engine failed: ${error.message}`);
 
   for (const engine of engines) engine.kill();
   // What the last engine still had on the wire arrives.
   await world.run(4_000, () => false);
-  const check = await checkLogs(log, catalogue, acked, answers, trace);
+  const check = await checkLogs(log, catalogue, acked, answers.results, trace);
   return { seed, commands: sent, ...check.figures, problems: [...problems, ...check.problems] };
 }
 
