@@ -120,6 +120,13 @@ export class TestPartition implements PartitionView {
     return this.#entities.get(`${kind}|${id}`)?.stored as Stored<Context> | undefined;
   }
 
+  /** Contexts of all entities of a kind. */
+  all<Context>(kind: string): Context[] {
+    return [...this.#entities]
+      .filter(([name]) => name.startsWith(`${kind}|`))
+      .map(([, { stored }]) => stored.context as Context);
+  }
+
   /** All entities, sorted: equal partitions give equal lists. */
   images(): [name: string, image: unknown[]][] {
     return [...this.#entities]
@@ -242,6 +249,8 @@ export class TestWorld {
   readonly events: PublicEvent[] = [];
   readonly effects: Effect[] = [];
   readonly relays: Command[] = [];
+  /** While set, what partitions send each other is under way until {@link deliverRelays}. */
+  relaysWait = false;
   /** All that entities have sent each other. */
   readonly sent: Command[] = [];
   /** Post-images that would have been written for actors. */
@@ -285,7 +294,13 @@ export class TestWorld {
     return result;
   }
 
+  /** So many of the relays that are under way arrive, oldest first. */
+  deliverRelays(count = Number.MAX_SAFE_INTEGER) {
+    for (let n = 0; n < count && this.relays.length > 0; n++) this.#deliver(this.relays.shift()!);
+  }
+
   #settle() {
+    if (this.relaysWait) return;
     for (let command = this.relays.shift(); command; command = this.relays.shift()) this.#deliver(command);
   }
 
