@@ -35,7 +35,7 @@ export interface ClickhouseSinkOptions {
   rowsMax?: number;
   /** @default 8 MiB, estimated */
   bytesMax?: number;
-  /** Oldest row to insert, at most. @default 300 */
+  /** Oldest row to insert, at most. @default 500 */
   lingerMs?: number;
   /** Positions of stored rows are written no more often than this. @default 2,000 */
   positionsMs?: number;
@@ -80,7 +80,8 @@ class Batch {
 /** About the row's size as JSON, without making it. */
 function estimateBytes(row: Row): number {
   let bytes = 2;
-  for (const [name, value] of Object.entries(row)) {
+  for (const name in row) {
+    const value = (row as Record<string, unknown>)[name];
     bytes += name.length + 12;
     if (typeof value === 'string') bytes += value.length;
     else if (typeof value === 'object' && value !== null) bytes += JSON.stringify(value).length;
@@ -94,7 +95,7 @@ export async function startClickhouseSink(
   journal: JournalReader,
   options: ClickhouseSinkOptions,
 ): Promise<ClickhouseSink> {
-  const { rowsMax = 20_000, bytesMax = 8 * 1024 * 1024, lingerMs = 300 } = options;
+  const { rowsMax = 20_000, bytesMax = 8 * 1024 * 1024, lingerMs = 500 } = options;
   const { positionsMs = 2_000, idlePositionsMs = 5_000 } = options;
   const written = new Map(await store.readPositions());
   const tails = new JournalTails();
