@@ -1,0 +1,94 @@
+/**
+ * Closed-loop load: every caller sends its next request when the last one is answered. Every answer is compared with the
+ * caller's own count of the balance; nothing is sampled.
+ * Arguments: mode (single, batch, echo), callers, connections, warm-up (s), measured (s), run name. Prints one JSON line.
+ */
+import { connectLog } from '#engine/log/mod';
+import type { CommandResult } from '#engine/wire';
+import { customerOf, exampleAnswer } from './names.ts';
+import { Latencies } from '../lib/latencies.ts';
+
+const [mode = 'single', ...numbers] = process.argv.slice(2);
+const [callers = 256, connections = 8, warmUpS = 5, measuredS = 10] = numbers.slice(0, 4).map(Number);
+const run = numbers[4] ?? 'bench';
+const url = process.env['GRIDTICK_BENCH_URL']!;
+const perRequest = mode === 'batch' ? 64 : 1;
+const amountE5Sek = 100_000;
+const requestMs = 30_000;
+
+const ncs = await Promise.all(Array.from({ length: connections }, () => connectLog(url, 'load')));
+const latencies = new Latencies();
+let measured = false;
+let over = false;
+let requests = 0;
+let commands = 0;
+let wrong = 0;
+const codes: Record<string, number> = {};
+const count = (code: string) => (codes[code] = (codes[code] ?? 0) + 1);
+
+type Answer = { id: string } & CommandResult;
+
+/** One caller and its customer: numbers its commands densely and knows what the next balance must be. */
+async function call(caller: number): Promise<void> {
+  const nc = ncs[caller % ncs.length]!;
+  const subject = mode === 'echo' ? 'echo' : `in.integrator.customer.${customerOf(caller)}`;
+  let next = 1;
+  let balance: number | null = null;
+  while (!over) {
+    const sent = Array.from({ length: perRequest }, (_, i) => ({
+      id: `${run}:${next + i}`,
+      type: 'customer.deposit',
+      body: { amountE5Sek },
+    }));
+    const started = performance.now();
+    let answers: Answer[];
+    try {
+      const payload = JSON.stringify(mode === 'batch' ? { commands: sent } : sent[0]);
+      const answer = (await nc.request(subject, payload, { timeout: requestMs })).json<
+        Answer | { results: Answer[] }
+      >();
+      answers = 'results' in answer ? answer.results : [answer];
+    } catch (error) {
+      count((error as Error).message.slice(0, 60));
+      continue;
+    }
+    if (measured) {
+      latencies.add(performance.now() - started);
+      requests += 1;
+    }
+    if (mode === 'echo') {
+      if (JSON.stringify(answers[0]) !== exampleAnswer) wrong += 1;
+      if (measured) commands += 1;
+      continue;
+    }
+    for (const answer of answers) {
+      if (!answer.ok) {
+        count(answer.code);
+        continue;
+      }
+      const { availableE5Sek } = answer.value as { availableE5Sek: number };
+      // The first answer tells what earlier runs left.
+      if (answer.id !== `${run}:${next}` || (balance !== null && availableE5Sek !== balance + amountE5Sek)) wrong += 1;
+      balance = availableE5Sek;
+      next += 1;
+      if (measured) commands += 1;
+    }
+  }
+}
+
+const all = Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
+const seconds = (s: number) => new Promise((resolve) => setTimeout(resolve, s * 1_000));
+await seconds(warmUpS);
+process.send?.({ phase: 'measured' });
+measured = true;
+const startedAt = performance.now();
+await seconds(measuredS);
+measured = false;
+const elapsedS = (performance.now() - startedAt) / 1_000;
+process.send?.({ phase: 'end' });
+over = true;
+await all;
+const line = { requests, commands, elapsedS, wrong, codes, ...latencies.report() };
+process.stdout.write(`${JSON.stringify(line)}\n`);
+for (const nc of ncs) await nc.close();
+process.exit(0);
