@@ -8,7 +8,7 @@ export interface Toast {
   text: string;
 }
 
-const shownMs = 6_000;
+const shownMs = { ok: 6_000, warn: 15_000, fault: null } as const;
 const most = 4;
 
 let list: Toast[] = $state.raw([]);
@@ -22,7 +22,8 @@ export const toasts = {
     const toast = { id: nextId++, kind, text };
     list = [...list, toast].slice(-most);
     announcements.say(text);
-    if (kind === 'ok') setTimeout(() => toasts.close(toast.id), shownMs);
+    const ms = shownMs[kind];
+    if (ms !== null) setTimeout(() => toasts.close(toast.id), ms);
   },
   close(id: number): void {
     list = list.filter((toast) => toast.id !== id);

@@ -235,9 +235,8 @@ export const en = {
       discharging: (kw: string) => `discharging at ${kw} kW`,
       idle: 'at rest',
       of: 'of',
-      room: 'Room',
-      stored: 'Stored',
-      power: 'Limit',
+      room: 'Room for',
+      stored: 'Can be sold, above 20 %',
       empty: 'No battery belongs to this account yet.',
     },
     ticket: {
