@@ -34,26 +34,24 @@ export const CustomerPresent = Type.Object({ until: Type.Integer({ description: 
 /** A read: the price in force at a station. Reply: {@link QuoteReply}; `unknown_station`, `quote_stale`. */
 export const OrderQuote = Type.Object({ station: id('station') }, closed);
 
+const inSlot = {
+  station: id('station'),
+  slot: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+};
 /**
  * Holds money for energy at the price of a slot: the newest of the customer's partition, or the one before it for 3 s;
  * null = the newest. Reply: {@link HeldReply}.
  */
-export const OrderBuy = Type.Object(
-  {
-    station: id('station'),
-    slot: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
-    energyWh: energy('energy to buy'),
-  },
-  closed,
-);
+export const OrderBuy = Type.Object({ ...inSlot, energyWh: energy('energy to buy') }, closed);
 /** Holds energy of the battery, to be sold at the price of a slot. Reply: {@link HeldReply}. */
-export const OrderSell = OrderBuy;
+export const OrderSell = Type.Object({ ...inSlot, energyWh: energy('energy to sell') }, closed);
 
 const Side = Type.Enum(['buy', 'sell']);
+const picked = { side: Side, order: Type.Union([id('order'), Type.Null()]) };
 /** `order` null = the newest one of that side that is held. Reply: {@link OrderReply}. */
-export const OrderCommit = Type.Object({ side: Side, order: Type.Union([id('order'), Type.Null()]) }, closed);
+export const OrderCommit = Type.Object(picked, closed);
 /** Gives back what is held. Reply: {@link OrderReply}. */
-export const OrderCancel = OrderCommit;
+export const OrderCancel = Type.Object(picked, closed);
 /** Ends a committed order early: what has flowed is settled, the rest goes back. Reply: {@link OrderReply}. */
 export const OrderStop = Type.Object({ order: id('order') }, closed);
 

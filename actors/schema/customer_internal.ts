@@ -32,7 +32,7 @@ export const StationDeliver = Type.Object({ customer: str(), batch: str(), energ
 
 /** to: customer, from the tag's directory name: it is billed here from now on, or no longer. */
 export const TagOwned = Type.Object({ tag: str() }, closed);
-export const TagReleased = TagOwned;
+export const TagReleased = Type.Object({ tag: str() }, closed);
 /** to: name of the tag, from the customer who pays for it. */
 export const TagCredit = Type.Object({ customer: str(), credit: Type.Enum(['ok', 'empty']) }, closed);
 
