@@ -54,6 +54,23 @@ test('a slot that is told again or too late changes nothing', () => {
   expect(state()).toEqual(before);
 });
 
+test('the slot before the newest is not taken once its price has lapsed: after an interruption it may be hours old', () => {
+  const { world, hear, at } = board();
+  hear(10, [price('a', 1)]);
+  // Slot 10 lapses 24 s after its start, slot 11 arrives 1 s before that.
+  world.advance(23_000);
+  hear(11, [price('a', 3, 11)]);
+  world.advance(1_000);
+  expect(at('a', 10)).toMatchObject({ slot: 10, priceE5SekPerKwh: 1 });
+  world.advance(1);
+  expect(at('a', 10)).toEqual({ refuse: 'price_moved', detail: { slot: 11 } });
+
+  world.advanceTo(300 * slotMs);
+  hear(300, [price('a', 9, 300)]);
+  expect(at('a', 11)).toEqual({ refuse: 'price_moved', detail: { slot: 300 } });
+  expect(at('a', 300)).toMatchObject({ priceE5SekPerKwh: 9 });
+});
+
 test('a station that is new in a slot has no price in the one before it', () => {
   const { hear, at } = board();
   hear(10, [price('a', 1)]);

@@ -62,8 +62,11 @@ export function boardOf(view: PartitionView, station: string): BoardState | null
 export type PriceInForce = Omit<BoardPrice, 'slot'> & { slot: number };
 type Refused = { refuse: RefusalCode; detail: Record<string, unknown> };
 
+const lapsed = (slot: number, now: number): boolean => now > slot * slotMs + priceKeptMs;
+
 /**
- * The price of a station in `slot` (null = the newest): the newest slot, or the one before it for 3 s.
+ * The price of a station in `slot` (null = the newest): the newest slot, or the one before it for 3 s, unless it has lapsed
+ * (after an interruption it may be hours old).
  * Refuses `unknown_station`, `quote_stale`, `price_moved`.
  */
 export function priceInForce(
@@ -74,10 +77,10 @@ export function priceInForce(
 ): PriceInForce | Refused {
   const newest = board?.prices.find((price) => price.station === station);
   if (!board || !newest) return { refuse: 'unknown_station', detail: { station } };
-  if (now > board.slot * slotMs + priceKeptMs) return { refuse: 'quote_stale', detail: { slot: board.slot } };
+  if (lapsed(board.slot, now)) return { refuse: 'quote_stale', detail: { slot: board.slot } };
   if (slot === null || slot === board.slot) return { ...newest, slot: board.slot };
   const moved: Refused = { refuse: 'price_moved', detail: { slot: board.slot } };
-  if (slot !== board.previousSlot || now - board.arrivedAt > previousTakenMs) return moved;
+  if (slot !== board.previousSlot || now - board.arrivedAt > previousTakenMs || lapsed(slot, now)) return moved;
   const before = board.previous.find((price) => price.station === station);
   // A station that the newest slot brought has no price before it.
   if (!before && newest.slot === board.slot) return moved;
