@@ -30,6 +30,21 @@ test('power counts from the moment it was applied to the end of the slot', () =>
   expect(meanW(6_000 * 9_000, slotMs)).toBe(4_500);
 });
 
+test('a change at a border takes nothing from the slot that ends there', () => {
+  let c = withPower(newConnector(), 6_000, at(10, 3_000));
+  c = withPower(c, 1_000, at(11));
+  c = withPower(c, 2_000, at(11));
+  expect(loadInSlot(c, 10)).toEqual({ wMs: 6_000 * 9_000, stale: false });
+  expect(loadInSlot(c, 11)).toEqual({ wMs: 2_000 * 12_000, stale: false });
+  c = withPower(c, 0, at(11, 5_000));
+  expect(loadInSlot(c, 11)).toEqual({ wMs: 2_000 * 5_000, stale: false });
+
+  let silent = withPower(newConnector(), 1_000, at(10), at(10, 4_000), 9_000);
+  silent = withPower(silent, 0, at(11));
+  expect(loadInSlot(silent, 10)).toEqual({ wMs: 1_000 * 4_000 + 9_000 * 8_000, stale: true });
+  expect(loadInSlot(silent, 11)).toEqual({ wMs: 0, stale: false });
+});
+
 test('changes within a slot add up exactly', () => {
   let c = withPower(newConnector(), 1_000, at(10));
   c = withPower(c, 2_000, at(10, 4_000));

@@ -58,10 +58,13 @@ function drawn(c: Drawing, from: number, until: number): number {
 const assumed = (c: Drawing, from: number, until: number) =>
   c.silentFromMs !== null && c.silentFromMs < until && from < until;
 
-/** Brings the account up to `now`; what changes after it acts from `now` on. */
+/**
+ * Brings the account up to `now`; what changes after it acts from `now` on. At a border the account of the slot that ends is
+ * kept: a timer may fire at that very instant and before the price is made.
+ */
 export function advance<C extends Drawing>(c: C, now: number): C {
   if (now <= c.sinceMs) return c;
-  const slot = slotOf(now);
+  const slot = slotOf(now - 1);
   const start = slot * slotMs;
   const from = Math.max(c.sinceMs, start);
   const before = c.slot === slot ? c.wMs : 0;

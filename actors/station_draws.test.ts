@@ -5,6 +5,7 @@ import { encodeImage, decodeImage } from './codec.ts';
 import type { AccountState } from './schema/customer_entities.ts';
 import type { StationState } from './schema/entities.ts';
 import { station as stationDefinition } from './station.ts';
+import { TestCustomer } from './testing_customers.ts';
 import { demoSite, TestWorld, type DemoOptions } from './testing.ts';
 
 const slotMs = 12_000;
@@ -40,6 +41,22 @@ test("the orders of customers are load from the moment their word arrives, to th
   expect(loads(world)).toEqual([6_000 + (11_000 * 12) / 12, 6_000 + (11_000 * 4) / 12 + 11_000].map(Math.round));
   expect(loads(world, 'demo')).toEqual(loads(world));
   expect(world.payloads('price').map(({ utilisationBp }) => utilisationBp)).toEqual([1_700, 2_067]);
+});
+
+test('an order that is complete at the very border, in the partition of the station, was load until then', () => {
+  const { world } = setUp({ capacityW: 12_000, chargers: 0 });
+  world.advance(slotMs);
+  const ada = new TestCustomer(world);
+  ada.deposit(100);
+  // 11 Wh take 3,600 ms at 11 kW.
+  world.advance(slotMs - 3_600);
+  ada.buy(11);
+  ada.commit('buy');
+  world.advance(3_600);
+  expect(ada.trades.at(-1)).toMatchObject({ state: 'completed', at: world.now });
+  expect(loads(world).at(-1)).toBe((11_000 * 3_600) / slotMs);
+  world.advance(slotMs);
+  expect(loads(world).at(-1)).toBe(0);
 });
 
 test('orders alone make a price', () => {
