@@ -393,6 +393,23 @@ test(`a session over more than ${periodsMax} price periods forgets the oldest an
   expect(siteWh(world).inventory).toBe(-register);
 });
 
+test('a car that is full stands through any number of price changes without its session growing', () => {
+  const { world, charger } = setUp();
+  charger.start();
+  sample(world, charger, 1_000, 10);
+  for (let i = 0; i < periodsMax + 12; i++) {
+    priceFromNext(world, i % 2 === 0 ? 2 : 1);
+    sample(world, charger, 1_000, 10);
+  }
+  expect(charger.session(1)!.context.periods).toHaveLength(periodsMax);
+  priceFromNext(world, 3);
+  sample(world, charger, 1_000, 10);
+  sample(world, charger, 1_000, 15);
+  charger.stop(1, { meterStopWh: 15 });
+  expect(perPrice(world)).toEqual({ 100_000: 10, 300_000: 5 });
+  expect(siteWh(world).inventory).toBe(-15);
+});
+
 // --- laws -----------------------------------------------------------------------------------------------------------------
 
 interface Reading {

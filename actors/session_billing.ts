@@ -152,7 +152,9 @@ interface Billing {
 function bill(s: SessionState, totalWh: number, final: boolean, now: number, partition: number): Billing {
   const { periods, parts } = billed(s.periods, totalWh);
   const outputs: Outputs = s.billDueAt === null ? [] : [{ type: 'disarm', params: { name: 'bill' } }];
-  if (parts.length === 0 && !final) return { session: { ...s, billDueAt: null }, outputs };
+  const kept = periods.slice(-periodsMax);
+  // Nothing to bill may still be many periods: a car that is full stands through every change of price.
+  if (parts.length === 0 && !final) return { session: { ...s, periods: kept, billDueAt: null }, outputs };
   const batch = batchOf(s);
   const billedTo = Math.max(s.billedTo, s.endAt ?? s.lastSampleAt ?? s.startAt);
   const energyWh = parts.reduce((sum, part) => safe(sum + part.energyWh), 0);
@@ -178,7 +180,6 @@ function bill(s: SessionState, totalWh: number, final: boolean, now: number, par
     },
     ...fromInventory(s.station, 'transit', energyWh, posting(s, batch, now, partition)),
   );
-  const kept = periods.slice(-periodsMax);
   const session = { ...s, periods: kept, batches: s.batches + 1, billedTo, billedAt: now, billDueAt: null };
   return { session, outputs };
 }
