@@ -15,6 +15,9 @@ class Scripted implements RingPublisher {
       this.#wake?.();
     });
   }
+  tell(): never {
+    throw new Error('every message of a writer is answered');
+  }
   close(): void {}
   texts(from = 0): string[] {
     return this.sent.slice(from).map((s) => Buffer.from(s.bytes).toString());
