@@ -97,7 +97,7 @@ export class LiveHub implements SocketHost {
     const ofGrid = new GridTopics(grid);
     const me = new MeTopics(grid.replica, grid.partitions);
     const commands = deps.commands ?? new CommandTopics(grid.replica);
-    const health = deps.health && new HealthTopics({ ...deps.health, screens: () => this.#screens() });
+    const health = deps.health && new HealthTopics({ ...deps.health, screens: () => this.load });
     this.#sources = { tree: ofGrid, station: ofGrid, charger: ofGrid, me, command: commands, health };
     const listener = {
       touched: (touches: readonly Touch[]) => this.#touched(touches),
@@ -133,6 +133,17 @@ export class LiveHub implements SocketHost {
   /** Open sockets. */
   get size(): number {
     return this.#sockets.size;
+  }
+
+  /** What all open screens cost. */
+  get load(): ScreensHealth {
+    const screens = { sockets: this.#sockets.size, topics: 0, behind: 0, bufferedBytes: 0 };
+    for (const { load } of this.#sockets) {
+      screens.topics += load.topics;
+      screens.behind += load.behind ? 1 : 0;
+      screens.bufferedBytes += load.bufferedBytes;
+    }
+    return screens;
   }
 
   /** For the `upgrade` event of the HTTP server. Never throws. */
@@ -207,16 +218,6 @@ export class LiveHub implements SocketHost {
 
   #event(kind: TopicKind, id: string, event: LiveEvent, sequence: number): void {
     for (const subscription of this.#subscribers.get(nameOf({ kind, id })) ?? []) subscription.event(event, sequence);
-  }
-
-  #screens(): ScreensHealth {
-    const screens = { sockets: this.#sockets.size, topics: 0, behind: 0, bufferedBytes: 0 };
-    for (const { load } of this.#sockets) {
-      screens.topics += load.topics;
-      screens.behind += load.behind ? 1 : 0;
-      screens.bufferedBytes += load.bufferedBytes;
-    }
-    return screens;
   }
 
   #signedOut(hash: string): void {

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { startTestApi, TestScreen, type TestApi, type TestApiOptions } from '../api/testing.ts';
 import type { ClientFrame, Delta, StationData, TreeData } from '../schema/live.ts';
 import type { Static } from 'typebox';
-import type { Price } from '#actors/schema/events';
+import type { Price, Sample } from '#actors/schema/events';
 import { aCharger, aConnector, aPrice, aSession, producePrice } from './testing.ts';
 
 let api: TestApi;
@@ -224,6 +224,53 @@ test('one charger can be watched', async () => {
   });
   draw(5);
   expect((await screen.next('delta')).set).toMatchObject({ charger: { w: 5 } });
+});
+
+test('a charger shows the newest sample of each kind, whatever order they came in', async () => {
+  const sample = (at: number, measurand: string, value: string): Sample => ({
+    ...{ at, measurand, phase: '', location: 'Outlet', context: 'Sample.Periodic', unit: 'W', value },
+  });
+  const sampled = (receivedAt: number, samples: Sample[]) =>
+    api.replica.commit(
+      'demo',
+      [],
+      [
+        {
+          kind: 'meter',
+          subject: 'meter.CP-0001.1',
+          payload: {
+            ...{
+              site: 'demo',
+              station: 'nord-1',
+              charger: 'CP-0001',
+              connector: 1,
+              transaction: 7,
+              receivedAt,
+              samples,
+            },
+          },
+        },
+      ],
+    );
+  const screen = await open();
+  screen.send({ op: 'sub', id: 1, topic: 'charger:CP-0001' });
+  const { cursor, data } = await screen.next('snap');
+  expect(Object.keys(data)).toEqual(['charger']);
+  sampled(10, [sample(10, 'Voltage', '230'), sample(10, 'Power.Active.Import', '7000')]);
+  await screen.next('delta');
+  sampled(11, [sample(9, 'Voltage', '999'), sample(11, 'Power.Active.Import', '7100')]);
+  const { set } = await screen.next('delta');
+  expect(set).toEqual({
+    'samples/1': {
+      ...{ connector: 1, transaction: 7, receivedAt: 11 },
+      samples: [sample(10, 'Voltage', '230'), sample(11, 'Power.Active.Import', '7100')],
+    },
+  });
+  // Who was away gets them again, who comes anew has them at once.
+  screen.send({ op: 'sub', id: 1, topic: 'charger:CP-0001', cursor });
+  expect((await screen.next('delta')).set).toHaveProperty('samples/1');
+  screen.send({ op: 'sub', id: 2, topic: 'charger:CP-0001' });
+  expect((await screen.next('snap')).data).toHaveProperty('samples/1');
 });
 
 test('a topic that is removed says so and is over', async () => {

@@ -5,7 +5,8 @@
 import type { LiveEvent, ServerFrame } from '../schema/live.ts';
 import { encodeCursor, type Cursor } from './cursor.ts';
 import type { Position, Topic, TopicSource, Viewer } from './source.ts';
-import { isPublic, seesChargers, topicRules } from './topics.ts';
+import { may } from '../auth/rights.ts';
+import { shows, showsAlike, topicRules } from './topics.ts';
 
 /** More than these between two flushes: a snapshot takes their place. */
 export const pendingEventsMax = 256;
@@ -66,10 +67,11 @@ export class Subscription {
 
   /** Takes over other rights to the same topic; false: less is shown than before, which cannot be taken back. */
   became(viewer: Viewer): boolean {
-    const before = seesChargers(this.#viewer);
+    const before = this.#viewer;
     this.#viewer = viewer;
-    if (before && !seesChargers(viewer)) return false;
-    if (!before && seesChargers(viewer)) this.#startOver();
+    if (showsAlike(this.topic, before, viewer)) return true;
+    if (!may(viewer.roles, 'view_charger')) return false;
+    this.#startOver();
     return true;
   }
 
@@ -95,7 +97,7 @@ export class Subscription {
     return frames;
   }
 
-  #shows = (key: string): boolean => seesChargers(this.#viewer) || isPublic(this.topic, key);
+  #shows = (key: string): boolean => shows(this.topic, key, this.#viewer);
 
   #startOver(): void {
     this.#owes = 'snap';

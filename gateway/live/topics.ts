@@ -49,12 +49,17 @@ export function missingRight({ kind }: Topic, { roles }: Viewer): Right | null {
   return needs === null || may(roles, needs) ? null : needs;
 }
 
-/** Whether rows about single chargers are shown, which name them and the tags that charge there. */
-export const seesChargers = ({ roles }: Viewer): boolean => may(roles, 'view_charger');
+/** Whether the row is shown: those about single chargers name them, and the tags that charge there. */
+export const shows = (topic: Topic, key: string, viewer: Viewer): boolean =>
+  !isAboutCharger(topic, key) || may(viewer.roles, 'view_charger');
 
-/** Whether a row is about the topic as a whole and not about one charger. */
-export function isPublic({ kind }: Topic, key: string): boolean {
-  if (kind === 'station') return key === 'station';
-  if (kind === 'tree') return !key.startsWith('charger:');
-  return true;
+/** Whether the topic shows one as much as the other. */
+export const showsAlike = (topic: Topic, one: Viewer, other: Viewer): boolean =>
+  !hasChargers(topic) || may(one.roles, 'view_charger') === may(other.roles, 'view_charger');
+
+const hasChargers = ({ kind }: Topic) => kind === 'station' || kind === 'tree';
+
+function isAboutCharger({ kind }: Topic, key: string): boolean {
+  if (kind === 'station') return key !== 'station';
+  return kind === 'tree' && key.startsWith('charger:');
 }

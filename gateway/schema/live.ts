@@ -20,7 +20,11 @@ export const liveLimits = {
   behindMsMax: 30_000,
 } as const;
 
-/** Why the server closes a socket. 1008 (too many bad frames), 1009 (frame too large) and 1003 (binary) come from RFC 6455. */
+/**
+ * Why the server closes a socket. `new_version` is sent when it is restarted: come back as after any loss, and load the
+ * page again when it has become another one. 1008 (too many bad frames), 1009 (frame too large) and 1003 (binary) come from
+ * RFC 6455.
+ */
 export const liveCloseCodes = {
   signed_out: 4401,
   right_withdrawn: 4403,
