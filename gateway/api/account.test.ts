@@ -128,7 +128,7 @@ test('a live state that stays behind is waited for a second, not for ever', asyn
   expect((await account()).availableE5Sek).toBe(0);
   const tookMs = performance.now() - startedAt;
   expect(tookMs).toBeGreaterThan(950);
-  expect(tookMs).toBeLessThan(3_000);
+  expect(tookMs).toBeLessThan(10_000);
 });
 
 test('trades, postings and samples are one’s own, in pages; an admin sees those of one customer or of all', async () => {

@@ -65,7 +65,7 @@ beforeAll(async () => {
   replica = await openReplica(nc, redis, { partitions, kinds: gridKinds, onFatal });
   store = await openHistory({ url: clickhouseUrl, user: clickhouseUser, password: clickhousePassword });
   api = await startApi({
-    config: { bind: '127.0.0.1', httpPort: 0 },
+    config: { bind: '127.0.0.1', httpPort: 0, loopDelayMsMax: 60_000 },
     redis,
     replica,
     history: store,

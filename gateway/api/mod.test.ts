@@ -31,7 +31,7 @@ afterAll(async () => {
 const noEngine = () => Promise.reject(new Error('nobody is behind this door'));
 const noRows = () => Promise.resolve({ rows: [], cursor: null });
 const deps = (): StartApiDeps => ({
-  config: { bind: '127.0.0.1', httpPort: 0 },
+  config: { bind: '127.0.0.1', httpPort: 0, loopDelayMsMax: 60_000 },
   redis,
   replica: demoReplica(),
   nats,

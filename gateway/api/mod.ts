@@ -28,6 +28,8 @@ export interface StartApiDeps {
     httpPort: number;
     /** Origins besides the own host, e.g. of a proxy in front. @default none */
     allowedOrigins?: readonly string[];
+    /** See {@link buildApi}. @default 2,000 */
+    loopDelayMsMax?: number;
   };
   redis: Redis;
   /** Of the kinds {@link gridKinds}; may still be loading. */
@@ -46,7 +48,7 @@ export interface StartApiDeps {
 export async function startApi(deps: StartApiDeps): Promise<{ port: number; close(): Promise<void> }> {
   const { config, redis, replica, history, nats, log, door } = deps;
   const { partitions } = door;
-  const { allowedOrigins = [] } = config;
+  const { allowedOrigins = [], loopDelayMsMax } = config;
   const directory: Directory = {
     lookup: (kind, id) => lookup(redis, kind, id),
     complete: () => projectionReady(redis, partitions),
@@ -84,6 +86,7 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
     history,
     log,
     allowedOrigins,
+    ...(loopDelayMsMax !== undefined && { loopDelayMsMax }),
     dashboardDir: builtDashboard(),
     probes,
   });
