@@ -3,7 +3,7 @@
  * The file is what operators change, by `gridtick integrator`; a running nats-server takes changes in by a reload, and a
  * gateway by reading the file again.
  */
-import { existsSync, readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { existsSync, readFileSync, unwatchFile, watchFile, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import Value from 'typebox/value';
@@ -63,8 +63,12 @@ export const integratorScopes = (config: Pick<Config, 'demo' | 'dataDir'>): Inte
 
 /** Calls `onChange` within a second after the file has changed, until the returned function is called. */
 export function watchIntegrators(dataDir: string, onChange: () => void): () => void {
-  watchFile(path(dataDir), { interval: 500, persistent: false }, onChange);
-  return () => unwatchFile(path(dataDir), onChange);
+  const listener = (now: Stats, before: Stats) => {
+    // A file that is not there is told of once, at first.
+    if (now.mtimeMs !== before.mtimeMs || now.ino !== before.ino) onChange();
+  };
+  watchFile(path(dataDir), { interval: 500, persistent: false }, listener);
+  return () => unwatchFile(path(dataDir), listener);
 }
 
 /** Writes the account file of the embedded nats-server, 0600: it holds the passwords. */

@@ -416,7 +416,7 @@ test.each([
   const before = await world.ends();
   const { unanswerable } = world.served.stats().counters;
   world.core.publish('in.acme.customer.anna', JSON.stringify(deposit()), reply === '' ? {} : { reply });
-  await expect.poll(() => world.served.stats().counters.unanswerable).toBe(unanswerable + 1);
+  await expect.poll(() => world.served.stats().counters.unanswerable, { timeout: 10_000 }).toBe(unanswerable + 1);
   expect((await acme.ask('in.acme.customer.anna', {})).code).toBe('bad_request');
   expect(await world.ends()).toEqual(before);
 });
@@ -447,10 +447,10 @@ test('more than may wait is refused at once, and one integrator leaves room for 
   });
   const batch = { commands: Array.from({ length: 64 }, (_, i) => deposit({ id: `busy:${i + 1}` })) };
   const waiting = acme.ask('in.acme.customer.anna', batch);
-  await expect.poll(() => small.stats().inWork).toBe(64);
+  await expect.poll(() => small.stats().inWork, { timeout: 10_000 }).toBe(64);
   expect(await acme.ask('in.acme.customer.anna', deposit())).toMatchObject({ ok: false, code: 'overloaded' });
   const other = shop.ask('in.shop.customer.anna', { type: 'order.quote', body: { station: 's' } });
-  await expect.poll(() => small.stats().inWork).toBe(65);
+  await expect.poll(() => small.stats().inWork, { timeout: 10_000 }).toBe(65);
   release();
   expect((await waiting).results.every((r: Answer) => r.ok)).toBe(true);
   expect(await other).toMatchObject({ code: 'unknown_station' });

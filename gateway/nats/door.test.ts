@@ -171,7 +171,7 @@ test('what is in work when the door closes is answered, what comes then is not t
     },
   });
   const waiting = acme.ask('in.acme.customer.anna', deposit(randomUUID(), 1));
-  await expect.poll(() => sent.length).toBe(1);
+  await expect.poll(() => sent.length, { timeout: 10_000 }).toBe(1);
   expect(only.stats().inWork).toBe(1);
   const closed = only.close();
   await world.core.flush();
@@ -185,13 +185,39 @@ test('what is in work when the door closes is answered, what comes then is not t
   await world.open();
 });
 
+test('nats-server is killed under load: every command sent again under its id is applied once', async () => {
+  const customers = Array.from({ length: 16 }, (_, i) => `fay-${i}`);
+  for (const customer of customers) await world.openCustomer(customer);
+  /** Until there is an answer, as a program that must not lose a command does. */
+  const insist = async (customer: string, command = deposit(randomUUID(), 1)): Promise<number> => {
+    const payload = JSON.stringify({ ...command, timeoutMs: 2_000 });
+    for (;;) {
+      const answer = await acme.nc.request(`in.acme.customer.${customer}`, payload, { timeout: 3_000 }).then(
+        (message) => message.json<{ ok: boolean; value: { availableE5Sek: number } }>(),
+        () => null,
+      );
+      if (answer?.ok) return answer.value.availableE5Sek;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  let answered = 0;
+  const all = customers.flatMap((customer) =>
+    Array.from({ length: 50 }, () => insist(customer).then(() => void (answered += 1))),
+  );
+  await expect.poll(() => answered, { interval: 1, timeout: 20_000 }).toBeGreaterThan(0);
+  await world.nats.kill9();
+  await world.nats.restart();
+  await Promise.all(all);
+  for (const customer of customers) expect(await insist(customer), customer).toBe(sek(50 + 1));
+}, 60_000);
+
 test('rights that the operator changes count at the next request', async () => {
   let present = scopesOf(scopes);
   const changing = await world.open({ scopes: { of: (user) => present.of(user), close: () => undefined } });
   present = scopesOf(scopes.map((scope) => (scope.user === 'shop' ? { ...scope, customers: ['bo'] } : scope)));
   const asked = () => shop.ask('in.shop.customer.bo', { type: 'order.quote', body: { station: 'nowhere' } });
   // The other door still has the old ones; sooner or later the new one is asked.
-  await expect.poll(async () => (await asked()).code).toBe('unknown_station');
+  await expect.poll(async () => (await asked()).code, { timeout: 10_000 }).toBe('unknown_station');
   await changing.close();
   expect(await asked()).toMatchObject({ code: 'scope_missing' });
 });
