@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { divideHalfEven } from './units.ts';
 import { buyComponents, buyPrice, demoFees, sellComponents, sellPrice, type Fees } from './fees.ts';
 import {
   amountOf,
@@ -34,6 +35,17 @@ test.each([
 ])('%i × %i Wh is %i: rounded half to even, once', (price, energyWh, amount) => {
   expect(amountOf(price, energyWh)).toBe(amount);
   expect(Object.is(amountOf(price, energyWh), -0)).toBe(false);
+});
+
+test('amounts are exact whatever the size of the product', () => {
+  const half = (price: number, energyWh: number) => Number(divideHalfEven(BigInt(price) * BigInt(energyWh), 1_000n));
+  const price = fc.oneof(fc.integer({ min: -2_000, max: 2_000 }), fc.integer({ min: -9_000_000, max: 9_000_000 }));
+  const energyWh = fc.oneof(fc.integer({ min: 0, max: 5_000 }), fc.integer({ min: 0, max: 1_000_000_000 }));
+  const same = (p: number, wh: number) => {
+    expect(amountOf(p, wh)).toBe(half(p, wh));
+  };
+  fc.assert(fc.property(price, energyWh, same), { numRuns: 2_000 });
+  for (const rest of [-1_001, -500, -1, 1, 499, 500, 501, 999]) same(1, 9_007_199_254_000_000 + rest);
 });
 
 test('however a delivery is cut, its parts add up to the rounded amount of the whole', () => {

@@ -35,8 +35,15 @@ export class LedgerError extends Error {
 }
 
 /** `price × energy`, in 10⁻⁵ SEK. */
-export const amountOf = (priceE5SekPerKwh: number, energyWh: number): number =>
-  safe(divideHalfEven(BigInt(priceE5SekPerKwh) * BigInt(energyWh), 1_000n));
+export function amountOf(priceE5SekPerKwh: number, energyWh: number): number {
+  const product = priceE5SekPerKwh * energyWh;
+  // Nearly every product is exact as it is; `%` of two integers always is.
+  if (!Number.isSafeInteger(product)) return safe(divideHalfEven(BigInt(priceE5SekPerKwh) * BigInt(energyWh), 1_000n));
+  const rest = product % 1_000;
+  const towardsZero = (product - rest) / 1_000;
+  const roundsAway = Math.abs(rest) > 500 || (Math.abs(rest) === 500 && towardsZero % 2 !== 0);
+  return roundsAway ? towardsZero + Math.sign(rest) : towardsZero + 0;
+}
 
 /** What a delivery that goes on from `beforeWh` to `afterWh` adds: all such parts together are the amount of the whole. */
 export const partOf = (priceE5SekPerKwh: number, beforeWh: number, afterWh: number): number =>
