@@ -7,6 +7,7 @@ import { periodsMax } from './session_billing.ts';
 import type { AccountState, CustomerState } from './schema/customer_entities.ts';
 import type { CreditHoldBody, EnergyMeteredBody } from './schema/customer_internal.ts';
 import type { StationState } from './schema/entities.ts';
+import type { Sample } from './schema/events.ts';
 import { demoSite, samplesOf, TestWorld, type TestCharger } from './testing.ts';
 
 const slotMs = 12_000;
@@ -355,6 +356,23 @@ test('a late start after the first known register takes back what was billed bef
     ],
   ]);
   expect(siteWh(world).inventory).toBe(-600);
+});
+
+test(`a late start bills nothing twice when its session has forgotten the oldest of more than ${periodsMax} periods`, () => {
+  const { world, charger, t0 } = setUp();
+  const samples: Sample[] = [];
+  for (let i = 0; i < periodsMax + 6; i++) {
+    world.advance(1_000);
+    samples.push(...samplesOf({ at: world.now, wh: 1_000 + 10 * i }));
+    priceFromNext(world, i % 2 === 0 ? 2 : 1);
+  }
+  const gainedWh = 10 * (periodsMax + 5);
+  charger.stop(777, { meterStopWh: 1_000 + gainedWh, tag: 'TAG-1', samples });
+  expect(charger.session(1)!.context.periods).toHaveLength(periodsMax);
+  expect(billedWh(world)).toBe(gainedWh);
+  charger.start({ at: t0, meterStartWh: 970 });
+  expect(parts(world).slice(1)).toEqual([[[30, 100_000]]]);
+  expect(siteWh(world).inventory).toBe(-gainedWh - 30);
 });
 
 test('the late start of an adopted session finds who pays: what was unassigned goes back', () => {

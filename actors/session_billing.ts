@@ -84,9 +84,11 @@ export function begunBilling(
   const empty = known
     .filter((p) => !isFirst(p) && p.at <= started.startAt)
     .map((p) => ({ ...p, at: started.startAt, fromWh: 0 }));
+  // What lies before the oldest period that is kept was billed with periods that are forgotten.
+  const forgottenWh = known[0]?.fromWh ?? 0;
   const first = {
     ...period(start, started.startAt, 0),
-    billedWh: known.filter(isFirst).reduce((sum, p) => safe(sum + p.billedWh), 0),
+    billedWh: known.filter(isFirst).reduce((sum, p) => safe(sum + p.billedWh), forgottenWh),
   };
   const later = known
     .filter((p) => !isFirst(p) && p.at > started.startAt)
