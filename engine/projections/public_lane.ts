@@ -140,24 +140,29 @@ export class PublicLane {
   }
 
   /** Takes the events of this lane's kind; waits while the queue is full. Records of a partition must come in order. */
-  async offer({ partition, sequence, record }: JournalEntry): Promise<void> {
+  offer(entry: JournalEntry): void | Promise<void> {
+    if (this.#state === 'stopped') return;
+    if (this.#queue.length >= queueMax) return this.#roomFor(entry);
+    const { partition, sequence, record } = entry;
+    // Synchronous from here to the end: a mark always falls between whole records (L2).
+    let taken = false;
+    for (const [i, event] of record.events.entries()) {
+      if (event.kind !== this.kind) continue;
+      const at = `${partition}:${sequence}:${i}`;
+      if (this.#stored.has(at)) continue;
+      const payload = Buffer.from(JSON.stringify(event.payload));
+      this.#queue.push({ at, subject: internal.publicInput(event.subject), payload });
+      taken = true;
+    }
+    this.#taken.set(partition, sequence);
+    if (taken) this.#wake();
+  }
+
+  async #roomFor(entry: JournalEntry): Promise<void> {
     while (this.#queue.length >= queueMax && this.#state !== 'stopped') {
       await new Promise<void>((resolve) => this.#wakeRoom.push(resolve));
     }
-    if (this.#state === 'stopped') return;
-    // Synchronous from here to the end: a mark always falls between whole records (L2).
-    record.events.forEach((event, i) => {
-      if (event.kind !== this.kind) return;
-      const at = `${partition}:${sequence}:${i}`;
-      if (this.#stored.has(at)) return;
-      this.#queue.push({
-        at,
-        subject: internal.publicInput(event.subject),
-        payload: Buffer.from(JSON.stringify(event.payload)),
-      });
-    });
-    this.#taken.set(partition, sequence);
-    this.#wake();
+    return this.offer(entry);
   }
 
   /** Writes a last mark if it can, and appends nothing more. */

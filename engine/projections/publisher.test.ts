@@ -341,6 +341,29 @@ test('only the last message of a group asks for an answer, and one group follows
   ring.close();
 });
 
+test('a lane that cannot keep up makes its reader wait, and lets go of it when it stops', async () => {
+  await fresh();
+  const ring = ringPublisher(nc);
+  const { append, tell } = through(ring);
+  let mute = false;
+  const lane = await openLane({
+    publisher: 'one',
+    append: (...message) => (mute ? new Promise(() => undefined) : append(...message)),
+    tell: (...message) => (mute ? undefined : tell(...message)),
+    onFatal: (e) => {
+      throw e;
+    },
+  });
+  mute = true;
+  let sequence = 0;
+  let waiting: void | Promise<void>;
+  while (!(waiting = lane.offer(entryOf(0, ++sequence, 64)))) expect(sequence).toBeLessThan(40);
+  expect(sequence).toBeGreaterThan(30);
+  await Promise.all([waiting, lane.close()]);
+  expect(lane.offer(entryOf(0, ++sequence, 64))).toBeUndefined();
+  ring.close();
+});
+
 test('a message whose place another publisher took is not said to be stored, although the group was acknowledged', async () => {
   await fresh();
   const ring = ringPublisher(nc);

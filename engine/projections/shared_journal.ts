@@ -98,7 +98,10 @@ class Feed {
     while (this.#window.length > 1 && this.#things > this.#thingsMax)
       this.#things -= thingsIn(this.#window.shift() as JournalEntry);
     for (const follower of this.#followers) follower.wake();
-    const taken = () => this.#followers.size === 0 || [...this.#followers].some((f) => f.next >= this.#next);
+    const taken = () => {
+      for (const { next } of this.#followers) if (next >= this.#next) return true;
+      return this.#followers.size === 0;
+    };
     if (taken()) return;
     return new Promise((resolve) => {
       this.#goOn = () => {
@@ -119,7 +122,9 @@ class Follower implements JournalTail {
   readonly #onEntry: OnEntry;
   /** The sequence it wants next. */
   next: number;
+  /** What the reader, or its own tail, is busy with. */
   #running: Promise<void> | undefined;
+  #handing = false;
   #stopped = false;
   #started = false;
   #resolveEnded: (error: Error | undefined) => void = () => undefined;
@@ -138,13 +143,34 @@ class Follower implements JournalTail {
     this.wake();
   }
 
+  /** Hands over what there is. Most readers take a record at once, and then nothing is awaited: there are many records. */
   wake(): void {
-    if (!this.#started || this.#stopped || this.#running) return;
-    if (this.#feed.get(this.next) === 'later') return;
-    this.#running = this.#run().then(
+    if (!this.#started || this.#stopped || this.#running || this.#handing) return;
+    this.#handing = true;
+    try {
+      while (!this.#stopped) {
+        const entry = this.#feed.get(this.next);
+        if (entry === 'later') break;
+        const busy = entry === 'gone' ? this.#catchUp() : this.#onEntry(entry);
+        if (busy) {
+          this.#wait(busy, entry === 'gone' ? null : entry);
+          break;
+        }
+        this.#advance(entry as JournalEntry);
+      }
+    } catch (error) {
+      this.end(error as Error);
+    } finally {
+      this.#handing = false;
+    }
+  }
+
+  /** Goes on when `busy` is done with `entry`. */
+  #wait(busy: Promise<void>, entry: JournalEntry | null): void {
+    this.#running = busy.then(
       () => {
         this.#running = undefined;
-        // A record may have come between the last look and here.
+        if (entry && !this.#stopped) this.#advance(entry);
         this.wake();
       },
       (error: unknown) => {
@@ -170,19 +196,6 @@ class Follower implements JournalTail {
       await this.#feed.leave(this);
     }
     await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      const entry = this.#feed.get(this.next);
-      if (entry === 'later') return;
-      if (entry === 'gone') await this.#catchUp();
-      else {
-        const busy = this.#onEntry(entry);
-        if (busy) await busy;
-        this.#advance(entry);
-      }
-    }
   }
 
   #advance(entry: JournalEntry): void {
