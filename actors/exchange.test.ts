@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { boardAddress, exchangeAddress, siteAddress, stationAddress } from './addresses.ts';
-import { changesMax } from './exchange.ts';
+import { changeBytesMax, changesMax } from './exchange.ts';
 import type { BoardState, ExchangeState } from './schema/customer_entities.ts';
 import type { BoardSlotBody } from './schema/customer_internal.ts';
 import { demoSite, TestCharger, TestWorld } from './testing.ts';
@@ -152,4 +152,25 @@ test('more changes than one record holds go with the next slots, those first tha
     [...told].sort((a, b) => (a.station < b.station ? -1 : 1)).map(({ station }) => station),
   );
   expect(told).toHaveLength(perSlot + 20);
+});
+
+test('the longer the names, the fewer changes go into one slot: all of them fit a record, and all are told in the end', () => {
+  const partitions = 64;
+  const world = new TestWorld({ partitions });
+  const count = 70;
+  stations(world, 0);
+  const long = (n: number) => String(n).padStart(128, 'x');
+  for (let n = 1; n <= count; n++) addStation(world, long(n));
+  world.advance(slotMs);
+  const told = (slot: number) => world.bodies<BoardSlotBody>('board.slot').filter((body) => body.slot === slot);
+  const first = told(slotOf(world));
+  expect(first).toHaveLength(partitions);
+  expect(first[0]!.changed.length).toBeGreaterThan(30);
+  expect(first[0]!.changed.length).toBeLessThan(count);
+  const names = first.flatMap(({ changed }) => changed.map(({ station }) => station)).join('');
+  expect(names.length).toBeLessThan(changeBytesMax);
+  world.advance(slotMs);
+  const second = told(slotOf(world))[0]!.changed;
+  expect(first[0]!.changed.length + second.length).toBe(count);
+  for (const board of boardsOf(world, home(world))) expect(board!.prices).toHaveLength(count);
 });

@@ -21,15 +21,30 @@ interface Facts {
 }
 
 /**
- * Changes told in one slot, over all partitions: each is about 100 bytes of the one journal record that holds them. What is
- * more waits for the next slot, those that have waited longest first.
+ * Changes told in one slot, over all partitions, and about their bytes in the one journal record that holds them beside
+ * what was told before. What is more waits for the next slot, those that have waited longest first.
  */
 export const changesMax = 6_400;
+export const changeBytesMax = 600 * 1024;
+/** Of a change beside the names of its station and site. */
+const changeBytes = 75;
 
 const initial: ExchangeState = { slot: -1, told: [] };
 
 const same = (a: BoardPrice, b: BoardPrice) =>
   a.priceE5SekPerKwh === b.priceE5SekPerKwh && a.tier === b.tier && a.importOpen === b.importOpen && a.site === b.site;
+
+/** As many from the front as may be told in one slot, at least one. */
+function fitting(prices: readonly BoardPrice[], partitions: number): readonly BoardPrice[] {
+  let bytes = 0;
+  let count = 0;
+  for (const { station, site } of prices) {
+    bytes += changeBytes + station.length + site.length;
+    if (count > 0 && ((count + 1) * partitions > changesMax || bytes * partitions > changeBytesMax)) break;
+    count += 1;
+  }
+  return prices.slice(0, count);
+}
 
 function tell(
   exchange: ExchangeState,
@@ -37,14 +52,13 @@ function tell(
 ): Decision<ExchangeState> {
   if (body.slot <= exchange.slot) return {};
   const told = new Map(exchange.told.map((price) => [price.station, price]));
-  const changed = facts.prices
+  const news = facts.prices
     .filter((price) => {
       const before = told.get(price.station);
       return !before || !same(before, price);
     })
-    .sort((a, b) => (told.get(a.station)?.slot ?? -1) - (told.get(b.station)?.slot ?? -1))
-    .slice(0, Math.max(1, Math.floor(changesMax / facts.partitions)))
-    .map((price) => ({ ...price, slot: body.slot }));
+    .sort((a, b) => (told.get(a.station)?.slot ?? -1) - (told.get(b.station)?.slot ?? -1));
+  const changed = fitting(news, facts.partitions).map((price) => ({ ...price, slot: body.slot }));
   for (const price of changed) told.set(price.station, price);
   const outputs: Outputs = [];
   for (let p = 0; p < facts.partitions; p++) {
