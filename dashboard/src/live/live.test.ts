@@ -136,7 +136,6 @@ test('waits grow to 15 s while the server stays away, and the network coming bac
 test.each([
   [4401, 'signed_out'],
   [4403, 'right_withdrawn'],
-  [4409, 'new_version'],
   [4429, 'too_many_topics'],
 ] as const)('close code %i ends it: %s', (code, reason) => {
   const { client, first, sockets } = connected();
@@ -146,10 +145,13 @@ test.each([
   expect(sockets).toHaveLength(1);
 });
 
-test('a screen that was too slow comes back, and says why it was away', () => {
+test.each([
+  ['a screen that was too slow', 4408, 'too_slow'],
+  ['a screen whose server is restarted', 4409, 'new_version'],
+] as const)('%s comes back, and says why it was away', (_who, code, reason) => {
   const { client, first, sockets } = connected();
-  first.drop(4408);
-  expect(client.status).toMatchObject({ state: 'offline', reason: 'too_slow' });
+  first.drop(code);
+  expect(client.status).toMatchObject({ state: 'offline', reason });
   vi.advanceTimersByTime(1_000);
   expect(sockets).toHaveLength(2);
 });

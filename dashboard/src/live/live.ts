@@ -51,7 +51,7 @@ const closeReasons: Record<number, LiveCloseReason> = {
   4429: 'too_many_topics',
 };
 /** These end the socket for good; after the others it comes back by itself. */
-const final: readonly LiveCloseReason[] = ['signed_out', 'right_withdrawn', 'new_version', 'too_many_topics'];
+const final: readonly LiveCloseReason[] = ['signed_out', 'right_withdrawn', 'too_many_topics'];
 
 const retryMs = { least: 500, most: 15_000 };
 const pingEveryMs = 5_000;
