@@ -1,0 +1,74 @@
+/** One process of the product without a supervisor: started with a setting of its own, killed, and started again. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { lineSplitter } from '#engine/supervisor/log_file';
+
+const dist = join(import.meta.dirname, '../../dist');
+
+export class Role {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<NodeJS.Signals | number | null>;
+  readonly #ready: Promise<void>;
+  #said: string[] = [];
+
+  /**
+   * @param file below dist/
+   * @param onLine gets what it prints
+   */
+  constructor(
+    name: string,
+    file: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>>,
+    onLine: (line: string) => void = () => {},
+  ) {
+    this.name = name;
+    // It ends with the test's process, whatever becomes of that.
+    this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, join(dist, file), ...args], {
+      env: { PATH: process.env.PATH, NODE_ENV: 'production', GRIDTICK_LOG_LEVEL: 'warn', ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    let ready!: () => void;
+    this.#ready = new Promise((resolve) => (ready = resolve));
+    this.#child.stdout!.on(
+      'data',
+      lineSplitter((line) => {
+        if (line.startsWith('{"ready":true')) ready();
+        else onLine(line);
+      }),
+    );
+    this.#child.stderr!.on(
+      'data',
+      lineSplitter((line) => this.#said.push(line)),
+    );
+    this.#ended = once(this.#child, 'close').then(() => this.#child.signalCode ?? this.#child.exitCode);
+  }
+
+  /** Its exit code, or the signal that ended it; undefined while it lives. */
+  get end(): NodeJS.Signals | number | undefined {
+    return this.#child.signalCode ?? this.#child.exitCode ?? undefined;
+  }
+
+  /** Resolves with how it ended when all that it printed has been heard. */
+  get ended(): Promise<NodeJS.Signals | number | null> {
+    return this.#ended;
+  }
+
+  /** Resolves when it serves. @throws with its last words when it ends before; not when it is killed */
+  async serves(): Promise<this> {
+    const end = await Promise.race([this.#ready.then(() => null), this.#ended]);
+    if (end !== null && end !== 'SIGKILL') throw new Error(`${this.name} ended (${end}): ${this.lastWords}`);
+    return this;
+  }
+
+  get lastWords(): string {
+    return this.#said.slice(-15).join('\n');
+  }
+
+  async kill(): Promise<void> {
+    if (this.end === undefined) this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+}
