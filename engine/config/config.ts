@@ -113,7 +113,7 @@ function contradictions(s: Settings, configured: ReadonlySet<SettingName>): stri
   }
   if (isIP(s.bind) !== 0 && !isLoopback(s.bind) && s.failpoint !== '') {
     problems.push(
-      `${variable('failpoint')} kills processes of what ${variable('bind')}=${s.bind} shows to the network: unset it, or leave ${variable('bind')} at 127.0.0.1`,
+      `${variable('failpoint')} kills processes of what ${variable('bind')}=${s.bind} shows to the network: unset one of them`,
     );
   }
   for (const [name, schemes] of [

@@ -121,7 +121,7 @@ export const Settings = Type.Object(
       pattern: failpointPattern,
       default: '',
       unit: '<failpoint>:<n>',
-      why: 'Chaos tests only: a process kills itself (SIGKILL) at the n-th passing of that place, again after each start; operations.md lists the places. Refused on a bind other than loopback.',
+      why: 'Chaos tests only, on loopback only: a process kills itself at the n-th passing of that place; operations.md lists them.',
     }),
   },
   { additionalProperties: false },
