@@ -119,8 +119,8 @@ test('a new customer deposits, buys at ×1 and sells at ×3, and every öre is w
     await reserveButton(page).click();
     await expect(reservation(page)).toContainText('10.00SEK');
     await expectBalances(page, 90 * oneKr, 10 * oneKr);
-    await picturesOf(page, 'trader-reserved');
     await expectNoScrolling(page);
+    await picturesOf(page, 'trader-reserved');
     await expect(page.getByText('Lapsed, nothing was charged')).toBeVisible({ timeout: 90_000 });
     await expectBalances(page, 100 * oneKr, 0);
   });

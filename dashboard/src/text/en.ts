@@ -236,7 +236,7 @@ export const en = {
       idle: 'at rest',
       of: 'of',
       room: 'Room for',
-      stored: 'Can be sold, above 20 %',
+      stored: 'Above the floor',
       empty: 'No battery belongs to this account yet.',
     },
     ticket: {

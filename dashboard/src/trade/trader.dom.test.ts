@@ -95,7 +95,7 @@ test('reserving holds the money at the price of the slot; committing starts the 
     slot: exchange.slot,
     energyWh: 10_000,
   });
-  expect(card.textContent).toMatch(/10\.00.*at 1\.00 SEK\/kWh.*01:00|00:59/s);
+  expect(card.textContent).toMatch(/(01:00|00:5\d).*10\.00SEK.*10\.00kWh.*at 1\.00 SEK\/kWh/s);
   expect([available(), held()]).toEqual(['90.00SEK', '10.00SEK']);
 
   exchange.tick(300_000);
