@@ -48,7 +48,12 @@ interface Note {
 
 const noteKeptMs = 24 * 3_600_000;
 const writtenKeptMs = 60_000;
-const noteKey = (user: string, id: string) => `command:${createHash('sha256').update(`${user}\n${id}`).digest('hex')}`;
+/** As the log knows it: the case of a UUID means nothing. */
+const logId = (id: string) => (id.includes(':') ? id : id.toLowerCase());
+const noteKey = (user: string, id: string) =>
+  `command:${createHash('sha256')
+    .update(`${user}\n${logId(id)}`)
+    .digest('hex')}`;
 const writtenKey = (customer: string) => `written:${customer}`;
 /** Keeps the higher of two sequences, whichever of two answers comes last. */
 const raise = `local held = redis.call('get', KEYS[1])
@@ -83,7 +88,7 @@ export class CommandBook {
         const { id } = command;
         if (notes[i] === undefined) return { ok: false, code: 'id_conflict', detail: { id }, at: '' };
         watch?.sent(user, id);
-        const result = await door.request({ ...command, correlation });
+        const result = await door.request({ ...command, id: logId(id), correlation });
         watch?.answered(user, id, result);
         return result;
       }),
@@ -97,7 +102,7 @@ export class CommandBook {
     const text = await this.#deps.redis.get(noteKey(user, id));
     if (text === null) return undefined;
     const { kind, entity, partition, from, at } = JSON.parse(text) as Note;
-    const wanted = { partition, kind, entity, commandId: id };
+    const wanted = { partition, kind, entity, commandId: logId(id) };
     // The record that answered may itself be the repeat of an answer; the decision is then further back.
     const found = at === undefined ? undefined : await this.#deps.findOutcome({ ...wanted, from: at, to: at });
     return found ?? this.#deps.findOutcome({ ...wanted, from: from + 1 });

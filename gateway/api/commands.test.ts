@@ -40,6 +40,8 @@ test('a retry gets the stored result and is not applied again', async () => {
   const again = await deposit(id);
   expect(first.json()).toEqual({ availableE5Sek: 1_000_000, heldE5Sek: 0, creditLimitE5Sek: 0 });
   expect(again.json()).toEqual(first.json());
+  expect((await deposit(id.toUpperCase())).json()).toEqual(first.json());
+  expect(await status(id.toUpperCase())).toMatchObject({ id: id.toUpperCase(), state: 'done' });
   expect(available()).toBe(1_000_000);
 });
 
