@@ -47,6 +47,21 @@ test('a station needs its site, stays below its limit, and is created once', () 
   });
 });
 
+test('a price whose amounts could not be held exactly is refused, in either direction', () => {
+  const world = new TestWorld();
+  demoSite(world, { chargers: 0 });
+  const dear = stationAddress('demo', 'dear');
+  const body = { site: 'demo', name: 'Dear', capacityW: 1_000, baseE5SekPerKwh: 1_000_000_000 };
+  for (const baseE5SekPerKwh of [1_000_000_001, -1_000_000_001, Number.MAX_SAFE_INTEGER])
+    expect(world.send(dear, 'station.create', { ...body, baseE5SekPerKwh })).toMatchObject({ code: 'bad_request' });
+  expect(world.get(dear)).toBeUndefined();
+  world.ask(dear, 'station.create', body);
+  world.advance(slotMs);
+  expect(world.payloads('price').find((price) => price.station === 'dear')).toMatchObject({
+    priceE5SekPerKwh: 1_000_000_000,
+  });
+});
+
 test('the tier walks up at once and down with hysteresis; a slot comes once', () => {
   const world = new TestWorld();
   demoSite(world, { capacityW: 100_000, chargers: 0 });

@@ -18,13 +18,20 @@ export const SiteCreate = Type.Object(
   closed,
 );
 
+/** 10,000 SEK/kWh, either way: with it every amount of an order or a session is still an integer that is held exactly. */
+const baseE5SekPerKwhMax = 1_000_000_000;
+
 /** to: station (key = site). Reply `{ station }`. */
 export const StationCreate = Type.Object(
   {
     site: id('the site'),
     name: Type.String({ minLength: 1 }),
     capacityW: Type.Integer({ minimum: 1, description: '100 % of the local grid connection, W' }),
-    baseE5SekPerKwh: Type.Integer({ description: 'price at normal load, 10⁻⁵ SEK/kWh' }),
+    baseE5SekPerKwh: Type.Integer({
+      minimum: -baseE5SekPerKwhMax,
+      maximum: baseE5SekPerKwhMax,
+      description: 'price at normal load, 10⁻⁵ SEK/kWh',
+    }),
   },
   closed,
 );
