@@ -5,6 +5,7 @@
 import { publicSchemas, Sample, type PublicEvent } from '#actors/schema/events';
 import { integratorApiPrefix, integratorConsumer, stream, streamTable } from '#engine/log/mod';
 import { integratorUser } from '#engine/supervisor/endpoints';
+import { commandChannels, commandMessages, commandOperations, commandSchemas } from './asyncapi_commands.ts';
 import { examples } from './asyncapi_examples.ts';
 
 type Kind = PublicEvent['kind'];
@@ -145,7 +146,7 @@ export function asyncApi() {
   return {
     asyncapi: '3.0.0',
     info: {
-      title: 'Gridtick public streams',
+      title: 'Gridtick public streams and commands',
       version: '1',
       license: { name: 'MIT' },
       description: [
@@ -165,19 +166,25 @@ export function asyncApi() {
         security: [{ type: 'userPassword', description: 'the integrator of endpoints.json' }],
       },
     },
-    channels: of(channel, channelName),
-    operations: of(
-      (kind) => ({
-        action: 'send',
-        channel: { $ref: `#/channels/${channelName(kind)}` },
-        summary: channels[kind].when,
-        messages: [{ $ref: `#/channels/${channelName(kind)}/messages/${kind}` }],
-      }),
-      (kind) => `publish${kind[0]!.toUpperCase()}${kind.slice(1)}`,
-    ),
+    channels: { ...of(channel, channelName), ...commandChannels },
+    operations: {
+      ...of(
+        (kind) => ({
+          action: 'send',
+          channel: { $ref: `#/channels/${channelName(kind)}` },
+          summary: channels[kind].when,
+          messages: [{ $ref: `#/channels/${channelName(kind)}/messages/${kind}` }],
+        }),
+        (kind) => `publish${kind[0]!.toUpperCase()}${kind.slice(1)}`,
+      ),
+      ...commandOperations,
+    },
     components: {
-      messages: of(message),
-      schemas: Object.fromEntries(named.map((schema) => [nameOf(schema), schemaJson(schema)])),
+      messages: Object.assign(of(message), commandMessages),
+      schemas: {
+        ...Object.fromEntries(named.map((schema) => [nameOf(schema), schemaJson(schema)])),
+        ...commandSchemas,
+      },
     },
   };
 }
