@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { customerAddress, nameAddress } from './addresses.ts';
 import { sessionHoldE5Sek } from './customer_sessions.ts';
+import { tagsMax } from './customer_tags.ts';
 import type { CustomerState } from './schema/customer_entities.ts';
 import type { MeteredPart } from './schema/customer_internal.ts';
 import { checkBooks, sekE5, systemBalance, tellPrice, TestCustomer } from './testing_customers.ts';
@@ -154,4 +155,20 @@ test('tags follow the money of their owner into every partition, as it is when t
   customer.ask('customer.credit', { limitE5Sek: 0 });
   expect(told).toHaveLength(4);
   expect(world.get<CustomerState>(customerAddress(owner))!.context.tags).toEqual([]);
+});
+
+test(`${tagsMax} tags of a customer follow the wallet; more say nothing and do not hinder it`, () => {
+  const quick = new TestWorld({ partitions: 3 });
+  const fleet = new TestCustomer(quick, 'fleet');
+  const full = Array.from({ length: tagsMax }, (_, n) => `card-${String(n).padStart(4, '0')}`);
+  for (const tag of full) fleet.ask('tag.owned', { tag });
+  quick.sent.length = 0;
+  fleet.ask('tag.owned', { tag: 'card-one-more' });
+  expect(fleet.state.tags).toEqual(full);
+  expect(quick.sent).toEqual([]);
+  fleet.deposit(1);
+  expect(quick.bodies('tag.credit')).toEqual(full.map(() => ({ customer: 'fleet', credit: 'ok' })));
+  fleet.ask('tag.released', { tag: full[0]! });
+  fleet.ask('tag.owned', { tag: 'card-one-more' });
+  expect(fleet.state.tags).toEqual([...full.slice(1), 'card-one-more']);
 });

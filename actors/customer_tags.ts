@@ -5,14 +5,22 @@ import type { CustomerFacts } from './customer_draft.ts';
 import { opened } from './customer_wallet.ts';
 import type { CustomerState } from './schema/customer_entities.ts';
 
+/**
+ * Of one customer that follow the wallet: what all of them are told fits one record. Any more are billed all the same, but
+ * stay usable when there is no money.
+ */
+export const tagsMax = 1_000;
+
 type TagEvent = ActorEvent<{ tag: string }, CustomerFacts>;
 
-/** Answered with the credit in any case: the tag may come from somebody who had none. */
+/** Answered with the credit whether or not it is known: the tag may come from somebody who had none. */
 export function tagOwned(customer: CustomerState, event: TagEvent): Decision<CustomerState> {
   const tag = foldName(event.body.tag);
   const draft = opened(customer, event);
   const { tags } = draft.customer;
-  if (!tags.includes(tag)) draft.customer = { ...draft.customer, tags: [...tags, tag].sort() };
+  const isKnown = tags.includes(tag);
+  if (!isKnown && tags.length >= tagsMax) return draft.done();
+  if (!isKnown) draft.customer = { ...draft.customer, tags: [...tags, tag].sort() };
   draft.tellTag(tag);
   return draft.done();
 }
