@@ -58,7 +58,7 @@ test.each([
   [{ GRIDTICK_FAILPOINT: 'door.replied:0' }, 'GRIDTICK_FAILPOINT must be'],
   [
     { GRIDTICK_FAILPOINT: 'door.replied:1', GRIDTICK_BIND: '0.0.0.0', GRIDTICK_DEMO: 'false' },
-    'GRIDTICK_FAILPOINT kills processes of what GRIDTICK_BIND=0.0.0.0 shows to the network: unset it',
+    'GRIDTICK_FAILPOINT kills processes of what GRIDTICK_BIND=0.0.0.0 shows to the network: unset one of them',
   ],
   [{ GRIDTICK_SESSIONS: 'a.csv' }, 'add --day'],
   [{ GRIDTICK_DAY: '2019-05-15' }, '--day belongs to --sessions FILE'],
