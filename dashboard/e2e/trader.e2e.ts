@@ -246,6 +246,13 @@ test('a customer is led to trading and stations only; users and trades say which
   await expect(page.getByRole('heading', { name: 'Trade', level: 1 })).toBeVisible();
   const menu = page.getByRole('navigation', { name: 'Menu' }).getByRole('link');
   await expect(menu).toHaveText(['Gridtick', 'Trade', 'Stations']);
+  await menu.getByText('Stations').click();
+  await page
+    .getByRole('treeitem', { name: /Nord 1/ })
+    .getByRole('link')
+    .click();
+  await expect(page.getByRole('img', { name: /^Load .* of capacity/ })).toBeVisible();
+  await expect(page.getByText(/the right to view chargers/)).toBeVisible();
   for (const path of ['/users', '/trades']) {
     await page.goto(path);
     await expect(page.getByText(/the right to view users and customers/)).toBeVisible();
