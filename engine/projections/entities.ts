@@ -24,7 +24,6 @@ export interface ReplicaEntity<Context = Record<string, unknown>> {
   readonly id: string;
   /** The machine's state value; null for records. */
   readonly value: string | null;
-  /** Decoded when it is first read: most states are replaced before anybody looks. Throws ImageError on a wrong shape. */
   readonly context: Context;
   readonly partition: number;
   readonly sequence: number;
@@ -62,37 +61,23 @@ export function definitionOf(
   return definition;
 }
 
-/** An entity of its post-image; `image` must not be null. Throws as {@link definitionOf} does. */
-export function entityOf(definitions: Definitions, e: EntityImage, partition: number, sequence: number): ReplicaEntity {
-  const definition = definitionOf(definitions, e, partition, sequence);
-  return lazyEntity(definition, projectedId(e), e.key ?? e.id, partition, sequence, e.schema, e.image as unknown[]);
-}
-
-function lazyEntity(
-  definition: EntityDefinition,
-  id: string,
-  key: string,
+/** Decodes a post-image; `image` must not be null. Throws as {@link definitionOf} does, and ImageError on a wrong shape. */
+export function decodeEntity(
+  definitions: Definitions,
+  e: EntityImage,
   partition: number,
   sequence: number,
-  schema: number,
-  image: unknown[],
 ): ReplicaEntity {
-  let encoded: unknown[] | null = image;
-  let decoded: Record<string, unknown> | undefined;
+  const definition = definitionOf(definitions, e, partition, sequence);
+  const { value, context } = decodeImage(definition, e.image as unknown[], e.schema);
   return {
-    kind: definition.kind,
-    id,
-    value: image[0] as string | null,
-    get context() {
-      if (encoded !== null) {
-        decoded = decodeImage(definition, encoded, schema).context as Record<string, unknown>;
-        encoded = null;
-      }
-      return decoded as Record<string, unknown>;
-    },
+    kind: e.kind,
+    id: projectedId(e),
+    value,
+    context: context as Record<string, unknown>,
     partition,
     sequence,
-    key,
+    key: e.key ?? e.id,
   };
 }
 
@@ -105,7 +90,7 @@ export const redisKey = {
   projecting: (partition: number) => `projecting:${partition}`,
 };
 
-/** What Redis holds: the post-image as it is in the journal, so that nobody decodes what nobody reads. Key null = the id. */
+/** What Redis holds: the post-image as it stands in the journal, decoded by who reads it. Key null = the id. */
 type StoredEntity = [partition: number, sequence: number, key: string | null, schema: number, image: unknown[]];
 
 /** What builds before schema numbers wrote; every schema was 1. */
@@ -131,7 +116,7 @@ export function toStored(definitions: Definitions, e: EntityImage, partition: nu
   return JSON.stringify(stored);
 }
 
-/** Throws as {@link definitionOf} does. */
+/** Throws as {@link decodeEntity} does. */
 export function fromStored<Context = Record<string, unknown>>(
   definitions: Definitions,
   kind: string,
@@ -142,8 +127,8 @@ export function fromStored<Context = Record<string, unknown>>(
   if (!Array.isArray(stored)) return fromDecoded(definitions, kind, id, stored) as ReplicaEntity<Context>;
   const [partition, sequence, key, schema, image] = stored;
   const definition = definitionOf(definitions, { kind, id, schema }, partition, sequence);
-  const entity = lazyEntity(definition, id, key ?? id, partition, sequence, schema, image);
-  return entity as ReplicaEntity<Context>;
+  const { value, context } = decodeImage(definition, image, schema);
+  return { kind, id, value, context: context as Context, partition, sequence, key: key ?? id };
 }
 
 function fromDecoded(definitions: Definitions, kind: string, id: string, stored: DecodedEntity): ReplicaEntity {

@@ -5,7 +5,7 @@ import { provision } from '../log/provision.ts';
 import { startTestNats, type TestNats } from '../log/testing.ts';
 import { purgeJournal } from '../log/journal.ts';
 import { natsJournal } from './journal.ts';
-import { definitionsOf, entityOf } from './entities.ts';
+import { definitionsOf } from './entities.ts';
 import { lookup, projectionReady } from './lookup.ts';
 import { startRedisProjection, storedEntities } from './redis_projection.ts';
 import { followReplica, type Replica, type ReplicaChange } from './replica.ts';
@@ -115,23 +115,6 @@ test('a kind or schema that this build does not know stops the projection and wh
   await expect(lookup(redis, 'lamp', 'a', definitionsOf({ actors: [], records: [] }))).rejects.toMatchObject({
     code: 'unknown_entity_kind',
   });
-});
-
-test('a state is decoded when it is read, once, and says then what is wrong with it', async () => {
-  let decoded = 0;
-  const definition = {
-    ...lampDefinition,
-    version: 2,
-    migrate: { 1: (context: Record<string, unknown>) => ({ ...context, decoded: ++decoded }) },
-  };
-  const definitions = definitionsOf({ actors: [definition], records: [] });
-  const entity = entityOf(definitions, lamp('a', 1, 40), 0, 1);
-  expect([entity.value, entity.key, decoded]).toEqual(['on', 'demo', 0]);
-  expect(entity.context).toEqual({ site: 'demo', watts: 40, decoded: 1 });
-  expect(entity.context).toBe(entity.context);
-  expect(decoded).toBe(1);
-  const broken = entityOf(testDefinitions, { ...lamp('a', 1, 40), image: ['on', 'demo', 'many'] }, 0, 1);
-  expect(() => broken.context).toThrow(/watts: expected a safe integer/);
 });
 
 test('what an actor keeps for its own decisions stays out of Redis, and the position passes over it', async () => {

@@ -8,7 +8,7 @@
 import type { Redis } from 'ioredis';
 import type { PublicEvent } from '#actors/schema/events';
 import type { JournalEntry } from '../wire.ts';
-import { entityOf, projectedId, type Definitions, type ReplicaEntity } from './entities.ts';
+import { decodeEntity, projectedId, type Definitions, type ReplicaEntity } from './entities.ts';
 import { JournalTails, nextSequence, partitionList, type JournalReader } from './journal.ts';
 import { projectedPositions } from './lookup.ts';
 import { storedEntities } from './redis_projection.ts';
@@ -195,7 +195,7 @@ class MemoryReplica implements Replica {
       const id = projectedId(e);
       const before = entities.get(id);
       if (before && before.partition === partition && before.sequence >= sequence) continue;
-      const after = e.image === null ? undefined : entityOf(this.#options.definitions, e, partition, sequence);
+      const after = e.image === null ? undefined : decodeEntity(this.#options.definitions, e, partition, sequence);
       if (after) entities.set(id, after);
       else entities.delete(id);
       if (!before && !after) continue;
