@@ -227,6 +227,7 @@ test('without a connection the last values stay and nothing can be ordered', asy
 test('several reservations stand; the ticket acts on the newest, the list on any', async () => {
   await opened();
   await reserved('10');
+  later();
   await type('5');
   await fireEvent.click(submit());
   await waitFor(() => expect(document.querySelectorAll('li[data-order]')).toHaveLength(2));
