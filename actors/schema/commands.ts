@@ -2,7 +2,8 @@
 import Type, { type Static } from 'typebox';
 import { Sample } from './events.ts';
 
-const id = (description: string) => Type.String({ minLength: 1, maxLength: 128, description });
+/** A leading @ names a partition itself, which nobody's key may be taken for. */
+const id = (description: string) => Type.String({ minLength: 1, maxLength: 128, pattern: '^[^@]', description });
 const closed = { additionalProperties: false };
 
 // --- what admins and the seed send -----------------------------------------------------------------------------------
