@@ -140,7 +140,7 @@ async function verifyMoneyOf(nc: NatsConnection, partitions: number, only: numbe
     sums.map(([ledger, sum]) => `${ledger} ${sum}`).join(', ') || 'nothing';
   for (const { partition, records, owners, sums } of verdict.partitions) {
     const clean = sums.every(([, sum]) => sum === 0n);
-    const of = `${owners} accounts after ${records} records`;
+    const of = `${owners} owners after ${records} records`;
     process.stdout.write(`${clean ? '✓' : '✗'} money of partition ${partition} comes to ${shown(sums)} (${of})\n`);
   }
   if (verdict.between) {

@@ -5,6 +5,7 @@
 import { connectLog, journalBounds, tailJournalBatches } from '#engine/log/mod';
 import { RecordFilter } from '#engine/partition/record_filter';
 import { verifyPartitions, type PartitionVerdict } from '#engine/partition/verify';
+import { verifyMoney } from '#engine/partition/verify_money';
 import { decodeImage } from '#actors/codec';
 import { domain } from '#actors/mod';
 import type { Meter, Price, PublicEvent, SessionEvent } from '#actors/schema/events';
@@ -63,6 +64,8 @@ export interface AtRest {
   marks: SessionMark[];
   samples: PowerSample[];
   verdicts: PartitionVerdict[];
+  /** Where books do not add up. */
+  moneyProblems: string[];
 }
 
 type Events = { at: string; event: PublicEvent }[];
@@ -268,6 +271,7 @@ export async function atRest(
         index: Number(row.event),
       })),
       verdicts: await verifyPartitions(core, partitions),
+      moneyProblems: (await verifyMoney(core, domain, partitions.length)).problems,
     };
   } finally {
     await outside.close();

@@ -51,6 +51,7 @@ export function expectNothingLostOrDoubled(state: AtRest): void {
   expect(verdicts.flatMap(({ partition, problems }) => problems.map((problem) => `${partition}: ${problem}`))).toEqual(
     [],
   );
+  expect(state.moneyProblems).toEqual([]);
 }
 
 /** Recomputes every produced price; returns the slots between the first and the last that were skipped. */
