@@ -1,7 +1,7 @@
 /**
- * `npm test`: provides what is missing, builds, runs the server's tests, whole installations, the dashboard's and the
- * browser's, one after the other, each within its limit, and ends with one line of counts. `--long` runs the
- * *.long.test.ts files instead.
+ * `npm test`: provides what is missing, builds, runs the server's tests, the dashboard's, then whole installations beside
+ * the browser's (both mostly wait), each within its limit, and ends with one line of counts. `--long` runs the *.long.test.ts
+ * files instead.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -102,12 +102,13 @@ await entry(async () => {
 
   const total = { passed: 0, failed: 0, skipped: 0 };
   try {
-    for (const { name, config, args, env = {}, limitMs } of steps) {
-      if (!existsSync(join(root, config))) continue;
-      say(`\n── ${name} ──`);
+    const take = async ({ name, config, args, env = {}, limitMs }, quiet) => {
+      if (!existsSync(join(root, config))) return;
+      if (!quiet) say(`\n── ${name} ──`);
       const report = join(reports, `${name}.json`);
-      const { code } = await run(process.execPath, args(report), {
+      const { code, output } = await run(process.execPath, args(report), {
         allowFailure: true,
+        quiet,
         limitMs,
         env: {
           PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD: '1',
@@ -116,10 +117,17 @@ await entry(async () => {
           ...env,
         },
       });
+      if (quiet) say(`\n── ${name} ──\n${output}`);
       if (code === 124) say(`${name}: ended, longer than ${limitMs / minute} min`);
       const found = counts(report, code);
       for (const key of Object.keys(total)) total[key] += found[key];
-    }
+    };
+    const step = (name) => steps.find((candidate) => candidate.name === name);
+    const [server, system, dashboard, browser] = ['server', 'system', 'dashboard', 'browser'].map(step);
+    await take(server, false);
+    if (dashboard) await take(dashboard, false);
+    // What two print at once nobody can read: the one is shown when it has ended.
+    await Promise.all([take(system, browser !== undefined), browser && take(browser, false)]);
   } finally {
     rmSync(reports, { recursive: true, force: true });
   }

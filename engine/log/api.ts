@@ -1,8 +1,11 @@
 /** JetStream API requests as plain JSON over core NATS; retried only by callers who know what a repeat means. */
-import type { NatsConnection } from '@nats-io/transport-node';
+import { RequestError, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { LogApiError } from './errors.ts';
 
 const requestTimeoutMs = 5_000;
+/** While accounts are reloaded there is nobody behind the API for a moment: nobody has heard the request, so it is made again. */
+const unheardMs = 1_000;
+const unheardEveryMs = 50;
 
 /** Subjects of one stream's API requests. */
 export const apiSubject = (request: string) => `$JS.API.${request}`;
@@ -14,9 +17,9 @@ export async function jsApi<Answer>(
   body?: unknown,
   timeoutMs = requestTimeoutMs,
 ): Promise<Answer> {
-  const message = await nc.request(apiSubject(request), body === undefined ? '' : JSON.stringify(body), {
-    timeout: timeoutMs,
-  });
+  const message = await heard(() =>
+    nc.request(apiSubject(request), body === undefined ? '' : JSON.stringify(body), { timeout: timeoutMs }),
+  );
   const answer = message.json<{ error?: { code: number; err_code?: number; description?: string } } & Answer>();
   if (answer.error) {
     throw new LogApiError(
@@ -26,6 +29,19 @@ export async function jsApi<Answer>(
     );
   }
   return answer;
+}
+
+async function heard(ask: () => Promise<Msg>): Promise<Msg> {
+  const started = performance.now();
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const unheard = error instanceof RequestError && error.isNoResponders();
+      if (!unheard || performance.now() - started > unheardMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, unheardEveryMs));
+    }
+  }
 }
 
 /** JetStream error codes that are expected somewhere. */
