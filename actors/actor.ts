@@ -106,14 +106,32 @@ export interface RecordDefinition {
   context: TObject;
 }
 
-/** A timed input of the partition: `run` is called once per slot floor(now / everyMs) and yields commands for entities. */
+/**
+ * A timed input of the partition: `run` is called once per slot and yields commands for entities. Slot n of a partition begins
+ * at n × everyMs + phaseMs.
+ */
 export interface SlotDefinition {
   name: string;
   everyMs: number;
+  /** 0 ≤ phase < everyMs; with one that differs by partition a process has no peak of work. Absent: 0. */
+  phaseMs?(partition: number, partitions: number): number;
   /** Whether this partition holds anything that lives by this slot; asked when it changes. */
   active(view: PartitionView): boolean;
   run(view: PartitionView, slot: number): Command[];
 }
+
+type Place = Pick<PartitionView, 'partition' | 'partitions'>;
+
+const phaseOf = ({ phaseMs }: SlotDefinition, { partition, partitions }: Place): number =>
+  phaseMs?.(partition, partitions) ?? 0;
+
+/** The slot that a moment lies in. */
+export const slotAt = (definition: SlotDefinition, place: Place, ms: number): number =>
+  Math.floor((ms - phaseOf(definition, place)) / definition.everyMs);
+
+/** When a slot begins, unix ms. */
+export const slotBegins = (definition: SlotDefinition, place: Place, slot: number): number =>
+  slot * definition.everyMs + phaseOf(definition, place);
 
 /** Amounts by ledger, in the ledger's smallest unit: SEK in 10⁻⁵ SEK, Wh in Wh. */
 export type Amounts = Iterable<readonly [ledger: string, amount: number]>;

@@ -95,8 +95,10 @@ export function present(customer: CustomerState, { body }: ActorEvent<CustomerPr
 }
 
 /** A sample of the battery: writes no state. */
-export function sample(customer: CustomerState, { self, body }: ActorEvent<{ slot: number }>): Decision<CustomerState> {
-  const at = body.slot * batterySlotMs;
-  const payload: Battery = { customer: self.id, slot: body.slot, at, ...batteryAt(customer, at) };
+export function sample(
+  customer: CustomerState,
+  { self, body: { slot, at } }: ActorEvent<{ slot: number; at: number }>,
+): Decision<CustomerState> {
+  const payload: Battery = { customer: self.id, slot, at, ...batteryAt(customer, at) };
   return { outputs: [{ type: 'emit', params: { kind: 'battery', subject: subject.battery(self.id), payload } }] };
 }

@@ -16,6 +16,7 @@ import type {
   PartitionView,
   Stored,
 } from './actor.ts';
+import { slotAt, slotBegins } from './actor.ts';
 import { chargerAddress, nameAddress, siteAddress, stationAddress } from './addresses.ts';
 import { decodeImage, encodeImage } from './codec.ts';
 import { domain } from './mod.ts';
@@ -305,11 +306,12 @@ export class TestWorld {
   }
 
   #armSlots(partition: TestPartition) {
-    for (const { name, everyMs, active } of domain.slots) {
-      const isActive = active(partition);
-      if (isActive === partition.slotsDue.has(name)) continue;
-      if (isActive) partition.slotsDue.set(name, (Math.floor(this.now / everyMs) + 1) * everyMs);
-      else partition.slotsDue.delete(name);
+    for (const slot of domain.slots) {
+      const isActive = slot.active(partition);
+      if (isActive === partition.slotsDue.has(slot.name)) continue;
+      if (isActive)
+        partition.slotsDue.set(slot.name, slotBegins(slot, partition, slotAt(slot, partition, this.now) + 1));
+      else partition.slotsDue.delete(slot.name);
     }
   }
 
@@ -331,10 +333,11 @@ export class TestWorld {
 
   /** The system was down until `now`: deadlines fire late, only the newest slot is produced. */
   jumpTo(now: number) {
-    for (const { slotsDue } of this.partitions) {
-      for (const { name, everyMs } of domain.slots) {
-        const dueAt = slotsDue.get(name);
-        if (dueAt !== undefined && dueAt <= now) slotsDue.set(name, Math.floor(now / everyMs) * everyMs);
+    for (const partition of this.partitions) {
+      for (const slot of domain.slots) {
+        const dueAt = partition.slotsDue.get(slot.name);
+        if (dueAt !== undefined && dueAt <= now)
+          partition.slotsDue.set(slot.name, slotBegins(slot, partition, slotAt(slot, partition, now)));
       }
     }
     this.advanceTo(now);
@@ -351,12 +354,13 @@ export class TestWorld {
       if (best === null || at < best.at || (at === best.at && id < best.id)) best = { at, id, fire };
     };
     for (const partition of this.partitions) {
-      for (const { name, everyMs, run } of domain.slots) {
-        const dueAt = partition.slotsDue.get(name);
+      for (const definition of domain.slots) {
+        const dueAt = partition.slotsDue.get(definition.name);
         if (dueAt === undefined) continue;
-        offer(dueAt, `slot|${name}`, () => {
-          for (const command of run(partition, dueAt / everyMs)) this.#deliver(command);
-          partition.slotsDue.set(name, dueAt + everyMs);
+        offer(dueAt, `slot|${definition.name}`, () => {
+          const slot = slotAt(definition, partition, dueAt);
+          for (const command of definition.run(partition, slot)) this.#deliver(command);
+          partition.slotsDue.set(definition.name, slotBegins(definition, partition, slot + 1));
           this.#armSlots(partition);
         });
       }

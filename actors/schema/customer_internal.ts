@@ -65,7 +65,7 @@ export const EnergyMetered = Type.Object(
 );
 
 /** to: customer. A battery slot of 5 s: samples, changes nothing. */
-export const CustomerSample = Type.Object({ slot: int() }, closed);
+export const CustomerSample = Type.Object({ slot: int(), at: int() }, closed);
 
 export type AccountPostBody = Static<typeof AccountPost>;
 export type BoardSlotBody = Static<typeof BoardSlot>;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- slots [--customers 10000] [--stations 100] [--seconds 60]`: battery slots every 5 s for all customers and
  * price slots every 12 s for all stations, with engine, history and gateway running. Lateness is the store time of the journal record that
- * holds a sample against the border of its slot; "outside" is the arrival at a subscriber of the public subjects.
+ * holds a sample against the moment it was due; "outside" is the arrival at a subscriber of the public subjects.
  * Ends with 1 when a sample is missing or doubled, or a gate is missed.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -55,16 +55,12 @@ class Seen {
   readonly late = new Latencies();
   readonly bySlot = new Map<number, Set<string>>();
   doubled = 0;
-  readonly #everyMs: number;
-  constructor(kind: Kind) {
-    this.#everyMs = everyMs[kind];
-  }
-  add(who: string, slot: number, at: number) {
+  add(who: string, slot: number, dueAt: number, at: number) {
     let slotSeen = this.bySlot.get(slot);
     if (!slotSeen) this.bySlot.set(slot, (slotSeen = new Set()));
     if (slotSeen.has(who)) this.doubled += 1;
     slotSeen.add(who);
-    this.late.add(at - slot * this.#everyMs);
+    this.late.add(at - dueAt);
   }
 }
 
@@ -107,15 +103,15 @@ async function populate(installation: Installation): Promise<void> {
 
 async function measure(installation: Installation): Promise<boolean> {
   const nc = await connectLog(natsUrl(installation.place), 'bench');
-  const stored: Record<Kind, Seen> = { battery: new Seen('battery'), price: new Seen('price') };
-  const outside: Record<Kind, Seen> = { battery: new Seen('battery'), price: new Seen('price') };
+  const stored: Record<Kind, Seen> = { battery: new Seen(), price: new Seen() };
+  const outside: Record<Kind, Seen> = { battery: new Seen(), price: new Seen() };
   const readers = await Promise.all(
     Array.from({ length: partitions }, async (_, p) =>
       tailJournalBatches(nc, p, (await journalBounds(nc, p)).last + 1, (records) => {
         for (const { at, record } of records)
           for (const { kind, payload } of record.events) {
-            if (kind === 'battery') stored.battery.add(payload.customer, payload.slot, at);
-            else if (kind === 'price') stored.price.add(payload.station, payload.slot, at);
+            if (kind === 'battery') stored.battery.add(payload.customer, payload.slot, payload.at, at);
+            else if (kind === 'price') stored.price.add(payload.station, payload.slot, payload.producedAt, at);
           }
       }),
     ),
@@ -125,7 +121,9 @@ async function measure(installation: Installation): Promise<boolean> {
       callback: (error, message) => {
         if (error) return;
         const payload = message.json<Battery & Price>();
-        outside[kind].add(kind === 'battery' ? payload.customer : payload.station, payload.slot, Date.now());
+        const [who, dueAt] =
+          kind === 'battery' ? [payload.customer, payload.at] : [payload.station, payload.producedAt];
+        outside[kind].add(who, payload.slot, dueAt, Date.now());
       },
     }),
   );

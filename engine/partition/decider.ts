@@ -5,12 +5,30 @@
  * records. `offset` moves with whole frames; a cut inside a frame is safe, because the writer's watermark tells where.
  * Given the same state, frames and cuts, the same record comes out, byte for byte (G6).
  */
-import type { ActorEvent, Command, EntityAddress, Effect, Output, Stored } from '#actors/actor';
+import {
+  slotAt,
+  slotBegins,
+  type ActorEvent,
+  type Command,
+  type EntityAddress,
+  type Effect,
+  type Output,
+  type Stored,
+} from '#actors/actor';
 import { partitionOf } from '#actors/partition_key';
 import type { RefusalCode } from '#actors/refusals';
 import { subject } from '#actors/schema/subjects';
 import type { PublicEvent } from '#actors/schema/events';
-import type { CommandEnvelope, CommitRecord, EntityImage, Frame, RelayOut, ReplyOut, ReplyResult } from '../wire.ts';
+import type {
+  ClockKind,
+  CommandEnvelope,
+  CommitRecord,
+  EntityImage,
+  Frame,
+  RelayOut,
+  ReplyOut,
+  ReplyResult,
+} from '../wire.ts';
 import type { Catalogue, Kind } from './catalogue.ts';
 import { Conservation } from './conservation.ts';
 import { estimateBytes } from './estimate.ts';
@@ -25,6 +43,8 @@ export const unitsPerRecordMax = 1_024;
 export const recordBytesTarget = 256 * 1024;
 /** One command may cause this many others in its own partition; more is a loop. */
 const sendsPerUnitMax = 10_000;
+/** A timer that failed is a dead letter, and due again so much later: what waits for it, a hold or a bill, is not lost. */
+const timerRetryMs = 600_000;
 /** What an entity, an event or a relay takes in a record beside its names and contents, about. */
 const entryBytes = 16;
 
@@ -36,6 +56,8 @@ export interface DeciderOptions {
   /** Units that must be refused because they could not be committed, by unit name. */
   poison: ReadonlyMap<string, RefusalCode>;
   unitsMax?: number;
+  /** A driven clock jumps, and every slot is wanted; the machine's goes on by itself, and after a pause only the newest is. */
+  clock?: ClockKind;
 }
 
 /** An entity's before its first command with an id: a series begins at 1. */
@@ -82,7 +104,7 @@ export class Decider {
     this.#options = options;
   }
 
-  /** Applies one frame of the log: time first, then its commands in order. `at` = store timestamp, ms. */
+  /** Applies one frame of the log: time first, then its commands in order. `at` = log time it brings, ms. */
   frame(sequence: number, at: number, frame: Frame, bytes: number) {
     const state = this.#state;
     this.advance(Math.max(state.now, at));
@@ -123,7 +145,7 @@ export class Decider {
     this.#touched = true;
   }
 
-  /** Fires what is due up to `to`, in order. Deadlines fire each at their own time; of missed slots only the newest. */
+  /** Fires what is due up to `to`, in order. Deadlines fire each at their own time; of missed slots mostly only the newest. */
   advance(to: number) {
     const state = this.#state;
     for (let due = state.timers.peek(); due !== undefined && due.dueAt <= to; due = state.timers.peek()) {
@@ -132,6 +154,10 @@ export class Decider {
       else this.#timer(due.id, timer, due.dueAt);
     }
     state.now = Math.max(state.now, to);
+  }
+
+  get #driven() {
+    return this.#options.clock === 'driven';
   }
 
   relayAcknowledged(target: number, seq: number) {
@@ -157,7 +183,9 @@ export class Decider {
     this.#conservation.check(state.partition, sequence, this.#dirty, this.#events);
     for (const [target, seq] of this.#relayAcked) state.trimOutbox(target, seq);
     const writers = Object.fromEntries(this.#writers);
-    for (const writer of this.#writers.size > 0 ? state.forgetIdleWriters() : []) writers[writer] = -1;
+    // By a driven clock a day may pass between two words of a living door.
+    const forget = this.#writers.size > 0 && !this.#driven;
+    for (const writer of forget ? state.forgetIdleWriters() : []) writers[writer] = -1;
     for (const writer of this.#writers.keys()) {
       const mark = state.writers.get(writer);
       if (mark) mark.at = state.now;
@@ -289,9 +317,11 @@ export class Decider {
     if (entity && poison === undefined) {
       // `after:` delays carry XState's own event type; named timers arrive as timer.<name>.
       const type = timer.name.startsWith('xstate.') ? timer.name : `timer.${timer.name}`;
-      this.#unit({ kind: timer.kind, id: timer.id, key: entity.key }, type, {}, null, entity);
+      const result = this.#unit({ kind: timer.kind, id: timer.id, key: entity.key }, type, {}, null, entity);
+      if (!result.ok && result.code === 'internal_error') state.timers.set(id, state.now + timerRetryMs);
     } else if (entity) {
       this.#deadLetter(entity, `timer.${timer.name}`, poison!, null, {});
+      state.timers.set(id, state.now + timerRetryMs);
     }
     this.#cut();
   }
@@ -299,16 +329,16 @@ export class Decider {
   #slot(id: string, name: string, dueAt: number, to: number) {
     const state = this.#state;
     const definition = this.#catalogue.slots.find((slot) => slot.name === name);
-    const newest = definition ? Math.floor(to / definition.everyMs) : 0;
-    if (definition && newest * definition.everyMs > dueAt) {
+    const newestAt = definition ? slotBegins(definition, state, slotAt(definition, state, to)) : 0;
+    if (newestAt > dueAt && !this.#driven) {
       // Missed slots are skipped; re-armed at the newest, so that deadlines between keep their order.
-      state.timers.set(id, newest * definition.everyMs);
+      state.timers.set(id, newestAt);
       this.#timersTouched.add(id);
       return;
     }
     state.now = Math.max(state.now, dueAt);
     if (definition) {
-      const slot = dueAt / definition.everyMs;
+      const slot = slotAt(definition, state, dueAt);
       // A record may be cut between entities; until the slot's timer has moved on, a restart runs the slot again,
       // and an entity that has it already changes nothing.
       for (const command of definition.run(state, slot)) {
@@ -319,7 +349,7 @@ export class Decider {
         else this.#deadLetter(command.to, command.type, poison, null, {});
         this.#cut();
       }
-      state.timers.set(id, dueAt + definition.everyMs);
+      state.timers.set(id, slotBegins(definition, state, slot + 1));
     } else {
       state.timers.delete(id);
     }
@@ -335,7 +365,7 @@ export class Decider {
       const armed = timers.dueAt(id) !== undefined;
       if (slot.active(this.#state) === armed) continue;
       if (armed) timers.delete(id);
-      else timers.set(id, (Math.floor(now / slot.everyMs) + 1) * slot.everyMs);
+      else timers.set(id, slotBegins(slot, this.#state, slotAt(slot, this.#state, now) + 1));
       this.#timersTouched.add(id);
     }
   }
@@ -400,6 +430,9 @@ export class Decider {
         const { code, detail } = refusal.params;
         return detail ? { ok: false, code, detail } : { ok: false, code };
       }
+      // Before anything is changed: an effect is whole or not there.
+      if (initial) for (const output of initial.outputs) this.#addressable(output);
+      for (const output of outputs) this.#addressable(output);
       if (!entity) this.#changed(state.put(to.kind, to.id, to.key, stored), kind, null);
       else if (stored !== before) this.#changed(state.change(entity, stored), kind, before);
       let value: unknown = null;
@@ -415,6 +448,12 @@ export class Decider {
       });
       return { ok: false, code: 'internal_error' };
     }
+  }
+
+  /** Throws when an output is for a partition that there is not: of all keys only those that name one can be wrong. */
+  #addressable(output: Output) {
+    if (output.type === 'send' && output.params.to.key.startsWith('@'))
+      partitionOf(output.params.to.key, this.#state.partitions);
   }
 
   #output(
