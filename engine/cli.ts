@@ -12,6 +12,8 @@ const usage = `gridtick <command>
   up [options]       servers, roles, demo site and simulated chargers under one supervisor
      --sessions FILE --day YYYY-MM-DD [--from HH:MM] [--zone ZONE]
                      plays the real sessions of that day instead of the generated one
+     --sessions FILE [--from DATE] [--to DATE] [--zone ZONE] --speed N|max
+                     plays those days on a clock of their own, N times as fast or as fast as it goes, and reports
      --no-simulator  without simulated chargers
   provision          creates or checks all streams of the log at GRIDTICK_NATS_URL
   engine | history | gateway
@@ -29,6 +31,8 @@ const upOptions = {
   sessions: { type: 'string' },
   day: { type: 'string' },
   from: { type: 'string' },
+  to: { type: 'string' },
+  speed: { type: 'string' },
   zone: { type: 'string' },
   'no-simulator': { type: 'boolean' },
 } as const satisfies ParseArgsConfig['options'];

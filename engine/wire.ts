@@ -29,7 +29,7 @@ export interface CommandEnvelope {
 
 /**
  * Frame kinds: `hello` opens a writer's sequence in a partition (first = 1, no commands), `commands` carries 1..64,
- * `clock` (writer `clock`, no commands) gives an idle partition time.
+ * `clock` (no commands) gives an idle partition time: that of its storing, or where the clock is driven `at`, set by the driver.
  * `first` is the dense per writer and partition number of the first command; it starts at 1.
  */
 export interface Frame {
@@ -37,7 +37,16 @@ export interface Frame {
   writer: string;
   first: number;
   commands: CommandEnvelope[];
+  /** Log time of a driven clock, unix ms. */
+  at?: number;
 }
+
+/** What moves the log's clock: the store time of commands (`wall`), or the clock frames of the one driver (`driven`). */
+export type ClockKind = 'wall' | 'driven';
+
+/** The log time from which a frame of the command log is decided, before it is held against what the clock shows already. */
+export const timeOfFrame = (clock: ClockKind, frame: Frame | null, storedAt: number): number =>
+  clock === 'wall' ? storedAt : frame?.kind === 'clock' ? (frame.at ?? 0) : 0;
 
 export type CommandResult =
   /** `at` = `<partition>:<journal sequence>` of the record that holds the decision. */
@@ -167,17 +176,19 @@ const frameKinds = ['hello', 'commands', 'clock'] as const;
 export function encodeFrame(f: Frame): Uint8Array {
   const inboxes = new InboxTable();
   const commands = f.commands.map((command) => encodeIn(command, inboxes));
-  return packr.pack([frameKinds.indexOf(f.kind), f.writer, f.first, commands, inboxes.names]);
+  const frame = [frameKinds.indexOf(f.kind), f.writer, f.first, commands, inboxes.names];
+  return packr.pack(f.at === undefined ? frame : [...frame, f.at]);
 }
 
 /** Throws on anything that is not a frame. */
 export function decodeFrame(bytes: Uint8Array): Frame {
-  const [kind, writer, first, commands, inboxes] = packr.unpack(bytes) as [
+  const [kind, writer, first, commands, inboxes, at] = packr.unpack(bytes) as [
     number,
     string,
     number,
     EncodedCommand[],
     string[],
+    number?,
   ];
   const name = frameKinds[kind];
   if (
@@ -185,11 +196,14 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     typeof writer !== 'string' ||
     !Number.isSafeInteger(first) ||
     !Array.isArray(commands) ||
-    !Array.isArray(inboxes)
+    !Array.isArray(inboxes) ||
+    (at !== undefined && !Number.isSafeInteger(at))
   ) {
     throw new Error('not a frame');
   }
-  return { kind: name, writer, first, commands: commands.map((command) => decodeIn(command, inboxes)) };
+  const frame: Frame = { kind: name, writer, first, commands: commands.map((command) => decodeIn(command, inboxes)) };
+  if (at !== undefined) frame.at = at;
+  return frame;
 }
 
 type EncodedReply = [token: number, value: unknown] | [token: number, value: 0, code: RefusalCode, detail?: unknown];

@@ -2,12 +2,19 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import Value from 'typebox/value';
+import type { ClockKind } from '../wire.ts';
 import { about, settingNames, Settings, variable, type SettingName } from './settings.ts';
 
 export interface Config extends Readonly<Settings> {
   /** Named by somebody, not a default: a configured port that is busy refuses, a default one moves. */
   readonly configured: ReadonlySet<SettingName>;
+  /** What moves the log's clock: the machine's, or the simulator that plays recorded days. */
+  readonly clock: ClockKind;
 }
+
+/** How fast recorded days are played; null: in real time. */
+export const speedOf = ({ speed }: Pick<Settings, 'speed'>): number | 'max' | null =>
+  speed === '' ? null : speed === 'max' ? 'max' : Number(speed);
 
 /** A setting that cannot be, or settings that contradict each other; the message names the fix and holds no secret. */
 export class ConfigError extends Error {
@@ -36,7 +43,8 @@ export function loadConfig(env: Environment): Config {
   const settings = values as unknown as Settings;
   if (problems.length === 0) problems.push(...contradictions(settings, configured));
   if (problems.length > 0) throw new ConfigError(problems.join('\n'));
-  return { ...settings, dataDir: resolve(settings.dataDir), configured };
+  const clock = settings.speed === '' ? 'wall' : 'driven';
+  return { ...settings, dataDir: resolve(settings.dataDir), configured, clock };
 }
 
 /** Variables that look like settings and are none: most often a slip of the fingers. */
@@ -133,16 +141,36 @@ function contradictions(s: Settings, configured: ReadonlySet<SettingName>): stri
       );
     }
   }
-  if (s.sessions !== '' && s.day === '')
-    problems.push(`${variable('sessions')} (--sessions) needs a day to play: add --day 2019-05-15`);
   if (s.sessions !== '' && !s.demo)
     problems.push(`${variable('sessions')} (--sessions) is a demo scenario: unset ${variable('demo')}=false`);
-  for (const name of ['day', 'from', 'zone'] as const) {
+  for (const name of ['day', 'from', 'to', 'zone', 'speed'] as const) {
     if (s.sessions === '' && configured.has(name))
       problems.push(`--${name} belongs to --sessions FILE: add the file, or leave --${name} out`);
   }
-  if (s.day !== '' && !isDate(s.day)) problems.push(`--day ${s.day} is not a date of the calendar`);
+  if (s.sessions !== '') problems.push(...whatToPlay(s));
+  for (const name of ['day', 'from', 'to'] as const) {
+    if (s[name].includes('-') && !isDate(s[name])) problems.push(`--${name} ${s[name]} is not a date of the calendar`);
+  }
   if (!isZone(s.zone)) problems.push(`--zone ${s.zone} is not an IANA time zone such as America/Los_Angeles`);
+  return problems;
+}
+
+/** One day by the machine's clock, or a range of days by a clock of its own. */
+function whatToPlay(s: Settings): string[] {
+  const problems: string[] = [];
+  if (s.speed === '') {
+    if (s.day === '')
+      problems.push(
+        `${variable('sessions')} (--sessions) needs a day to play: add --day 2019-05-15, or --speed max for a range of days`,
+      );
+    if (s.to !== '') problems.push('--to belongs to --speed: add --speed max, or leave --to out');
+    if (s.from.includes('-')) problems.push(`--from ${s.from} is a date: give a time of the day, or add --speed max`);
+    return problems;
+  }
+  if (s.speed !== 'max' && Number(s.speed) <= 0) problems.push(`--speed ${s.speed} would never get anywhere`);
+  if (s.day !== '') problems.push('--day is played in real time: with --speed say --from DATE --to DATE');
+  if (s.from.includes(':')) problems.push(`--from ${s.from} is a time of day: with --speed say the first day`);
+  if (s.to !== '' && s.from !== '' && s.to <= s.from) problems.push(`--to ${s.to} is not after --from ${s.from}`);
   return problems;
 }
 

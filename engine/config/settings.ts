@@ -98,19 +98,31 @@ export const Settings = Type.Object(
     sessions: text({
       default: '',
       unit: 'path of a CSV, plain or gzip',
-      why: 'Plays the real sessions of one day instead of the generated one (also: --sessions FILE).',
+      why: 'Plays recorded sessions instead of generated ones: one day in real time, or with a speed a range of days (also: --sessions FILE).',
     }),
     day: Type.String({
       pattern: '^(\\d{4}-\\d{2}-\\d{2})?$',
       default: '',
       unit: 'date',
-      why: 'The day to play, in the zone (also: --day 2019-05-15).',
+      why: 'The day to play in real time, in the zone (also: --day 2019-05-15).',
     }),
     from: Type.String({
-      pattern: '^(([01]\\d|2[0-3]):[0-5]\\d)?$',
+      pattern: '^(([01]\\d|2[0-3]):[0-5]\\d|\\d{4}-\\d{2}-\\d{2})?$',
       default: '',
-      unit: 'time of day',
-      why: 'The moment of that day which is now when the scenario starts; empty = 00:00 (also: --from 07:00).',
+      unit: 'time of day, or date',
+      why: 'The moment of that day which is now when the scenario starts; empty = 00:00 (also: --from 07:00). With a speed: the first day to play; empty = the first of the file.',
+    }),
+    to: Type.String({
+      pattern: '^(\\d{4}-\\d{2}-\\d{2})?$',
+      default: '',
+      unit: 'date',
+      why: 'With a speed: the day before which it ends; empty = after the last of the file (also: --to 2019-05-20).',
+    }),
+    speed: Type.String({
+      pattern: '^(max|\\d{1,6}(\\.\\d{1,3})?)?$',
+      default: '',
+      unit: 'factor, or max',
+      why: 'Plays recorded days on a clock of their own, so many times as fast as it was, or as fast as it goes; the clock is fixed when a data directory is created. Empty: the clock of the machine (also: --speed max).',
     }),
     zone: text({
       default: 'America/Los_Angeles',

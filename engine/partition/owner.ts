@@ -14,7 +14,7 @@ import { randomUUID } from 'node:crypto';
 import type { RefusalCode } from '#actors/refusals';
 import { failpoint } from '../failpoint.ts';
 import { StreamRefused } from '../log/errors.ts';
-import { decodeFrame, type CommitRecord, type JournalEntry } from '../wire.ts';
+import { decodeFrame, timeOfFrame, type ClockKind, type CommitRecord, type Frame, type JournalEntry } from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
 import { NotConserved } from './conservation.ts';
 import { Decider, unitsPerRecordMax, type Decided } from './decider.ts';
@@ -45,6 +45,8 @@ export interface OwnerOptions {
   build: string;
   catalogue: Catalogue;
   ports: PartitionPorts;
+  /** @default wall */
+  clock?: ClockKind;
   /** Told once when the partition cannot go on: superseded, a broken log, a time jump. */
   onFailed(error: Error): void;
   onEvent?(event: OwnerEvent): void;
@@ -139,6 +141,10 @@ export class PartitionOwner {
   /** What is committed and not known to be stored is sent again; the receiver drops what it has. */
   #sendOutbox() {
     for (const [target, waiting] of this.#state.outbox) if (waiting.length > 0) this.#relays.enqueue(target, waiting);
+  }
+
+  get #driven() {
+    return this.#options.clock === 'driven';
   }
 
   get state(): PartitionState {
@@ -266,6 +272,7 @@ export class PartitionOwner {
       onFull: () => this.#commit(this.#take()),
       poison: this.#poison,
       unitsMax: this.#narrowed.unitsMax,
+      clock: this.#options.clock ?? 'wall',
     });
   }
 
@@ -321,16 +328,15 @@ export class PartitionOwner {
       const message = this.#queue.shift();
       if (message === undefined) break;
       this.#queueBytes -= message.bytes.length;
-      this.#checkTime(message.at);
       const limit = this.#inFlight.length;
       let frame;
       try {
         frame = decodeFrame(message.bytes);
       } catch (error) {
-        decider.unreadable(message.sequence, message.at, error as Error);
+        decider.unreadable(message.sequence, this.#timeOf(null, message), error as Error);
         continue;
       }
-      decider.frame(message.sequence, message.at, frame, message.bytes.length);
+      decider.frame(message.sequence, this.#timeOf(frame, message), frame, message.bytes.length);
       if (frame.kind === 'commands') failpoint('engine.frame_decided');
       if (this.#narrowed.until > 0 && message.sequence >= this.#narrowed.until) {
         this.#narrowed = { until: 0, unitsMax: unitsPerRecordMax };
@@ -343,6 +349,11 @@ export class PartitionOwner {
     if (this.#queueBytes <= queueBytesMax / 2) for (const resolve of this.#roomWaiters.splice(0)) resolve();
     if (!this.#decider.empty) this.#commit(this.#take());
     this.#maybeSnapshot();
+  }
+
+  #timeOf(frame: Frame | null, { at }: LogMessage): number {
+    if (!this.#driven) this.#checkTime(at);
+    return timeOfFrame(this.#options.clock ?? 'wall', frame, at);
   }
 
   /** A store time far from the log's clock would fire timers wrongly: stop before it is applied. */
@@ -554,7 +565,7 @@ export class PartitionOwner {
     this.#cancelClock?.();
     this.#cancelClock = null;
     const next = this.#state.timers.peek();
-    if (!next || this.#stopped || this.#failed) return;
+    if (!next || this.#stopped || this.#failed || this.#driven) return;
     const waitMs = Math.min(Math.max(next.dueAt - this.#ports.clock.wall() + 1, 1), 2_000_000_000);
     this.#cancelClock = this.#ports.clock.after(waitMs, () => {
       const now = this.#ports.clock.monotonic();

@@ -66,7 +66,9 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
           sessions: resolve(config.sessions),
           day: config.day,
           from: config.from,
+          to: config.to,
           zone: config.zone,
+          speed: config.speed,
         }),
   };
   const settings = settingNames.map((name) => {

@@ -10,7 +10,10 @@ import { ConfigError, type Config } from '../config/config.ts';
 import { variable } from '../config/settings.ts';
 import { writeJson } from './files.ts';
 
-/** `demo`, `demo:<seed>` for another seed than 1, `empty`, or `sessions:<hash of the file>/<day>/<from>/<zone>`. */
+/**
+ * `demo`, `demo:<seed>` for another seed than 1, `empty`, or `sessions:<hash of the file>/` with `<day>/<from>/<zone>` for a
+ * day in real time, `<from>..<to>/<zone>/driven` for days on a clock of their own; how fast that runs may change.
+ */
 export async function scenarioOf(config: Config): Promise<string> {
   if (!config.demo) return 'empty';
   if (config.sessions === '') return config.seed === 1 ? 'demo' : `demo:${config.seed}`;
@@ -20,7 +23,9 @@ export async function scenarioOf(config: Config): Promise<string> {
   } catch (error) {
     throw new ConfigError(`--sessions ${config.sessions} cannot be read: ${(error as Error).message}`);
   }
-  return `sessions:${hash.digest('hex').slice(0, 16)}/${config.day}/${config.from || '00:00'}/${config.zone}`;
+  const file = `sessions:${hash.digest('hex').slice(0, 16)}`;
+  if (config.clock === 'driven') return `${file}/${config.from}..${config.to}/${config.zone}/driven`;
+  return `${file}/${config.day}/${config.from || '00:00'}/${config.zone}`;
 }
 
 interface Kept {
