@@ -90,6 +90,14 @@ export interface SnapshotPointer {
   hash: string;
 }
 
+/** How a record was cut out of the work: what a second execution of the same commands needs to end it at the same place. */
+export interface RecordCut {
+  /** Units decided since the record before it. */
+  units: number;
+  /** CRC-32 over the messages of the command log that end in it: those behind the offset before it, up to its own. */
+  input: number;
+}
+
 export interface CommitRecord {
   /** `epoch` opens an ownership, `batch` commits commands, `snapshot` points to a finished snapshot. */
   kind: 'epoch' | 'batch' | 'snapshot';
@@ -112,6 +120,8 @@ export interface CommitRecord {
   events: PublicEvent[];
   replies: ReplyOut[];
   snapshot: SnapshotPointer | null;
+  /** null: nothing was decided for it, or it was written before cuts were. */
+  cut: RecordCut | null;
   /** SHA-256 chain, hex: over the previous record's hash and this record's body. */
   hash: string;
 }

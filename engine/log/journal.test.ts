@@ -56,6 +56,7 @@ const record = (batch: number): Omit<CommitRecord, 'hash'> => ({
   events: [],
   replies: [],
   snapshot: null,
+  cut: null,
 });
 
 test('an empty journal has no last record and bounds that say so', async () => {

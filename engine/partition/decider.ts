@@ -37,7 +37,7 @@ import { isRelay, type Entity, type PartitionState } from './state.ts';
 import { parseTimerId, slotTimerId, timerId } from './timers.ts';
 
 /** What a record says beyond who wrote it. */
-export type Decided = Omit<CommitRecord, 'kind' | 'owner' | 'build' | 'epoch' | 'batch' | 'hash'>;
+export type Decided = Omit<CommitRecord, 'kind' | 'owner' | 'build' | 'epoch' | 'batch' | 'cut' | 'hash'>;
 
 export const unitsPerRecordMax = 1_024;
 export const recordBytesTarget = 256 * 1024;

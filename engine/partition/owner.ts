@@ -11,10 +11,19 @@
  * O4 Up to four records are in flight on speculative state; when that cannot be committed, it is dropped and rebuilt.
  */
 import { randomUUID } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import type { RefusalCode } from '#actors/refusals';
 import { failpoint } from '../failpoint.ts';
 import { StreamRefused } from '../log/errors.ts';
-import { decodeFrame, timeOfFrame, type ClockKind, type CommitRecord, type Frame, type JournalEntry } from '../wire.ts';
+import {
+  decodeFrame,
+  timeOfFrame,
+  type ClockKind,
+  type CommitRecord,
+  type Frame,
+  type JournalEntry,
+  type RecordCut,
+} from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
 import { NotConserved } from './conservation.ts';
 import { Decider, unitsPerRecordMax, type Decided } from './decider.ts';
@@ -60,6 +69,8 @@ export type OwnerEvent =
   | { event: 'snapshot'; gen: number; j0: number; chunks: number; ms: number }
   | { event: 'snapshot_failed'; reason: string };
 
+type Made = Decided & { cut: RecordCut };
+
 interface InFlight {
   record: CommitRecord;
   bytes: Uint8Array;
@@ -101,6 +112,8 @@ export class PartitionOwner {
   #lastSequence = 0;
   #batch = 0;
   #epoch = 0;
+  /** CRC-32 over the messages that are decided and not yet in a record. */
+  #input = 0;
   #stopped = false;
   #failed = false;
   #running: Promise<void> | null = null;
@@ -226,6 +239,7 @@ export class PartitionOwner {
         events: [],
         replies: [],
         snapshot: null,
+        cut: null,
       };
       const { bytes } = encodeRecord(record, last?.hash ?? genesisHash);
       this.#epochAt = { wall: this.#ports.clock.wall(), monotonic: this.#ports.clock.monotonic() };
@@ -268,6 +282,7 @@ export class PartitionOwner {
   }
 
   #newDecider() {
+    this.#input = 0;
     this.#decider = new Decider(this.#state, this.#options.catalogue, {
       onFull: () => this.#commit(this.#take()),
       poison: this.#poison,
@@ -334,9 +349,11 @@ export class PartitionOwner {
         frame = decodeFrame(message.bytes);
       } catch (error) {
         decider.unreadable(message.sequence, this.#timeOf(null, message), error as Error);
+        this.#input = crc32(message.bytes, this.#input);
         continue;
       }
       decider.frame(message.sequence, this.#timeOf(frame, message), frame, message.bytes.length);
+      this.#input = crc32(message.bytes, this.#input);
       if (frame.kind === 'commands') failpoint('engine.frame_decided');
       if (this.#narrowed.until > 0 && message.sequence >= this.#narrowed.until) {
         this.#narrowed = { until: 0, unitsMax: unitsPerRecordMax };
@@ -368,10 +385,12 @@ export class PartitionOwner {
   }
 
   /** The record's content; a state that cannot be written must not be committed. */
-  #take(): Decided & { units: number } {
+  #take(): Made {
     const { units } = this.#decider;
     try {
-      return { ...this.#decider.take(this.#lastSequence + 1), units };
+      const made = { ...this.#decider.take(this.#lastSequence + 1), cut: { units, input: this.#input } };
+      this.#input = 0;
+      return made;
     } catch (error) {
       // Something is wrong with the rules: leaving out the command that showed it would hide that.
       if (error instanceof NotConserved) throw error;
@@ -379,14 +398,15 @@ export class PartitionOwner {
     }
   }
 
-  #commit({ units, ...decided }: Decided & { units: number }, kind: 'batch' | 'snapshot' = 'batch') {
+  #commit(made: Made, kind: 'batch' | 'snapshot' = 'batch') {
+    const { units } = made.cut;
     const unsealed: Omit<CommitRecord, 'hash'> = {
       kind,
       owner: this.owner,
       build: this.#options.build,
       epoch: this.#epoch,
       batch: this.#batch + 1,
-      ...decided,
+      ...made,
     };
     let encoded;
     try {

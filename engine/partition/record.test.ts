@@ -35,6 +35,7 @@ const record: Omit<CommitRecord, 'hash'> = {
   events: [],
   replies: [{ inbox: '_R_.a', token: 1, commandId: null, result: { ok: true, value: { x: 1 } } }],
   snapshot: null,
+  cut: { units: 3, input: 4_294_967_295 },
 };
 
 test('a record comes back from its bytes as it was, with its hash', () => {

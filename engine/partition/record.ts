@@ -41,6 +41,7 @@ type Body = [
   inboxes: string[],
   replies: EncodedReply[],
   snapshot: [gen: number, j0: number, chunks: number, hash: string] | null,
+  cut?: [units: number, input: number],
 ];
 type EncodedReply = [
   inbox: number,
@@ -79,6 +80,7 @@ export function encodeRecord(
     ...encodeReplies(record.replies),
     record.snapshot && [record.snapshot.gen, record.snapshot.j0, record.snapshot.chunks, record.snapshot.hash],
   ];
+  if (record.cut) body.push([record.cut.units, record.cut.input]);
   // packr reuses its buffer, so the body is copied by the outer pack before anything else is packed.
   const packed = packr.pack(body);
   const hash = chainHash(previousHash, packed);
@@ -155,6 +157,7 @@ export function decodeRecord(bytes: Uint8Array): CommitRecord {
     events: b[10].map(([kind, subject, payload]) => ({ kind, subject, payload }) as PublicEvent),
     replies: b[12].map((reply) => decodeReply(reply, b[11], entities)),
     snapshot,
+    cut: b[14] ? { units: b[14][0], input: b[14][1] } : null,
     hash,
   };
 }

@@ -68,6 +68,7 @@ test('a record that is not what its hash says, or skips a version, is named with
       events: [],
       replies: [],
       snapshot: null,
+      cut: null,
       entities: [{ kind: 'account', id: 'forged', version: 7, schema: 1, image: ['open', 1, 1, 1, 1, 1, ''] }],
     },
     genesisHash,

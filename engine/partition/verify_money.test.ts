@@ -122,6 +122,7 @@ test('a batch whose legs do not come to 0 is told with its place', () => {
     events: [{ kind: 'ledger', subject: 'ledger.c', payload }],
     replies: [],
     snapshot: null,
+    cut: null,
     hash: '',
   });
   expect(problems).toEqual(['0:12:0 the legs of a batch come to 4 SEK, not 0']);

@@ -79,6 +79,7 @@ const voided = (record: CommitRecord): CommitRecord => ({
   events: [],
   replies: [],
   snapshot: null,
+  cut: null,
 });
 
 /** A projection that must not go on; its process ends with this message and is started again. */

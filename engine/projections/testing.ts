@@ -179,6 +179,7 @@ export function journalWriter(nc: NatsConnection, partition: number) {
           events: what.events ?? [],
           replies: [],
           snapshot: null,
+          cut: null,
         },
         hash,
       );
