@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { ConfigError, loadConfig, reachable, unknownVariables, withoutSecrets } from './config.ts';
+import { ConfigError, loadConfig, reachable, speedOf, unknownVariables, withoutSecrets } from './config.ts';
 import { settingsTable } from './settings_table.ts';
 
 const refusal = (env: Record<string, string>) => {
@@ -62,6 +62,18 @@ test.each([
   ],
   [{ GRIDTICK_SESSIONS: 'a.csv' }, 'add --day'],
   [{ GRIDTICK_DAY: '2019-05-15' }, '--day belongs to --sessions FILE'],
+  [{ GRIDTICK_SPEED: 'max' }, '--speed belongs to --sessions FILE'],
+  [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_SPEED: 'fast' }, 'GRIDTICK_SPEED must be a factor, or max'],
+  [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_SPEED: '0' }, '--speed 0 would never get anywhere'],
+  [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_SPEED: '60', GRIDTICK_DAY: '2019-05-15' }, 'say --from DATE --to DATE'],
+  [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_SPEED: '60', GRIDTICK_FROM: '07:00' }, 'say the first day'],
+  [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_SPEED: '60', GRIDTICK_FROM: '2019-02-30' }, 'is not a date of the calendar'],
+  [
+    { GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_SPEED: 'max', GRIDTICK_FROM: '2019-05-20', GRIDTICK_TO: '2019-05-13' },
+    '--to 2019-05-13 is not after --from 2019-05-20',
+  ],
+  [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-05-15', GRIDTICK_TO: '2019-05-20' }, '--to belongs to --speed'],
+  [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-05-15', GRIDTICK_FROM: '2019-05-15' }, 'give a time of the day'],
   [{ GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-02-30' }, '--day 2019-02-30 is not a date of the calendar'],
   [
     { GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_DAY: '2019-05-15', GRIDTICK_FROM: '25:00' },
@@ -75,6 +87,17 @@ test.each([
 
 test('all wrong values are named at once', () => {
   expect(refusal({ GRIDTICK_HTTP_PORT: 'x', GRIDTICK_PARTITIONS: 'y' }).split('\n')).toHaveLength(2);
+});
+
+test('a speed gives the log a clock of its own; without one it has that of the machine', () => {
+  const days = { GRIDTICK_SESSIONS: 'a.csv', GRIDTICK_FROM: '2019-05-13', GRIDTICK_TO: '2019-05-20' };
+  const config = (speed: string) => loadConfig({ ...days, GRIDTICK_SPEED: speed });
+  expect(['max', '60', '0.5'].map((speed) => [speedOf(config(speed)), config(speed).clock])).toEqual([
+    ['max', 'driven'],
+    [60, 'driven'],
+    [0.5, 'driven'],
+  ]);
+  expect([speedOf(loadConfig({})), loadConfig({}).clock]).toEqual([null, 'wall']);
 });
 
 test('a bind to the network is accepted without demo logins', () => {

@@ -1,6 +1,8 @@
 /** The log: connections, streams, appends, readers and the door for commands. */
 export { customerKinds, integratorCommands, IntegratorScope, type IntegratorCommand } from './accounts_scope.ts';
 export { connectLog, watchConnection, type ConnectOptions } from './connection.ts';
+export { openDriver, type Driver } from './driver.ts';
+export { openLogClock, wallClock, type LogClock } from './log_clock.ts';
 export { openDoor, type Door, type DoorCommand, type DoorOptions } from './door.ts';
 export {
   AppendUncertain,

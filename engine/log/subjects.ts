@@ -24,6 +24,10 @@ export const internal = {
   positions: (sink: string) => `engine.${token(sink)}.positions`,
   /** Answers while that engine lives; "no responders" means it is gone. */
   ping: (engine: string) => `engine.${token(engine)}.ping`,
+  /** Log time of a driven clock, told by the driver when it is stored. */
+  clock: 'engine.clock',
+  /** Asks the engine to answer once the command log is decided up to given sequences, relays and all. */
+  settled: 'engine.settled',
   effects: (gateway: string) => `effect.${token(gateway)}`,
 };
 

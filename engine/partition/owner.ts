@@ -176,6 +176,11 @@ export class PartitionOwner {
     return oldest ? Math.max(0, this.#ports.clock.wall() - oldest.at) : 0;
   }
 
+  /** Everything up to this sequence of the command log is committed, and what that sent elsewhere is stored there. */
+  isSettled(sequence: number): boolean {
+    return this.committed.offset >= sequence && this.relaysPending === 0;
+  }
+
   /** Below these sequences C and J are not needed by this partition: committed, and held by the oldest kept snapshot. */
   get purgeable(): { commands: number; journal: number } {
     const oldest = this.#kept[0];

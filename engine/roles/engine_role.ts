@@ -20,15 +20,18 @@ import {
 } from '../log/mod.ts';
 import { compileDomain } from '../partition/catalogue.ts';
 import { PartitionOwner, recordEveryMs } from '../partition/owner.ts';
-import { packr } from '../wire.ts';
+import { packr, type ClockKind } from '../wire.ts';
 import { build } from './build.ts';
 import { jetstreamPorts } from './jetstream_ports.ts';
+import { Settlement } from './settlement.ts';
 
 const commitsEveryMs = 250;
+/** A driver waits for every record, and nobody else sends meanwhile: what would leave together is not worth a wait. */
+const drivenRecordEveryMs = 1;
 const purgeEveryMs = 30_000;
 
 export interface EngineOptions {
-  config: Pick<Config, 'natsUrl' | 'partitions'>;
+  config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind };
   domain: Domain;
   log: Logger;
   onFatal(error: unknown): void;
@@ -44,11 +47,12 @@ export interface Engine {
 
 export async function startEngine({ config, domain, log, onFatal, sinks }: EngineOptions): Promise<Engine> {
   const id = randomUUID().slice(0, 8);
-  const { partitions } = config;
+  const { partitions, clock = 'wall' } = config;
   const nc = await connectLog(config.natsUrl, `engine-${id}`);
   const publisher = ringPublisher(nc);
   const catalogue = compileDomain(domain);
-  const pace = new Pace(recordEveryMs);
+  const pace = new Pace(clock === 'driven' ? drivenRecordEveryMs : recordEveryMs);
+  const settlement = new Settlement(nc, () => owners);
   const owners = Array.from(
     { length: partitions },
     (_, partition) =>
@@ -57,7 +61,8 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
         partitions,
         build,
         catalogue,
-        ports: jetstreamPorts(nc, publisher, partition, pace),
+        ports: jetstreamPorts(nc, publisher, partition, pace, (target, at) => settlement.relayStored(target, at)),
+        clock,
         onFailed: onFatal,
         onEvent: (event) => {
           const level =
@@ -111,6 +116,7 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
       await Promise.all(owners.map((owner) => owner.stop()));
       tellCommits();
       ping.unsubscribe();
+      settlement.close();
       heard.unsubscribe();
       publisher.close();
       await nc.drain();

@@ -21,6 +21,7 @@ export function jetstreamPorts(
   publisher: RingPublisher,
   partition: number,
   pace: Pace,
+  onRelayStored: (target: number, sequence: number) => void,
 ): PartitionPorts {
   const journal = internal.journal(partition);
   const clockFrame = Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] }));
@@ -48,7 +49,7 @@ export function jetstreamPorts(
       for (const effect of effects) nc.publish(internal.effects(effect.target), packr.pack(effect));
     },
     appendRelay: async (target, bytes) => {
-      await publisher.publish(internal.commands(target), bytes);
+      onRelayStored(target, (await publisher.publish(internal.commands(target), bytes)).sequence);
     },
     snapshots: snapshotStore(nc, publisher, partition),
     clock: systemClock,

@@ -1,0 +1,85 @@
+/** A driven clock on a real log: it moves only when told, misses no slot, and stands still while somebody is dead. */
+import { afterAll, expect, test } from 'vitest';
+import pino from 'pino';
+import { connectLog, journalBounds, openDoor, openDriver, openLogClock, provision, readJournal } from '../log/mod.ts';
+import { startTestNats } from '../log/testing.ts';
+import { accountAddress, tallyDomain } from '../simulation/tally.ts';
+import { startEngine } from './engine_role.ts';
+
+const nats = await startTestNats();
+const partitions = 4;
+const nc = await connectLog(nats.url, 'driven clock test');
+await provision(nc, { partitions });
+const failures: unknown[] = [];
+const start = () =>
+  startEngine({
+    config: { natsUrl: nats.url, partitions, clock: 'driven' },
+    domain: tallyDomain,
+    log: pino({ level: 'silent' }),
+    onFatal: (error) => failures.push(error),
+    sinks: [],
+  });
+const address = accountAddress('a');
+const monday = Date.UTC(2019, 4, 13, 7);
+
+async function records(partition: number) {
+  const { first, last } = await journalBounds(nc, partition);
+  return Promise.all(
+    Array.from({ length: last - first + 1 }, async (_, i) => (await readJournal(nc, partition, first + i))!.record),
+  );
+}
+
+afterAll(async () => {
+  await nc.close();
+  await nats.stop();
+  expect(failures).toEqual([]);
+});
+
+test('the clock shows what the driver said, in every partition, whatever the machine shows', async () => {
+  const engine = await start();
+  const driver = await openDriver(nc, { partitions });
+  const clock = await openLogClock(nc, { clock: 'driven', partitions });
+  expect([driver.now, clock.now()]).toEqual([0, 0]);
+  await driver.step(monday);
+  expect(engine.owners.map((owner) => owner.state.now)).toEqual(Array(partitions).fill(monday));
+  await expect.poll(() => clock.now()).toBe(monday);
+
+  const door = await openDoor(nc, { name: 'test', partitions });
+  await door.append({ id: null, to: address, type: 'add', body: { amount: 1 } });
+  await driver.settle();
+  expect(Math.max(...engine.owners.map((owner) => owner.state.now))).toBe(monday);
+
+  await driver.step(monday + 10_500);
+  const fired = (await Promise.all([0, 1, 2, 3].map(records))).flat().flatMap((record) => record.timers.fired);
+  // Slots of 1 s since the account is there: each of them, though the clock went in one step.
+  expect(fired.filter((id) => id === 'slot|second')).toHaveLength(10);
+  await expect(driver.step(monday)).rejects.toThrow(RangeError);
+  await door.close();
+  await driver.close();
+  clock.close();
+  await engine.close();
+});
+
+test('a driver that comes back goes on where the log is', async () => {
+  const engine = await start();
+  const driver = await openDriver(nc, { partitions });
+  expect(driver.now).toBe(monday + 10_500);
+  await driver.step(driver.now);
+  await driver.close();
+  await engine.close();
+});
+
+test('a step waits for an engine that is away, and for the server', async () => {
+  const driver = await openDriver(nc, { partitions });
+  const at = driver.now + 60_000;
+  let done = false;
+  const step = driver.step(at).then(() => (done = true));
+  await nats.kill9();
+  await nats.restart();
+  expect(done).toBe(false);
+  const engine = await start();
+  await step;
+  expect(engine.owners.map((owner) => owner.state.now)).toEqual(Array(partitions).fill(at));
+  await driver.close();
+  await engine.close();
+});
