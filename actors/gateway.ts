@@ -1,4 +1,4 @@
-/** A gateway as one partition sees it. Without a sign of life for 15 s all its sockets count as lost. */
+/** A gateway as one partition sees it. Without a sign of life for 15 s, or what it asked for, all its sockets count as lost. */
 import { setup } from 'xstate';
 import { decide, type ActorDefinition, type ActorEvent, type Decision } from './actor.ts';
 import { chargerAddress } from './addresses.ts';
@@ -13,10 +13,13 @@ const gatewayKeptMs = 24 * 3_600_000;
 
 type LostEvent = ActorEvent<Record<string, unknown>, { chargers: { site: string; charger: string }[] }>;
 
-const alive = (_gateway: GatewayState, { self, now }: ActorEvent): Decision<GatewayState> => ({
+const alive = (
+  _gateway: GatewayState,
+  { self, now, body }: ActorEvent<{ holdsMs?: number }>,
+): Decision<GatewayState> => ({
   context: { gateway: self.id, lastAliveAt: now },
   outputs: [
-    { type: 'arm', params: { name: 'lost', dueAt: now + gatewaySilenceMs } },
+    { type: 'arm', params: { name: 'lost', dueAt: now + (body.holdsMs ?? gatewaySilenceMs) } },
     { type: 'disarm', params: { name: 'forget' } },
   ],
 });

@@ -6,13 +6,13 @@ import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { openHistory } from '#engine/history/mod';
-import { connectLog, openDoor } from '#engine/log/mod';
+import { connectLog, openDoor, openLogClock } from '#engine/log/mod';
 import { openReplica } from '#engine/projections/mod';
 import { runRole } from '#engine/roles/role_process';
 import { gridKinds, startApi } from './api/mod.ts';
 import { identityResolver } from './identities.ts';
 import { startNats } from './nats/mod.ts';
-import { limitsForTest, startOcpp } from './ocpp/mod.ts';
+import { drivenLimits, limitsForTest, startOcpp } from './ocpp/mod.ts';
 
 const { values } = parseArgs({ options: { doors: { type: 'string', default: 'ocpp,api,nats' } } });
 const doors = new Set(values.doors.split(','));
@@ -26,11 +26,13 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
     log.warn({ err: error.message }, 'redis');
   });
   const door = await openDoor(nats, { name: gatewayId, partitions });
+  const clock = await openLogClock(nats, config);
   const closers: (() => Promise<unknown>)[] = [
     async () => {
       redis.disconnect();
     },
     () => nats.drain(),
+    async () => clock.close(),
     () => door.close(),
   ];
   const ready: Record<string, unknown> = { gateway: gatewayId };
@@ -49,6 +51,7 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
       history,
       door,
       nats,
+      clock,
       log,
     });
     ready['httpPort'] = api.port;
@@ -63,11 +66,16 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
       door,
       nats,
       gatewayId,
+      clock,
       bind,
       port: config.ocppPort,
       log,
       resolve: identityResolver(redis, partitions),
-      limits: { stopMs: Math.round(config.stopMs * 0.6), ...limitsForTest(process.env) },
+      limits: {
+        stopMs: Math.round(config.stopMs * 0.6),
+        ...(config.clock === 'driven' ? drivenLimits : {}),
+        ...limitsForTest(process.env),
+      },
     });
     ready['ocppPort'] = ocpp.port;
     closers.push(() => ocpp.close());

@@ -194,11 +194,31 @@ export const VendorMessage = Type.Object(
   closed,
 );
 
+/** What a device reports about itself besides, e.g. `security_event`; kept as an event. */
+export const ChargerReported = Type.Object(
+  { ...fact, ...time, report: Type.String(), detail: Type.Record(Type.String(), Type.Unknown()) },
+  closed,
+);
+
 /** to: gateway (key `@<p>`, id = gateway id), every 5 s from each gateway that serves chargers of the partition. */
-export const GatewayAlive = Type.Object({ gateway: id('gateway') }, closed);
+export const GatewayAlive = Type.Object(
+  {
+    gateway: id('gateway'),
+    holdsMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'log time without another after which it counts as lost; 15 s if absent',
+      }),
+    ),
+  },
+  closed,
+);
 
 export type SessionStartedBody = Static<typeof SessionStarted>;
+export type SessionProgressBody = Static<typeof SessionProgress>;
 export type SessionEndedBody = Static<typeof SessionEnded>;
+export type ChargerReportedBody = Static<typeof ChargerReported>;
 export type MeterSampledBody = Static<typeof MeterSampled>;
 export type ConnectorStatusBody = Static<typeof ConnectorStatus>;
 export type ChargerConnectedBody = Static<typeof ChargerConnected>;
+export type SessionCloseBody = Static<typeof SessionClose>;

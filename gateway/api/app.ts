@@ -7,6 +7,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { randomUUID } from 'node:crypto';
 import Fastify, { LogController, type FastifyBaseLogger, type RouteOptions } from 'fastify';
 import type { Redis } from 'ioredis';
+import { wallClock, type LogClock } from '#engine/log/mod';
 import type { Lockout } from '../auth/lockout.ts';
 import type { Directory, Principals } from '../auth/principal.ts';
 import type { Grid } from '../live/grid.ts';
@@ -23,6 +24,7 @@ import { healthRoutes, type Probes } from './routes/health.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { priceRoutes, type PriceHistory } from './routes/prices.ts';
 import { recordRoutes, type RecordHistory } from './routes/records.ts';
+import { sessionCloseRoutes } from './routes/session_close.ts';
 import { signInRoutes } from './routes/sign_in.ts';
 import type { ApiScope } from './scope.ts';
 import { helmetOptions } from './security.ts';
@@ -30,6 +32,8 @@ import { validatorCompiler } from './validation.ts';
 import type { CommandDeps } from './writing.ts';
 
 export interface ApiDeps {
+  /** @default the machine's */
+  clock?: LogClock;
   /** For rate limits; null counts in memory. */
   redis: Redis | null;
   grid: Grid;
@@ -58,6 +62,7 @@ export interface ApiDeps {
 const bodyBytesMax = 16 * 1024;
 
 export async function buildApi(deps: ApiDeps) {
+  const { clock = wallClock } = deps;
   const app = Fastify({
     loggerInstance: deps.log,
     bodyLimit: bodyBytesMax,
@@ -69,6 +74,7 @@ export async function buildApi(deps: ApiDeps) {
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
     clientErrorHandler: answerBrokenHttp,
   }).withTypeProvider<TypeBoxTypeProvider>();
+  app.decorate('now', () => clock.now());
   app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler(answerError);
   if (deps.onRoute) app.addHook('onRoute', deps.onRoute);
@@ -110,6 +116,7 @@ export async function buildApi(deps: ApiDeps) {
     commandRoutes(scope, commands);
     recordRoutes(scope, history);
     peopleRoutes(scope, grid.replica, commands);
+    sessionCloseRoutes(scope, grid.replica, commands);
   });
   await serveDashboard(app, deps.dashboardDir);
   return app;

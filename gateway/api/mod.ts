@@ -2,7 +2,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import type { Door } from '#engine/log/mod';
+import { wallClock, type Door, type LogClock } from '#engine/log/mod';
 import { natsJournal } from '#engine/projections/journal';
 import { lookup, projectionReady } from '#engine/projections/mod';
 import { Lockout } from '../auth/lockout.ts';
@@ -41,12 +41,14 @@ export interface StartApiDeps {
     };
   door: Pick<Door, 'partitions' | 'request' | 'append'>;
   nats: NatsConnection;
+  /** What goes by the log's time. @default the machine's clock */
+  clock?: LogClock;
   log: Logger;
 }
 
 /** Serves until `close`, which ends sockets and requests. Rejects when the port cannot be had. */
 export async function startApi(deps: StartApiDeps): Promise<{ port: number; close(): Promise<void> }> {
-  const { config, redis, replica, history, nats, log, door } = deps;
+  const { config, redis, replica, history, nats, log, door, clock = wallClock } = deps;
   const { partitions } = door;
   const { allowedOrigins = [], loopDelayMsMax } = config;
   const directory: Directory = {
@@ -58,7 +60,15 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
   const engine = new EngineWatch(nats, partitions);
   const findOutcome = outcomeFinder(natsJournal(nats, partitions));
   const commandTopics = new CommandTopics(replica, { outcome: (user, id) => commands.book.outcome(user, id) });
-  const { commands, presence } = accountParts({ redis, door, replica, findOutcome, log, watch: commandTopics });
+  const { commands, presence } = accountParts({
+    redis,
+    door,
+    replica,
+    findOutcome,
+    log,
+    clock,
+    watch: commandTopics,
+  });
   const probes: Probes = {
     nats: async () => {
       await nats.rtt();
@@ -76,6 +86,7 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
     },
   };
   const app = await buildApi({
+    clock,
     redis,
     commands,
     presence,
@@ -92,6 +103,7 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
   });
   const { engine: _, ...stores } = probes;
   const hub = new LiveHub({
+    clock,
     grid,
     principals,
     allowedOrigins,

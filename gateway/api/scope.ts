@@ -13,4 +13,11 @@ export type ApiScope = FastifyInstance<
   TypeBoxTypeProvider
 >;
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The log's clock, unix ms: what answers call `now`. */
+    now(): number;
+  }
+}
+
 export const failures = { '4xx': ref(Refusal), '5xx': ref(Refusal) };

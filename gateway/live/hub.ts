@@ -12,6 +12,7 @@ import type { Logger } from 'pino';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { RefusalCode } from '#actors/refusals';
 import type { UserState } from '#actors/schema/entities';
+import { wallClock, type LogClock } from '#engine/log/mod';
 import { signInCookie, type Principal, type Principals } from '../auth/principal.ts';
 import { originAllowed } from '../auth/origin.ts';
 import { knownRoles } from '../auth/rights.ts';
@@ -57,6 +58,8 @@ export interface LiveDeps {
   commands?: CommandTopics;
   /** Without it there is no topic `health`. */
   health?: Omit<HealthDeps, 'screens'>;
+  /** @default the machine's */
+  clock?: LogClock;
   limits?: Partial<LiveLimits>;
 }
 
@@ -64,6 +67,7 @@ const nobody = { seen: () => {} };
 
 export class LiveHub implements SocketHost {
   readonly limits: LiveLimits;
+  readonly #clock: LogClock;
   readonly #grid: Grid;
   readonly #presence: NonNullable<LiveDeps['presence']>;
   readonly #sources: Readonly<Record<TopicKind, TopicSource | undefined>>;
@@ -79,7 +83,17 @@ export class LiveHub implements SocketHost {
   #closing = false;
   #checking = false;
 
-  constructor({ grid, principals, allowedOrigins, log, presence = nobody, limits, ...deps }: LiveDeps) {
+  constructor({
+    grid,
+    principals,
+    allowedOrigins,
+    log,
+    presence = nobody,
+    clock = wallClock,
+    limits,
+    ...deps
+  }: LiveDeps) {
+    this.#clock = clock;
     this.#grid = grid;
     this.#presence = presence;
     this.limits = { ...defaults, ...limits };
@@ -127,7 +141,7 @@ export class LiveHub implements SocketHost {
     ];
   }
 
-  now = () => Date.now();
+  now = () => this.#clock.now();
   clock = () => performance.now();
 
   /** Open sockets. */

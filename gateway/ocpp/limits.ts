@@ -1,3 +1,5 @@
+import { gatewaySilenceMs } from '#actors/gateway';
+
 /** Every bound of the OCPP edge in one place. Durations in ms; tests and benchmarks pass their own. */
 export interface Limits {
   /** Largest message a charger may send, bytes, after inflating; beyond it the socket closes 1009. */
@@ -28,6 +30,8 @@ export interface Limits {
   /** Heartbeats of one charger are passed on at most this often. */
   aliveMs: number;
   gatewayAliveMs: number;
+  /** Log time without a sign of life after which the sockets of this gateway count as lost. */
+  gatewayHoldsMs: number;
   /** Period of the one timer that looks at deadlines, pings, rates and congestion. */
   sweepMs: number;
   /** Unacknowledged appends of this gateway at which sockets are no longer read. */
@@ -74,6 +78,7 @@ export const defaultLimits: Limits = {
   pingJitter: 0.2,
   aliveMs: 300_000,
   gatewayAliveMs: 5_000,
+  gatewayHoldsMs: gatewaySilenceMs,
   sweepMs: 250,
   unackedAppends: 4_096,
   pauseAtEngineLagMs: 250,
@@ -89,6 +94,16 @@ export const defaultLimits: Limits = {
   handshakeMs: 10_000,
   refusalFloorMs: 1_000,
   stopMs: 8_000,
+};
+
+/**
+ * Where the log's clock is driven, a charger's hour may pass in a second: how much it may say in a second is no sign of
+ * anything, and a gateway that is lost shows when its chargers come to another one.
+ */
+export const drivenLimits: Partial<Limits> = {
+  callsPerSecond: 100_000,
+  callBurst: 100_000,
+  gatewayHoldsMs: 365 * 24 * 3_600_000,
 };
 
 /**

@@ -4,4 +4,4 @@ export type { Resolve, Resolved } from './upgrades.ts';
 export type { Door, Log } from './door.ts';
 export { foldIdentity, identityFromUrl } from './identity.ts';
 export { hmacVerifier, scryptVerifier, verifyPassword } from './password.ts';
-export { defaultLimits, limitsForTest, type Limits } from './limits.ts';
+export { defaultLimits, drivenLimits, limitsForTest, type Limits } from './limits.ts';

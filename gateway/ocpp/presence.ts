@@ -1,5 +1,5 @@
 /**
- * Tells the partitions that hold our chargers that this gateway lives: 15 s without it count as the loss of all its
+ * Tells the partitions that hold our chargers that this gateway lives: a time without it counts as the loss of all its
  * sockets, so that a killed gateway needs nobody to say goodbye.
  */
 import { partitionOf } from '#actors/partition_key';
@@ -9,12 +9,14 @@ export class Presence {
   readonly #door: Door;
   readonly #gatewayId: string;
   readonly #log: Log;
+  readonly #holdsMs: number;
   /** Connections per partition. */
   readonly #served = new Map<number, number>();
   /** Partitions whose last message the log has not taken yet: they get no second one. */
   readonly #underway = new Set<number>();
 
-  constructor(door: Door, gatewayId: string, log: Log) {
+  constructor(door: Door, gatewayId: string, log: Log, holdsMs: number) {
+    this.#holdsMs = holdsMs;
     this.#door = door;
     this.#gatewayId = gatewayId;
     this.#log = log;
@@ -36,9 +38,10 @@ export class Presence {
     for (const partition of this.#served.keys()) {
       if (this.#underway.has(partition)) continue;
       this.#underway.add(partition);
+      const body = { gateway: this.#gatewayId, holdsMs: this.#holdsMs };
       const to = { kind: 'gateway', key: `@${partition}`, id: this.#gatewayId };
       this.#door
-        .append({ id: null, to, type: 'gateway.alive', body: { gateway: this.#gatewayId }, fact: true })
+        .append({ id: null, to, type: 'gateway.alive', body, fact: true })
         .then(acknowledged, (error: unknown) => this.#log.warn({ partition, error }, 'presence not announced'))
         .finally(() => this.#underway.delete(partition));
     }

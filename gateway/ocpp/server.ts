@@ -98,7 +98,7 @@ class Gateway implements OcppDoor, Host {
     this.log = log;
     this.limits = { ...defaultLimits, ...limits };
     this.#health = new LogHealth(this.limits.breakerMs, now);
-    this.#presence = new Presence(door, gatewayId, log);
+    this.#presence = new Presence(door, gatewayId, log, this.limits.gatewayHoldsMs);
     this.#turns = new Turns(this.limits.callsPerTurn);
     this.#admission = new AdmissionControl(this.limits, now);
     const transport = rpcTransport(this.limits);

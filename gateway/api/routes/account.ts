@@ -43,7 +43,7 @@ export function accountRoutes(app: ApiScope, deps: CommandDeps): void {
       const principal = principalOf(request);
       await accounts.open(principal);
       const { id, context } = await accounts.current(principal.user);
-      const now = Date.now();
+      const now = app.now();
       return {
         now,
         customer: id,

@@ -59,7 +59,7 @@ export function commandRoutes(app: ApiScope, deps: CommandDeps): void {
       );
       for (const [i, { at, command }] of good.entries())
         results[at] = outcomeOf(command.id, decided[i] as CommandResult);
-      return { now: Date.now(), results };
+      return { now: app.now(), results };
     },
   );
 
@@ -76,7 +76,7 @@ export function commandRoutes(app: ApiScope, deps: CommandDeps): void {
     async (request) => {
       const { id } = request.params;
       const result = await book.outcome(principalOf(request).user, id);
-      const now = Date.now();
+      const now = app.now();
       return result === undefined
         ? { now, id, state: 'unknown' as const }
         : { now, id, state: 'done' as const, result: outcomeOf(id, result) };

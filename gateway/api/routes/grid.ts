@@ -29,7 +29,7 @@ export function gridRoutes(app: ApiScope, grid: Grid): void {
     },
     async (request) => {
       const { roles } = principalOf(request);
-      const now = Date.now();
+      const now = app.now();
       return { now, sites: grid.sites().map((site) => siteView(grid, site, now, roles)) };
     },
   );
@@ -48,7 +48,7 @@ export function gridRoutes(app: ApiScope, grid: Grid): void {
     async (request) => {
       const station = grid.station(request.params.id);
       if (station === undefined) throw new Refused('unknown_station', { station: request.params.id });
-      const now = Date.now();
+      const now = app.now();
       const { roles } = principalOf(request);
       const chargers = may(roles, 'view_charger') ? grid.chargersOf(station.id) : [];
       const connectors = chargers.flatMap((charger) =>
@@ -80,7 +80,7 @@ export function gridRoutes(app: ApiScope, grid: Grid): void {
         .filter(({ id }) => after === undefined || id > after)
         .sort((a, b) => (a.id < b.id ? -1 : 1));
       const page = found.slice(0, limit);
-      const now = Date.now();
+      const now = app.now();
       const { roles } = principalOf(request);
       return {
         now,

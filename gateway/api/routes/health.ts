@@ -32,7 +32,7 @@ export function healthRoutes(app: ApiScope, probes: Probes): void {
     {
       schema: { tags: ['health'], summary: 'The process answers', response: { 200: ref(Alive) } },
     },
-    async () => ({ ok: true as const, now: Date.now() }),
+    async () => ({ ok: true as const, now: app.now() }),
   );
 
   app.get(
@@ -49,7 +49,7 @@ export function healthRoutes(app: ApiScope, probes: Probes): void {
       const results = await Promise.all(names.map((name) => check(probes[name])));
       const checks = Object.fromEntries(names.map((name, i) => [name, results[i]])) as ReadyChecks;
       if (results.some(({ ok }) => !ok)) throw new Refused('starting', { checks });
-      return { ok: true as const, now: Date.now(), checks };
+      return { ok: true as const, now: app.now(), checks };
     },
   );
 }

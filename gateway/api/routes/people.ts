@@ -47,7 +47,7 @@ export function peopleRoutes(app: ApiScope, replica: GridReplica, deps: CommandD
       const users = [...replica.all<UserState>('user')].sort((a, b) => (a.id < b.id ? -1 : 1));
       const { page, next } = pageAfter(users, request.query);
       return {
-        now: Date.now(),
+        now: app.now(),
         users: page.map(({ id, value, context: { email, name, roles, createdAt } }) => ({
           user: id,
           email,
@@ -73,7 +73,7 @@ export function peopleRoutes(app: ApiScope, replica: GridReplica, deps: CommandD
       },
     },
     async (request) => {
-      const now = Date.now();
+      const now = app.now();
       const { page, next } = pageAfter(accounts.all(), request.query);
       return {
         now,

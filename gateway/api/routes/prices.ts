@@ -36,7 +36,7 @@ export function priceRoutes(app: ApiScope, grid: Grid, history: PriceHistory): v
       const { id } = request.params;
       const found = grid.station(id);
       if (found === undefined) throw new Refused('unknown_station', { station: id });
-      const now = Date.now();
+      const now = app.now();
       // A price is produced at the log's clock, which may be a little ahead of ours.
       const { from = 0, to = now + 60_000, limit = 300 } = request.query;
       if (from >= to)

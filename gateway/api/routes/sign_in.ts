@@ -23,8 +23,8 @@ export interface SignInDeps {
   lockout: Lockout;
 }
 
-const meOf = ({ signIn, user, name, email, roles }: Principal): Me => ({
-  now: Date.now(),
+const meOf = ({ signIn, user, name, email, roles }: Principal, now: number): Me => ({
+  now,
   user,
   name,
   email,
@@ -88,7 +88,7 @@ export function signInRoutes(app: ApiScope, deps: SignInDeps): void {
         request.log.warn({ event: 'account_unopened', customer: user.id, err: error }, 'account could not be opened');
       }
       presence.seen(principal);
-      return meOf(principal);
+      return meOf(principal, app.now());
     },
   );
 
@@ -105,7 +105,7 @@ export function signInRoutes(app: ApiScope, deps: SignInDeps): void {
     async (request, reply) => {
       await signIns.end(principalOf(request).signIn.hash);
       reply.clearCookie(cookieName, cookieOptions(request));
-      return { ok: true as const, now: Date.now() };
+      return { ok: true as const, now: app.now() };
     },
   );
 
@@ -118,6 +118,6 @@ export function signInRoutes(app: ApiScope, deps: SignInDeps): void {
         response: { 200: ref(Me), ...failures },
       },
     },
-    async (request) => meOf(principalOf(request)),
+    async (request) => meOf(principalOf(request), app.now()),
   );
 }
