@@ -24,6 +24,8 @@ export interface ChildSpec {
   isReady(line: string): boolean;
   /** What of this line belongs on the screen; null = nothing. */
   warning(line: string): string | null;
+  /** Told of every line of output. */
+  heard?(line: string): void;
   /** Ends by itself with code 0 when its work is done. */
   oneShot?: boolean;
 }
@@ -164,6 +166,7 @@ export class Child {
 
   #heard(line: string): void {
     this.#log.write(line);
+    this.spec.heard?.(line);
     if (!this.#ready && !this.spec.oneShot && this.spec.isReady(line)) {
       this.#ready = true;
       if (this.#failures > 0) this.#around.say(`${this.spec.role} serves again`);

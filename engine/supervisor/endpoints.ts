@@ -74,7 +74,7 @@ export function screen(endpoints: Endpoints, dataDir: string): string {
   const rows: [string, string][] = [
     ['dashboard', endpoints.dashboard],
     ...endpoints.logins.map(({ role, email, password }): [string, string] => [`  ${role}`, `${email}  ${password}`]),
-    ['chargers', `${endpoints.ocpp}/<identity>   (OCPP 1.6)`],
+    ['chargers', `${endpoints.ocpp}/<identity>   (OCPP 1.6, 2.0.1)`],
     ['HTTP API', `${endpoints.api}   (health: ${new URL('/health/ready', endpoints.dashboard).href})`],
     ['NATS', `${endpoints.nats}   user ${integrator.user}, password ${integrator.password}`],
     ['SQL', `${endpoints.clickhouse}   user ${analyst.user}, password ${analyst.password}`],

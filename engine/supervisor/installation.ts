@@ -23,6 +23,8 @@ export interface InstallationOptions {
   say?: (line: string) => void;
   /** Stops a start that is under way. */
   signal?: AbortSignal;
+  /** Lines of the simulated fleet. */
+  onFleetLine?: (line: string) => void;
   /** Variables for the children beside the settings. @default process.env */
   env?: NodeJS.ProcessEnv;
   /** Other servers and roles, for tests of the supervisor itself. */
@@ -69,7 +71,8 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     say('starting the roles …');
     await running.start(parts.roles(place));
     for (const spec of parts.seed(place)) await running.once(spec);
-    await running.start(parts.fleet(place));
+    const { onFleetLine: heard } = options;
+    await running.start(parts.fleet(place).map((spec) => (heard ? { ...spec, heard } : spec)));
 
     const endpoints = endpointsOf(place.config, ports, secrets);
     running.serve(endpoints);

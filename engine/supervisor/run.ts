@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Config } from '../config/config.ts';
 import { screen } from './endpoints.ts';
 import { startInstallation } from './installation.ts';
+import { Playback } from './playback.ts';
 import { parentOf, processName } from './processes.ts';
 
 const parentPollMs = 500;
@@ -22,9 +23,18 @@ export async function runSupervisor(config: Config, say: (line: string) => void)
   watchParent(() => asked('the shell that started this is gone'));
 
   const startedAt = Date.now();
-  const installation = await startInstallation({ config, say, signal: stop.signal });
+  const playback = config.clock === 'driven' ? new Playback(say) : null;
+  const installation = await startInstallation({
+    config,
+    say,
+    signal: stop.signal,
+    ...(playback && { onFleetLine: (line: string) => playback.heard(line) }),
+  });
   say(screen(installation.endpoints, config.dataDir));
   say(`  serving after ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
+  void playback?.report(installation.place).catch((error: Error) => {
+    if (!stop.signal.aborted) say(`  the report cannot be made: ${error.message}`);
+  });
   if (!stop.signal.aborted) await once(stop.signal, 'abort');
   await installation.stop();
   say('stopped.');
