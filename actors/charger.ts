@@ -10,6 +10,7 @@ import { bootFacts, booted, confirmName, register, registerAgain, registerFacts 
 import { alive, connected, connectFacts, disconnected, lost, offline } from './charger_connection.ts';
 import { statusReported, tokenFacts, tokenPresented, vendorMessage } from './charger_messages.ts';
 import { meterFacts, meterSampled } from './charger_meter.ts';
+import { closeFacts, closed } from './charger_session_close.ts';
 import { ended, started, startFacts, stopFacts } from './charger_sessions.ts';
 import { machineTypes } from './machine.ts';
 import {
@@ -20,6 +21,7 @@ import {
   ChargerRegister,
   ConnectorStatus,
   MeterSampled,
+  SessionClose,
   SessionEnded,
   SessionStarted,
   TokenPresented,
@@ -66,6 +68,7 @@ const facts = {
   'token.presented': { actions: decide(tokenPresented) },
   'session.started': { actions: decide(started) },
   'session.ended': { actions: decide(ended) },
+  'session.close': { actions: decide(closed) },
   'meter.sampled': { actions: decide(meterSampled) },
   'vendor.message': { actions: decide(vendorMessage) },
 };
@@ -113,6 +116,7 @@ export const charger: ActorDefinition = {
     'vendor.message': VendorMessage,
     'session.started': SessionStarted,
     'session.ended': SessionEnded,
+    'session.close': SessionClose,
     'meter.sampled': MeterSampled,
   },
   timers: ['offline'],
@@ -125,6 +129,8 @@ export const charger: ActorDefinition = {
         return startFacts(view, self.id, body as Body);
       case 'session.ended':
         return stopFacts(view, self.id, body as Body);
+      case 'session.close':
+        return closeFacts(view, body as Body);
       case 'token.presented':
         return tokenFacts(view, self.id, body.tag as string);
       case 'charger.connected':

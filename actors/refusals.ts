@@ -7,6 +7,8 @@ export const refusals = {
   unknown_station: { status: 404, text: 'No such station' },
   unknown_charger: { status: 404, text: 'No such charger' },
   unknown_connector: { status: 404, text: 'No such connector' },
+  unknown_session: { status: 404, text: 'No such charging session' },
+  session_ended: { status: 409, text: 'The charging session has ended' },
   already_exists: { status: 409, text: 'It already exists, with other contents' },
   name_taken: { status: 409, text: 'The name belongs to somebody else' },
   child_above_parent: { status: 409, text: "A limit is above its parent's" },

@@ -12,6 +12,7 @@ import { CreditAnswered } from './schema/customer_internal.ts';
 import { SessionState } from './schema/entities.ts';
 import type { SessionEvent } from './schema/events.ts';
 import {
+  SessionAbandon,
   SessionAdopt,
   SessionDispute,
   SessionEnd,
@@ -190,7 +191,7 @@ function sample(s: SessionState, { now, body, facts }: Billed<SessionSampledBody
 function sampleLate(s: SessionState, event: Billed<SessionSampledBody>): Decision<SessionState> {
   const { body } = event;
   const { session, refused, marks } = sampled(s, body.points, body.samples, body.ratedW);
-  // Until a superseded session has met its real stop, its last register stands for it.
+  // Until a session that was closed without one has met its real stop, its last register stands for it.
   const meterStopWh = s.stopKey === '' ? session.registerWh : s.meterStopWh;
   const settledAnew = { ...session, meterStopWh, flags: withFlags(session.flags, ...body.flags) };
   return settle(marked(settledAnew, body.points, marks, event.facts), refused, event);
@@ -228,6 +229,22 @@ function supersede(s: SessionState, event: Billed<Static<typeof SessionSupersede
       meterStopWh: s.registerWh,
       reason: 'Superseded',
       flags: withFlags(s.flags, 'superseded'),
+    },
+    [],
+    event,
+  );
+}
+
+/** Nobody ends it, so an operator does: closed like a superseded one, but with the time of its last sample. */
+function abandon(s: SessionState, event: Billed): Decision<SessionState> {
+  return settle(
+    {
+      ...s,
+      endAt: Math.max(s.lastSampleAt ?? s.startAt, s.startAt),
+      endedAt: event.now,
+      meterStopWh: s.registerWh,
+      reason: 'Operator',
+      flags: withFlags(s.flags, 'abandoned'),
     },
     [],
     event,
@@ -317,6 +334,7 @@ const running = {
   ],
   'session.end': { target: 'ended', actions: decide(end) },
   'session.supersede': { target: 'ended', actions: decide(supersede) },
+  'session.abandon': { target: 'ended', actions: decide(abandon) },
   'credit.answered': { actions: decide(answered) },
   'timer.bill': { actions: decide(billOnTime) },
 };
@@ -361,6 +379,7 @@ export const session: ActorDefinition = {
     'session.end': SessionEnd,
     'session.supersede': SessionSupersede,
     'session.dispute': SessionDispute,
+    'session.abandon': SessionAbandon,
     'credit.answered': CreditAnswered,
   },
   timers: ['forget', 'bill'],

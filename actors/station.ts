@@ -141,17 +141,26 @@ const priced =
 
 const drawId = (station: string, customer: string): string => `${token(station)}/${token(customer)}`;
 
-/** The orders of a customer draw this much from now on; a word that a newer one has overtaken says nothing. */
-function draw(station: StationState, { self, now, body, facts }: ActorEvent<StationDrawBody, DrawFacts>) {
+/**
+ * The orders of a customer draw this much from now on. Words of one customer come from one partition, in their order and
+ * once; one that is not newer than the last says nothing. Who draws nothing any more leaves no record behind.
+ */
+function draw(
+  station: StationState,
+  { self, now, body, facts }: ActorEvent<StationDrawBody, DrawFacts>,
+): Decision<StationState> {
   const { customer, powerW, count } = body;
   if (count <= facts.before.count) return {};
   const together = station.draws.powerW - facts.before.powerW + powerW;
+  const record = { kind: 'station_draw', id: drawId(self.id, customer) };
   return {
     context: { ...station, draws: flowing(station.draws, together, now) },
     outputs: [
-      { type: 'put', params: { kind: 'station_draw', id: drawId(self.id, customer), state: { powerW, count } } },
+      powerW === 0
+        ? { type: 'drop', params: record }
+        : { type: 'put', params: { ...record, state: { powerW, count } } },
     ],
-  } satisfies Decision<StationState>;
+  };
 }
 
 /** Energy between the inventory and a customer elsewhere, whose own legs are posted there. */

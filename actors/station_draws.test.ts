@@ -96,20 +96,34 @@ test('what is sold at one station serves its neighbour behind the same connectio
   expect([loads(world), loads(world, 'syd-1'), loads(world, 'demo')]).toEqual([[0], [15_000], [4_000]]);
 });
 
-test('a word that comes after a newer one of the same customer changes nothing, also when the newer one was to stop', () => {
+test('a word that comes after a newer one of the same customer changes nothing', () => {
   const { world } = setUp();
   draw(world, 'ada', 11_000, 2);
+  const images = world.partitions[0]!.images();
   draw(world, 'ada', 5_000, 1);
+  draw(world, 'ada', 0, 1);
   draw(world, 'ada', 11_000, 2);
   expect(drawnW(world)).toBe(11_000);
-  draw(world, 'ada', 0, 3);
-  const images = world.partitions[0]!.images();
-  draw(world, 'ada', 11_000, 2);
-  draw(world, 'ada', 11_000, 3);
-  expect(drawnW(world)).toBe(0);
   expect(world.partitions[0]!.images()).toEqual(images);
   draw(world, 'bob', 4_000, 1);
-  expect(drawnW(world)).toBe(4_000);
+  expect(drawnW(world)).toBe(15_000);
+});
+
+test('a customer who draws nothing any more leaves no record behind, and may draw again', () => {
+  const { world } = setUp();
+  const records = () =>
+    world.partitions.flatMap((p) => p.images()).filter(([name]) => name.startsWith('station_draw|'));
+  draw(world, 'ada', 11_000, 1);
+  draw(world, 'bob', -3_000, 1);
+  expect(records().length).toBe(2);
+  draw(world, 'ada', 0, 2);
+  draw(world, 'eve', 0, 1);
+  expect(records().map(([name]) => name)).toEqual(['station_draw|nord-1/bob']);
+  draw(world, 'ada', 5_000, 3);
+  expect(drawnW(world)).toBe(2_000);
+  draw(world, 'ada', 0, 4);
+  draw(world, 'bob', 0, 2);
+  expect([drawnW(world), records()]).toEqual([0, []]);
 });
 
 test('customers and stations whose names run into each other are kept apart', () => {
@@ -133,7 +147,7 @@ test('any words in any order: the load is the sum of the newest words, integrate
     fc.record({
       afterMs: fc.integer({ min: 0, max: 9_000 }),
       customer: fc.constantFrom('ada', 'bob', 'cyd'),
-      powerW: fc.integer({ min: -11_000, max: 11_000 }),
+      powerW: fc.oneof(fc.constant(0), fc.integer({ min: -11_000, max: 11_000 })),
       count: fc.integer({ min: 1, max: 12 }),
     }),
     { maxLength: 14 },
@@ -155,7 +169,9 @@ test('any words in any order: the load is the sum of the newest words, integrate
       for (const { afterMs, customer, powerW, count } of plan) {
         pass(afterMs);
         draw(world, customer, powerW, count);
-        if (count > (newest.get(customer)?.count ?? 0)) newest.set(customer, { powerW, count });
+        if (count <= (newest.get(customer)?.count ?? 0)) continue;
+        if (powerW === 0) newest.delete(customer);
+        else newest.set(customer, { powerW, count });
       }
       pass(2 * slotMs - ((world.now - begin) % slotMs));
       const expected = loads(world).map((_, i) => Math.max(0, wMs.get(begin / slotMs + i) ?? 0) / slotMs);

@@ -72,6 +72,14 @@ export const UserCreate = Type.Object(
   closed,
 );
 
+/**
+ * to: charger. Ends an open session that nobody else ends, at its last sample: it is settled, what is held for it goes back,
+ * the connector is free. Its real stop, should it come, settles it anew. Reply: {@link ClosedReply}.
+ */
+export const SessionClose = Type.Object({ transaction: Type.Integer({ minimum: 1 }) }, closed);
+export const ClosedReply = Type.Object({ transaction: Type.Integer(), endAt: Type.Integer() });
+export type ClosedReply = Static<typeof ClosedReply>;
+
 // --- what the OCPP gateway sends; to: charger (key = site, id = registered identity) ---------------------------------
 
 /** Every fact names its content key (hash) so that a resend is recognised, and the connection it came by. */

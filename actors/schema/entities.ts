@@ -239,8 +239,8 @@ export const DecidedState = Type.Object({
 export type DecidedState = Static<typeof DecidedState>;
 
 /**
- * Record, one per station and customer who ever had an order there: the load of those orders, and the number of the word
- * that said so. id = `<station>/<customer>`, both as subject tokens.
+ * Record, one per station and customer whose orders draw there: the load of those orders, and the number of the word that
+ * said so. id = `<station>/<customer>`, both as subject tokens.
  */
 export const StationDrawState = Type.Object({ powerW: int(), count: int() });
 export type StationDrawState = Static<typeof StationDrawState>;

@@ -111,6 +111,8 @@ export const SessionSampled = Type.Object(
 );
 /** A new start on the same connector; `at` = its time. */
 export const SessionSupersede = Type.Object({ at: int() }, closed);
+/** An operator has closed it. */
+export const SessionAbandon = empty;
 /** A second stop that says something else. */
 export const SessionDispute = empty;
 

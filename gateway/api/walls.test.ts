@@ -101,6 +101,14 @@ const table: Record<string, Ask[]> = {
     expected: admins,
   })),
   'PUT /api/tags/:tag': [{ url: '/api/tags/TAG-1', body: () => ({ id: id(), customer: null }), expected: admins }],
+  // Of the replica's own session the domain behind the door knows nothing.
+  'POST /api/sessions/:transaction/close': [
+    {
+      url: '/api/sessions/7/close',
+      body: () => ({ id: id() }),
+      expected: { operator: 'unknown_entity', admin: 'unknown_entity' },
+    },
+  ],
   // Last: it ends the sign-in that the others need.
   'POST /api/sign-out': [{ url: '/api/sign-out', expected: all }],
 };

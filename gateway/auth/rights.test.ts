@@ -4,11 +4,11 @@ import { signInCookie } from './principal.ts';
 import { actionsFor, knownRoles, may, rightsOf } from './rights.ts';
 
 test('each role sees and does what is its own', () => {
-  expect(rightsOf(['operator'])).toEqual(['view_site', 'view_station', 'view_charger', 'view_prices']);
+  expect(rightsOf(['operator'])).toEqual(['view_site', 'view_station', 'view_charger', 'view_prices', 'close_session']);
   expect(rightsOf(['customer'])).toEqual(['view_site', 'view_station', 'view_prices', 'trade', 'view_records']);
   expect(rightsOf(['admin'])).toEqual([
     ...['view_site', 'view_station', 'view_charger', 'view_prices', 'view_records'],
-    ...['view_health', 'view_people', 'set_credit', 'put_tag'],
+    ...['view_health', 'view_people', 'set_credit', 'put_tag', 'close_session'],
   ]);
   expect(rightsOf([])).toEqual([]);
 });

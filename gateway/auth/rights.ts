@@ -17,6 +17,8 @@ export const rights = {
   view_people: ['admin'],
   set_credit: ['admin'],
   put_tag: ['admin'],
+  /** End a charging session that nobody else ends. */
+  close_session: ['operator', 'admin'],
 } as const satisfies Record<string, readonly Role[]>;
 export type Right = keyof typeof rights;
 

@@ -3,7 +3,7 @@ import Type, { type Static, type TSchema } from 'typebox';
 import { BalanceReply, energyWhMax, HeldReply, OrderReply, QuoteReply } from '#actors/schema/customer_commands';
 import { BatteryNow, OrderView, Wallet } from './account.ts';
 import { Refusal } from './refusal.ts';
-import { closed, entityId, now, nullable, ref } from './ref.ts';
+import { closed, entityId, now, nullable, ref, unixMs } from './ref.ts';
 
 /** Commands of one batch. */
 export const batchMax = 64;
@@ -80,6 +80,12 @@ export const TagRequest = Type.Object(
   { $id: 'TagRequest', description: 'what is left out: no group, Accepted, for ever', ...closed },
 );
 
+export const CloseRequest = Type.Object({ id: commandId }, { $id: 'CloseRequest', ...closed });
+export const SessionParams = Type.Object(
+  { transaction: Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1, description: 'of the session' }) },
+  closed,
+);
+
 /** The body of each command is looked at by itself, so that one bad one does not stop the others. */
 export const BatchRequest = Type.Object(
   {
@@ -105,6 +111,10 @@ export const Balance = Type.Object(BalanceReply.properties, { $id: 'Balance', ..
 export const Quote = Type.Object(QuoteReply.properties, { $id: 'Quote', ...closed });
 export const Held = Type.Object(HeldReply.properties, { $id: 'Held', ...closed });
 export const OrderResult = Type.Object(OrderReply.properties, { $id: 'OrderResult', ...closed });
+export const ClosedSession = Type.Object(
+  { transaction: Type.Integer(), endAt: unixMs('of its last sample, or of its start') },
+  { $id: 'ClosedSession', ...closed },
+);
 export const TagResult = Type.Object({ tag: Type.String() }, { $id: 'TagResult', ...closed });
 
 export const Account = Type.Object(

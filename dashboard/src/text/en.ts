@@ -391,6 +391,8 @@ export const en = {
     unknown_station: 'There is no such station.',
     unknown_charger: 'There is no such charger.',
     unknown_connector: 'There is no such connector.',
+    unknown_session: 'There is no such charging session.',
+    session_ended: 'The charging session has ended.',
     already_exists: 'It already exists, with other contents.',
     name_taken: 'The name belongs to somebody else.',
     child_above_parent: 'A limit is above the limit of its parent.',
