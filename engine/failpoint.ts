@@ -1,6 +1,7 @@
 /**
- * Named places at which a process kills itself (SIGKILL, nothing is saved), to show that nothing is lost or doubled there.
- * Armed once by the role's settings; while it is not, passing a place costs one comparison.
+ * Named places at which a process kills itself (SIGKILL, nothing is saved), or stops (SIGSTOP) so that another one can be
+ * killed while this one is just there: to show that nothing is lost or doubled. Armed once by the role's settings; while it is
+ * not, passing a place costs one comparison.
  */
 export const failpoints = {
   'engine.frame_decided': 'a frame of commands is decided in memory, its record not yet made',
@@ -16,8 +17,8 @@ export const failpoints = {
 } as const;
 export type Failpoint = keyof typeof failpoints;
 
-/** `<name>:<n>`: at the n-th passing, n ≥ 1. */
-export const failpointPattern = `^((${Object.keys(failpoints).join('|').replaceAll('.', '\\.')}):[1-9]\\d{0,8})?$`;
+/** `<name>:<n>`: at the n-th passing, n ≥ 1; `<name>:<n>:stop` stops instead. */
+export const failpointPattern = `^((${Object.keys(failpoints).join('|').replaceAll('.', '\\.')}):[1-9]\\d{0,8}(:stop)?)?$`;
 
 /** What is sent leaves the process at the end of the turn; dying before that would be dying before the sending. */
 const onTheWay: ReadonlySet<Failpoint> = new Set<Failpoint>([
@@ -28,18 +29,20 @@ const onTheWay: ReadonlySet<Failpoint> = new Set<Failpoint>([
 
 let armed: Failpoint | null = null;
 let left = 0;
+let signal: 'SIGKILL' | 'SIGSTOP' = 'SIGKILL';
 
 /** Arms what the setting says; '' disarms. */
 export function armFailpoint(setting: string): void {
-  const colon = setting.indexOf(':');
-  armed = setting === '' ? null : (setting.slice(0, colon) as Failpoint);
-  left = Number(setting.slice(colon + 1));
+  const [name, passings, how] = setting.split(':');
+  armed = setting === '' ? null : (name as Failpoint);
+  left = Number(passings);
+  signal = how === 'stop' ? 'SIGSTOP' : 'SIGKILL';
 }
 
 /** Passes a place. */
 export function failpoint(name: Failpoint): void {
   if (armed !== name || --left !== 0) return;
-  const end = () => process.kill(process.pid, 'SIGKILL');
+  const end = () => process.kill(process.pid, signal);
   if (onTheWay.has(name)) setImmediate(end);
   else end();
 }
