@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { startTestClickHouse } from '../embedded/clickhouse/testing.ts';
 import { historyContract } from './contract.ts';
 import { customerContract } from './customer_contract.ts';
+import { gridContract } from './grid_contract.ts';
 import { HistoryUnavailable, openHistory } from './mod.ts';
 
 const embedded = async () => {
@@ -19,6 +20,7 @@ const embedded = async () => {
 };
 historyContract('embedded engine', embedded);
 customerContract('embedded engine', embedded);
+gridContract('embedded engine', embedded);
 
 const url = process.env['GRIDTICK_CLICKHOUSE_URL'];
 if (url) {
@@ -30,6 +32,7 @@ if (url) {
   });
   historyContract('ClickHouse server', server);
   customerContract('ClickHouse server', server);
+  gridContract('ClickHouse server', server);
 } else {
   test.skip('ClickHouse server: skipped because GRIDTICK_CLICKHOUSE_URL names none');
 }

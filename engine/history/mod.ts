@@ -1,9 +1,17 @@
 /**
- * The history in ClickHouse (a server, or the embedded engine): every price, sampled value, session and charger event,
- * every step of an order, posting and sample of a battery, and what could not be applied.
+ * The history in ClickHouse (a server, or the embedded engine): every price, load, sampled value, session and charger
+ * event, every step of an order, posting and sample of a battery, what could not be applied, and the trace of messages.
  */
 import { createClient, ClickHouseLogLevel, type ClickHouseClient } from '@clickhouse/client';
 import type { Battery, Price, Tier, Trade } from '#actors/schema/events';
+import {
+  consumptionRows,
+  readConsumption,
+  sessionsSince,
+  type Consumption,
+  type ConsumptionQuery,
+  type SessionKey,
+} from './consumption_reads.ts';
 import {
   batteryView,
   integer,
@@ -16,10 +24,31 @@ import {
   type PageQuery,
 } from './customer_reads.ts';
 import { historyError } from './errors.ts';
+import {
+  readLoads,
+  readSessions,
+  type Loads,
+  type LoadsQuery,
+  type SessionsPage,
+  type SessionsQuery,
+} from './grid_reads.ts';
+import { readMessages, type MessagesPage, type MessagesQuery } from './message_reads.ts';
 import { migrate } from './migrate.ts';
 import { dateTime } from './place.ts';
-import type { HistoryRows, HistoryTable } from './rows.ts';
+import type { ConsumptionRow, HistoryRows, HistoryTable } from './rows.ts';
 
+export type { Consumption, ConsumptionQuery, SessionKey } from './consumption_reads.ts';
+export {
+  gridLimitMax,
+  type LoadRow,
+  type Loads,
+  type LoadsQuery,
+  type SessionRecord,
+  type SessionsPage,
+  type SessionsQuery,
+} from './grid_reads.ts';
+export { messagesLimitMax, type MessageRecord, type MessagesPage, type MessagesQuery } from './message_reads.ts';
+export { messageTypes, type MessageType } from './messages.ts';
 export { BadCursor } from './cursor.ts';
 export { pageRowsMax, type LedgerEntry, type Page, type PageQuery } from './customer_reads.ts';
 export { HistoryRefused, HistoryUnavailable } from './errors.ts';
@@ -46,6 +75,22 @@ export interface HistoryStore {
   readPositions(): Promise<Map<number, number>>;
   /** To be called after the rows are stored. A position never goes back, also when an older one is written later. */
   writePositions(positions: Iterable<readonly [partition: number, sequence: number]>): Promise<void>;
+  /** Where a reader of another stream stands, per partition of it; one that never wrote has none. */
+  readReaderPositions(reader: string): Promise<Map<number, number>>;
+  /** To be called after the rows are stored. The newest counts, also when it is lower: a stream may have been made anew. */
+  writeReaderPositions(reader: string, positions: Iterable<readonly [number, number]>): Promise<void>;
+  /** Sessions of which the history got something behind these journal sequences that changes their consumption. */
+  sessionsSince(positions: ReadonlyMap<number, number>): Promise<SessionKey[]>;
+  /** Consumption of those of the sessions that have ended, made anew from all that is stored; not written yet. */
+  consumptionRows(sessions: readonly SessionKey[]): Promise<{ rows: ConsumptionRow[]; ended: SessionKey[] }>;
+  /** Loads of a site or station. */
+  loads(query: LoadsQuery): Promise<Loads>;
+  /** Energy that sessions took, running ones included, by hour or day. */
+  consumption(query: ConsumptionQuery): Promise<Consumption[]>;
+  /** Sessions, running ones included, newest first. Throws BadCursor on a cursor that no page ended with; so does the next. */
+  sessions(query: SessionsQuery): Promise<SessionsPage>;
+  /** What went over a charger's sockets, newest first. */
+  messages(query: MessagesQuery): Promise<MessagesPage>;
   /** Prices of a station with `from ≤ producedAt < to` (unix ms), newest first, at most `limit` (1 to 5,000). */
   prices(station: string, range: PriceRange): Promise<Price[]>;
   /** Steps of orders, newest first. Throws BadCursor on a cursor that no page ended with; so do the next two. */
@@ -106,6 +151,8 @@ interface StoredPrice {
 
 class ClickHouseHistory implements HistoryStore {
   readonly client: ClickHouseClient;
+  readonly #read = (query: string, params: Record<string, unknown>) =>
+    this.#select<Record<string, unknown>>(query, params);
 
   constructor(client: ClickHouseClient) {
     this.client = client;
@@ -127,6 +174,44 @@ class ClickHouseHistory implements HistoryStore {
   async writePositions(positions: Iterable<readonly [partition: number, sequence: number]>): Promise<void> {
     const rows = [...positions].map(([partition, sequence]) => ({ partition, sequence }));
     if (rows.length > 0) await this.#insert('gridtick.sink_positions', ['partition', 'sequence'], rows);
+  }
+
+  async readReaderPositions(reader: string): Promise<Map<number, number>> {
+    const rows = await this.#select<{ partition: number; last: string }>(
+      `SELECT partition, argMax(sequence, written_at) AS last FROM gridtick.reader_positions
+WHERE reader = {reader:String} GROUP BY partition`,
+      { reader },
+    );
+    return new Map(rows.map(({ partition, last }) => [partition, integer(last)]));
+  }
+
+  async writeReaderPositions(reader: string, positions: Iterable<readonly [number, number]>): Promise<void> {
+    const rows = [...positions].map(([partition, sequence]) => ({ reader, partition, sequence }));
+    if (rows.length > 0) await this.#insert('gridtick.reader_positions', ['reader', 'partition', 'sequence'], rows);
+  }
+
+  sessionsSince(positions: ReadonlyMap<number, number>): Promise<SessionKey[]> {
+    return sessionsSince(this.#read, positions);
+  }
+
+  consumptionRows(sessions: readonly SessionKey[]) {
+    return consumptionRows(this.#read, sessions);
+  }
+
+  loads(query: LoadsQuery): Promise<Loads> {
+    return readLoads(this.#read, query);
+  }
+
+  consumption(query: ConsumptionQuery): Promise<Consumption[]> {
+    return readConsumption(this.#read, query);
+  }
+
+  sessions(query: SessionsQuery): Promise<SessionsPage> {
+    return readSessions(this.#read, query);
+  }
+
+  messages(query: MessagesQuery): Promise<MessagesPage> {
+    return readMessages(this.#read, query);
   }
 
   async prices(station: string, { from = 0, to, limit = pricesLimitMax }: PriceRange): Promise<Price[]> {
@@ -172,7 +257,7 @@ ORDER BY slot DESC LIMIT {limit:UInt32}`,
   }
 
   async #page<Row>(view: PagedView<Row>, query: PageQuery): Promise<Page<Row>> {
-    return readPage(view, query, (text, params) => this.#select(text, params));
+    return readPage(view, query, this.#read);
   }
 
   async ping(): Promise<void> {

@@ -116,8 +116,13 @@ test('more samples than an index can tell apart are a bug, not a row lost in sil
   expect(() => toRows(samples(rowsPerEventMax + 1), place)).toThrow(/4097 samples, more than 4096/);
 });
 
-test('a session is written when it ends, not when it starts; a re-settlement is a row with a higher version', () => {
-  expect(toRows(session({ state: 'started', version: 0 }), place)).toBeUndefined();
+test('a session is a row of starts and one when it ends; a re-settlement is a row with a higher version', () => {
+  expect(toRows(session({ state: 'started', version: 0 }), place)).toMatchObject({
+    table: 'session_starts',
+    rows: [
+      { charger: 'CP-0001', transaction: 9, started_at: '2026-01-02 03:04:04.678', meter_start_wh: 1000, ...place },
+    ],
+  });
   const ended = { endAt: at, meterStopWh: 3500, energyWh: 2500, reason: 'EVDisconnected' };
   expect(toRows(session(ended), place)).toEqual({
     table: 'sessions',
@@ -144,6 +149,34 @@ test('a session is written when it ends, not when it starts; a re-settlement is 
   });
   expect(toRows(session({ ...ended, version: 2 }), place)?.rows[0]).toMatchObject({ version: 2 });
   expect(() => toRows(session({ endAt: at }), place)).toThrow(/ended without/);
+});
+
+test('a load is a row of its node, with the start of the slot that was measured', () => {
+  const payload = {
+    site: 'demo',
+    node: 'nord-1',
+    slot: 147_000_000,
+    loadW: 88_320,
+    capacityW: 138_000,
+    utilisationBp: 6_400,
+    stale: false,
+  };
+  expect(toRows({ kind: 'load', subject: 'load.demo.nord-1', payload }, place)).toEqual({
+    table: 'loads',
+    rows: [
+      {
+        site: 'demo',
+        node: 'nord-1',
+        slot: 147_000_000,
+        at: '2025-11-24 16:00:00.000',
+        load_w: 88_320,
+        capacity_w: 138_000,
+        utilisation_bp: 6_400,
+        stale: false,
+        ...place,
+      },
+    ],
+  });
 });
 
 test('a charger event keeps its detail as JSON; its connector may be absent', () => {

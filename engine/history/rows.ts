@@ -3,7 +3,8 @@
  * sink that repeats itself repeats the rows.
  */
 import { measured } from '#actors/decimal';
-import type { Audit, PublicEvent, SessionEvent } from '#actors/schema/events';
+import { slotMs } from '#actors/load';
+import type { Audit, Load, PublicEvent, SessionEvent } from '#actors/schema/events';
 import {
   batteryRow,
   ledgerRows,
@@ -12,6 +13,7 @@ import {
   type LedgerEntryRow,
   type TradeRow,
 } from './customer_rows.ts';
+import type { MessageRow } from './messages.ts';
 import { dateTime, placeOfRow, rowsPerEventMax, type Place } from './place.ts';
 
 export type PriceRow = Place & {
@@ -86,6 +88,43 @@ export type AuditEventRow = Place & {
   detail: string;
 };
 
+export type LoadRow = Place & {
+  site: string;
+  node: string;
+  slot: number;
+  at: string;
+  load_w: number;
+  capacity_w: number;
+  utilisation_bp: number;
+  stale: boolean;
+};
+
+export type SessionStartRow = Place & {
+  site: string;
+  station: string;
+  charger: string;
+  connector: number;
+  transaction: number;
+  tag: string;
+  started_at: string;
+  received_at: string;
+  meter_start_wh: number;
+  flags: string[];
+};
+
+/** Energy of a session in a quarter of an hour; made of the rows above, see consumption.ts. */
+export interface ConsumptionRow {
+  site: string;
+  station: string;
+  charger: string;
+  connector: number;
+  transaction: number;
+  /** Unix seconds of the start of the quarter. */
+  at: number;
+  energy_wh: number;
+  version: number;
+}
+
 export interface HistoryRows {
   prices: PriceRow;
   meter_values: MeterValueRow;
@@ -95,14 +134,18 @@ export interface HistoryRows {
   ledger_entries: LedgerEntryRow;
   battery_states: BatteryStateRow;
   audit_events: AuditEventRow;
+  loads: LoadRow;
+  session_starts: SessionStartRow;
+  consumption: ConsumptionRow;
+  ocpp_messages: MessageRow;
 }
 export type HistoryTable = keyof HistoryRows;
 
 /** Rows of one event and the table they belong to. */
 export type TableRows = { [T in HistoryTable]: { table: T; rows: HistoryRows[T][] } }[HistoryTable];
 
-/** Rows of an event; undefined for what has no table here: loads, and sessions that have only started. */
-export function toRows(event: PublicEvent, place: Place): TableRows | undefined {
+/** Rows of an event. */
+export function toRows(event: PublicEvent, place: Place): TableRows {
   switch (event.kind) {
     case 'price': {
       const p = event.payload;
@@ -123,10 +166,10 @@ export function toRows(event: PublicEvent, place: Place): TableRows | undefined 
     }
     case 'meter':
       return { table: 'meter_values', rows: meterRows(event.payload, place) };
-    case 'session': {
-      const row = sessionRow(event.payload, place);
-      return row && { table: 'sessions', rows: [row] };
-    }
+    case 'session':
+      return event.payload.state === 'started'
+        ? { table: 'session_starts', rows: [sessionStartRow(event.payload, place)] }
+        : { table: 'sessions', rows: [sessionRow(event.payload, place)] };
     case 'charger': {
       const c = event.payload;
       const row: ChargerEventRow = {
@@ -149,7 +192,7 @@ export function toRows(event: PublicEvent, place: Place): TableRows | undefined 
     case 'audit':
       return { table: 'audit_events', rows: [auditRow(event.payload, place)] };
     case 'load':
-      return undefined;
+      return { table: 'loads', rows: [loadRow(event.payload, place)] };
     default:
       return event satisfies never;
   }
@@ -191,8 +234,33 @@ function meterRows(meter: Extract<PublicEvent, { kind: 'meter' }>['payload'], pl
   });
 }
 
-function sessionRow(s: SessionEvent, place: Place): SessionRow | undefined {
-  if (s.state === 'started') return undefined;
+const loadRow = (l: Load, place: Place): LoadRow => ({
+  site: l.site,
+  node: l.node,
+  slot: l.slot,
+  at: dateTime(l.slot * slotMs),
+  load_w: l.loadW,
+  capacity_w: l.capacityW,
+  utilisation_bp: l.utilisationBp,
+  stale: l.stale,
+  ...place,
+});
+
+const sessionStartRow = (s: SessionEvent, place: Place): SessionStartRow => ({
+  site: s.site,
+  station: s.station,
+  charger: s.charger,
+  connector: s.connector,
+  transaction: s.transaction,
+  tag: s.tag,
+  started_at: dateTime(s.startAt),
+  received_at: dateTime(s.receivedAt),
+  meter_start_wh: s.meterStartWh,
+  flags: s.flags,
+  ...place,
+});
+
+function sessionRow(s: SessionEvent, place: Place): SessionRow {
   const { endAt, meterStopWh, energyWh } = s;
   if (endAt === undefined || meterStopWh === undefined) {
     throw new Error(`session ${s.charger}/${s.transaction} ended without endAt or meterStopWh`);

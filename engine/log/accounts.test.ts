@@ -131,6 +131,7 @@ test('an integrator may publish nowhere: the log, the public inputs and the JetS
     'pub.price.nord-1',
     'price.nord-1',
     'pos.PRICE',
+    'raw.gw-1',
     '$JS.API.STREAM.PURGE.J_0',
     '$JS.API.INFO',
     'engine.x.commits',
@@ -171,6 +172,9 @@ test('an integrator creates no consumer, reads no log and asks nothing of other 
     'CONSUMER.DURABLE.CREATE.PRICE.mine',
     'STREAM.INFO.PRICE',
     'STREAM.MSG.GET.J_0',
+    'STREAM.MSG.GET.OCPP',
+    'CONSUMER.CREATE.OCPP',
+    `CONSUMER.MSG.NEXT.OCPP.${integratorConsumer('acme')}`,
     'STREAM.NAMES',
     `CONSUMER.INFO.PRICE.${integratorConsumer('other')}`,
     `CONSUMER.MSG.NEXT.PRICE.${integratorConsumer('other')}`,
@@ -179,7 +183,7 @@ test('an integrator creates no consumer, reads no log and asks nothing of other 
   ]) {
     expect(await request(name), name).toContain('no responders');
   }
-  for (const subject of ['c.0', 'j.>', 'pub.price.>', '>', '_R_.>', '$JS.>']) {
+  for (const subject of ['c.0', 'j.>', 'pub.price.>', 'raw.>', '>', '_R_.>', '$JS.>']) {
     expect(await violation(reader, () => void reader.subscribe(subject, { callback: () => undefined }))).toContain(
       'Permissions Violation for Subscription',
     );
@@ -261,7 +265,7 @@ test('a command reaches the core under its own integrator only, and the answer c
 const written = async () =>
   Object.fromEntries(
     await Promise.all(
-      ['C_0', 'C_3', 'J_0', 'J_3', 'PRICE', 'BATTERY'].map(
+      ['C_0', 'C_3', 'J_0', 'J_3', 'PRICE', 'BATTERY', 'OCPP'].map(
         async (name) => [name, (await bounds(core, name)).last] as const,
       ),
     ),
@@ -339,6 +343,7 @@ test('a user that might publish anything in its account reaches no log, no strea
     'pub.price.nord-1',
     'pub.battery.anna',
     'pos.PRICE',
+    'raw.gw-1',
     'in.other.customer.anna',
     'engine.x.commits',
   ])
@@ -353,18 +358,19 @@ test('a user that might publish anything in its account reaches no log, no strea
       'not enabled for account',
     );
   const foreign: string[] = [];
-  for (const subject of ['c.>', 'j.>', 'pub.>', 'in.>', 'effect.>', 'engine.>'])
+  for (const subject of ['c.>', 'j.>', 'pub.>', 'raw.>', 'in.>', 'effect.>', 'engine.>'])
     evil.subscribe(subject, { callback: (_, m) => void foreign.push(m.subject) });
   await evil.flush();
   core.publish('effect.gw-1', 'for a gateway');
+  core.publish('raw.gw-1', 'for the history');
   await publishPrice(1);
   await core.flush();
   await evil.flush();
   expect(foreign).toEqual([]);
-  expect(heard.filter((subject) => !subject.startsWith('$JS') && !/^(pub\.|price\.|effect\.)/.test(subject))).toEqual(
-    [],
-  );
-  expect(await written()).toEqual({ ...before, PRICE: before['PRICE']! + 1 });
+  expect(
+    heard.filter((subject) => !subject.startsWith('$JS') && !/^(pub\.|price\.|effect\.|raw\.)/.test(subject)),
+  ).toEqual([]);
+  expect(await written()).toEqual({ ...before, PRICE: before['PRICE']! + 1, OCPP: before['OCPP']! + 1 });
   everything.unsubscribe();
   await evil.close();
   await restartWith(integrators);

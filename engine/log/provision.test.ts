@@ -32,7 +32,7 @@ test('everything is created once and found as it should be ever after', async ()
   await provision(nc, size);
   const { streams } = await jsApi<{ streams: string[] }>(nc, 'STREAM.NAMES');
   expect(streams.toSorted()).toEqual(
-    ['C_0', 'C_1', 'J_0', 'J_1', 'S_0', 'S_1', ...publicKinds.map((k) => k.toUpperCase())].toSorted(),
+    ['C_0', 'C_1', 'J_0', 'J_1', 'S_0', 'S_1', 'OCPP', ...publicKinds.map((k) => k.toUpperCase())].toSorted(),
   );
   const { config } = await jsApi<{ config: Record<string, unknown> }>(nc, 'STREAM.INFO.J_1');
   expect(config).toMatchObject({
@@ -111,8 +111,8 @@ test('a refused append of the publisher reaches no subscriber, a stored one does
 });
 
 test('sixteen partitions at scale 1 are reserved on any disk, because only the limit of the server counts', async () => {
-  expect(reservedBytes({ partitions: 16 })).toBe((16 * (128 + 4096 + 512) + 10 * 1024) * 2 ** 20);
-  expect(streamTable({ partitions: 16 })).toHaveLength(58);
+  expect(reservedBytes({ partitions: 16 })).toBe((16 * (128 + 4096 + 512) + 10 * 1024 + 256) * 2 ** 20);
+  expect(streamTable({ partitions: 16 })).toHaveLength(59);
   const fresh = await startTestNats({ maxFileBytes: maxFileBytes({ partitions: 16 }) });
   const connection = await connectLog(fresh.url, 'fresh');
   await provision(connection, { partitions: 16 });

@@ -27,12 +27,13 @@ export interface LogSize {
 }
 
 const MiB = 1024 * 1024;
-/** Bytes at scale 1: command log, journal and snapshots per partition, each public stream. */
+/** Bytes at scale 1: command log, journal and snapshots per partition, each public stream, the trace of messages. */
 export const streamBytes = {
   commands: 128 * MiB,
   journal: 4096 * MiB,
   snapshots: 512 * MiB,
   public: 1024 * MiB,
+  messages: 256 * MiB,
 } as const;
 
 /** Kinds with a public stream; one more kind is one more word. */
@@ -82,6 +83,8 @@ export function streamTable({ partitions, scale = 1, replicas = 1 }: LogSize): S
       republish: { src: `pub.${kind}.>`, dest: `${kind}.>` },
     });
   }
+  // Not republished: it holds what chargers and customers said.
+  table.push(define(stream.messages, ['raw.*'], 'old', streamBytes.messages));
   return table;
 }
 

@@ -8,6 +8,8 @@ export const stream = {
   snapshots: (partition: number) => `S_${partition}`,
   /** The public stream of a kind: `price` → `PRICE`. */
   public: (kind: string) => kind.toUpperCase(),
+  /** What goes over the chargers' sockets; no account but core hears it. */
+  messages: 'OCPP',
 };
 
 export const internal = {
@@ -28,6 +30,8 @@ export const internal = {
   clock: 'engine.clock',
   /** Asks the engine to answer once the command log is decided up to given sequences, relays and all. */
   settled: 'engine.settled',
+  /** Batches of frames of one gateway process. */
+  messages: (gateway: string) => `raw.${token(gateway)}`,
   effects: (gateway: string) => `effect.${token(gateway)}`,
 };
 

@@ -1,6 +1,7 @@
 /**
  * The role "history": three readers of the journal in one process. Each has its own position and its own pace; one that
- * must not go on ends the process, which is started again and goes on from what is stored.
+ * must not go on ends the process, which is started again and goes on from what is stored. Beside them one makes the
+ * consumption of sessions from what ClickHouse has, and one brings the trace of messages there.
  */
 import { Redis } from 'ioredis';
 import pino, { type Logger } from 'pino';
@@ -9,7 +10,9 @@ import type { Config } from '../config/config.ts';
 import { openHistory, toRows, type HistoryTable } from '../history/mod.ts';
 import { connectLog } from '../log/mod.ts';
 import { startClickhouseSink } from './clickhouse_sink.ts';
+import { startConsumptionRollup } from './consumption_rollup.ts';
 import { definitionsOf } from './entities.ts';
+import { startMessageSink } from './message_sink.ts';
 import { natsJournal, partitionList, type JournalReader } from './journal.ts';
 import { readOldestSnapshot } from '../partition/snapshot.ts';
 import { snapshotStore } from '../partition/snapshot_store.ts';
@@ -73,11 +76,22 @@ export async function runHistory(
       loadSnapshot: (partition) => readOldestSnapshot(snapshotStore(nc, null, partition)),
     });
     closers.push(() => projection.close());
+    const rollup = await startConsumptionRollup(history, {
+      onTrouble: (detail) => log.warn(detail, 'consumption, trying again'),
+    });
+    closers.push(() => rollup.close());
     const sink = await startClickhouseSink(
       {
-        insert: (table, rows) => history.insert(table as HistoryTable, rows as never[]),
+        async insert(table, rows) {
+          await history.insert(table as HistoryTable, rows as never[]);
+          rollup.stored(table, rows);
+        },
         readPositions: () => history.readPositions(),
-        writePositions: (positions) => history.writePositions(positions),
+        async writePositions(positions) {
+          const all = [...positions];
+          await history.writePositions(all);
+          rollup.reached(all);
+        },
       },
       journal,
       {
@@ -89,6 +103,11 @@ export async function runHistory(
       },
     );
     closers.push(() => sink.close());
+    const messages = await startMessageSink(nc, history, {
+      onTrouble: (detail) => log.warn(detail, 'message log, trying again'),
+      onLoss: (detail) => log.warn(detail, 'messages are missing from the message log'),
+    });
+    closers.push(() => messages.close());
 
     const positions: Record<HistorySink, () => [number, number][]> = {
       clickhouse: () => sink.positions(),

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { statements as firstTables } from './001_first_tables.ts';
 import { statements as customerTables } from './002_customers.ts';
+import { statements as loadsAndMessages } from './003_loads_and_messages.ts';
 
 export interface Migration {
   number: number;
@@ -12,6 +13,7 @@ export interface Migration {
 export const migrations: readonly Migration[] = [
   { number: 1, name: 'first_tables', statements: firstTables },
   { number: 2, name: 'customers', statements: customerTables },
+  { number: 3, name: 'loads_and_messages', statements: loadsAndMessages },
 ];
 
 /** What is recorded, so that a changed migration is noticed instead of skipped. */

@@ -1,0 +1,148 @@
+/**
+ * Energy per session and quarter of an hour, made from what the history stores about a session once it has ended, and made
+ * anew when it is settled again or a late sample comes.
+ *
+ * R1 What is to be made is known by session; the position is written only when everything stored up to it has been made.
+ * R2 A run that is repeated writes the same rows, so a kill anywhere costs a repetition and nothing else.
+ * R3 Runs take at most a twentieth of the time, however much there is to do.
+ */
+import type { HistoryStore, SessionKey } from '../history/mod.ts';
+import type { HistoryRows } from '../history/rows.ts';
+
+export type RollupStore = Pick<
+  HistoryStore,
+  'readReaderPositions' | 'writeReaderPositions' | 'sessionsSince' | 'consumptionRows'
+> & { insert(table: 'consumption', rows: HistoryRows['consumption'][]): Promise<unknown> };
+
+export interface RollupOptions {
+  onTrouble?(detail: { error: string; waitMs: number }): void;
+  /** Least time from the end of one run to the next. @default 2,000 */
+  everyMs?: number;
+}
+
+export interface ConsumptionRollup {
+  /** Rows that are stored now. */
+  stored(table: string, rows: readonly object[]): void;
+  /** Everything up to these journal sequences has been told by `stored`. */
+  reached(positions: Iterable<readonly [partition: number, sequence: number]>): void;
+  /** Ends after the run under way. */
+  close(): Promise<void>;
+}
+
+const reader = 'consumption';
+/** Sessions of one run; what is behind waits for the next. */
+const sessionsPerRun = 200;
+/** Beyond this many they are looked up in the history instead. */
+const dirtyMax = 100_000;
+const runningMax = 100_000;
+const idleFactor = 20;
+const retryMsMax = 30_000;
+
+export async function startConsumptionRollup(
+  store: RollupStore,
+  { onTrouble, everyMs = 2_000 }: RollupOptions = {},
+): Promise<ConsumptionRollup> {
+  const written = new Map(await store.readReaderPositions(reader));
+  const dirty = new Map<string, SessionKey>();
+  /** Sessions that are known to run: their samples change nothing yet. */
+  const running = new Set<string>();
+  let told = new Map<number, number>();
+  let lost = true;
+  let closed = false;
+  let working: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | undefined;
+
+  const mark = (charger: string, transaction: number) => {
+    const key = `${transaction}/${charger}`;
+    if (dirty.size < dirtyMax) dirty.set(key, { charger, transaction });
+    else lost = true;
+  };
+
+  /** Makes what is to be made now. */
+  const run = async () => {
+    const reached = told;
+    if (lost) {
+      lost = false;
+      try {
+        for (const { charger, transaction } of await store.sessionsSince(written)) mark(charger, transaction);
+      } catch (error) {
+        lost = true;
+        throw error;
+      }
+    }
+    // Whatever is told from here on belongs to a later position.
+    const keys = [...dirty];
+    for (let i = 0; i < keys.length && !closed; i += sessionsPerRun) {
+      const part = keys.slice(i, i + sessionsPerRun);
+      for (const [key] of part) dirty.delete(key);
+      try {
+        const { rows, ended } = await store.consumptionRows(part.map(([, session]) => session));
+        if (rows.length > 0) await store.insert('consumption', rows);
+        const made = new Set(ended.map(({ charger, transaction }) => `${transaction}/${charger}`));
+        if (running.size > runningMax) running.clear();
+        for (const [key] of part) {
+          if (made.has(key)) running.delete(key);
+          else running.add(key);
+        }
+      } catch (error) {
+        for (const [key, session] of part) dirty.set(key, session);
+        throw error;
+      }
+    }
+    if (closed || lost || reached.size === 0) return;
+    await store.writeReaderPositions(reader, reached);
+    for (const [p, sequence] of reached) written.set(p, sequence);
+    if (told === reached) told = new Map();
+  };
+
+  let waitMs = everyMs;
+  const schedule = (afterMs: number) => {
+    if (closed || timer || working) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      const started = performance.now();
+      working = run()
+        .then(
+          () => {
+            waitMs = Math.max(everyMs, (performance.now() - started) * idleFactor);
+          },
+          (error: unknown) => {
+            waitMs = Math.min(Math.max(waitMs * 2, everyMs), retryMsMax);
+            onTrouble?.({ error: String(error), waitMs });
+          },
+        )
+        .finally(() => {
+          working = null;
+          if (dirty.size > 0 || lost || told.size > 0) schedule(waitMs);
+        });
+    }, afterMs);
+  };
+  schedule(0);
+
+  return {
+    stored(table, rows) {
+      if (table === 'sessions') {
+        for (const { charger, transaction } of rows as HistoryRows['sessions'][]) {
+          running.delete(`${transaction}/${charger}`);
+          mark(charger, transaction);
+        }
+      } else if (table === 'session_starts') {
+        for (const { charger, transaction } of rows as HistoryRows['session_starts'][])
+          if (running.size < runningMax) running.add(`${transaction}/${charger}`);
+      } else if (table === 'meter_values') {
+        for (const { charger, transaction } of rows as HistoryRows['meter_values'][])
+          if (transaction !== null && !running.has(`${transaction}/${charger}`)) mark(charger, transaction);
+      } else return;
+      if (dirty.size > 0) schedule(waitMs);
+    },
+    reached(positions) {
+      told = new Map([...told, ...positions]);
+      schedule(waitMs);
+    },
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await working;
+    },
+  };
+}
