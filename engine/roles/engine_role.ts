@@ -16,6 +16,7 @@ import {
   purgeCommands,
   purgeJournal,
   ringPublisher,
+  type Bounds,
   type CommitPositions,
 } from '../log/mod.ts';
 import { compileDomain } from '../partition/catalogue.ts';
@@ -147,7 +148,10 @@ export class SinkPositions {
   }
 }
 
-/** C below what is committed and snapshotted, J below the oldest kept snapshot and every reader. */
+/**
+ * C below what is committed and snapshotted, J below the oldest kept snapshot and every reader; but only when a stream is
+ * half full: until then everything can be looked up and executed again.
+ */
 async function purgeAll(
   owners: readonly PartitionOwner[],
   positions: SinkPositions,
@@ -174,15 +178,17 @@ async function purge(
   const { commands, journal } = owner.purgeable;
   const below = Math.min(journal, positions.lowest(partition));
   const [c, j] = await Promise.all([commandBounds(nc, partition), journalBounds(nc, partition)]);
-  if (commands > c.first) await purgeCommands(nc, partition, commands);
-  if (below > j.first) await purgeJournal(nc, partition, below);
+  if (commands > c.first && isHalfFull(c)) await purgeCommands(nc, partition, commands);
+  if (below > j.first && isHalfFull(j)) await purgeJournal(nc, partition, below);
   for (const [name, { bytes, bytesMax }] of [
     ['commands', c],
     ['journal', j],
   ] as const) {
-    if (bytesMax > 0 && bytes > 0.5 * bytesMax) {
-      await owner.snapshot();
-      log[bytes > 0.8 * bytesMax ? 'error' : 'warn']({ partition, bytes, bytesMax }, `${name} stream fills up`);
-    }
+    if (!isHalfFull({ bytes, bytesMax })) continue;
+    // What is needed less becomes free with the next round.
+    await owner.snapshot();
+    if (bytes > 0.8 * bytesMax) log.error({ partition, bytes, bytesMax }, `${name} stream fills up`);
   }
 }
+
+const isHalfFull = ({ bytes, bytesMax }: Pick<Bounds, 'bytes' | 'bytesMax'>) => bytesMax > 0 && bytes > 0.5 * bytesMax;
