@@ -5,14 +5,16 @@
 import { domain, partitionOf } from '#actors/mod';
 import type { BoardState } from '#actors/schema/customer_entities';
 import type { HeldReply } from '#actors/schema/customer_commands';
-import { customerAddress } from '#actors/addresses';
+import { customerAddress, tagAddress } from '#actors/addresses';
 import type { Domain } from '#actors/actor';
+import type { TagEntryState } from '#actors/schema/entities';
 import { compileDomain, type Catalogue } from '../partition/catalogue.ts';
 import type { CommandEnvelope, ReplyOut } from '../wire.ts';
 import { MemoryLog } from './memory_log.ts';
 import { checkBooks } from './money_checks.ts';
 import { Shadow, type Given } from './money_shadow.ts';
-import { customers, founding, partitions, site, stations, wish } from './money_world.ts';
+import { openPlugs, type Drawn } from './money_plugs.ts';
+import { customers, founding, namedTags, partitions, site, stations, wish } from './money_world.ts';
 import { Answers, SimulatedDoor, SimulatedEngine } from './processes.ts';
 import { World } from './world.ts';
 
@@ -25,7 +27,14 @@ export interface MoneyReport {
   /** What became of orders; `held` = expired. */
   fates: Shadow['fates'];
   refused: number;
+  /** Charging sessions by how they ended, and samples that came late. */
+  sessions: Record<Drawn['end'], number>;
+  lateSamples: number;
+  /** Sessions that were settled more than once. */
+  settledAnew: number;
   problems: string[];
+  /** As it lies at the end, for whoever reads it again. */
+  log: MemoryLog;
 }
 
 const envelope = (id: string, { to, type, body }: Pick<CommandEnvelope, 'to' | 'type' | 'body'>): CommandEnvelope => ({
@@ -57,6 +66,7 @@ export async function simulateMoney(
   const catalogue = compiled(rules);
   const problems: string[] = [];
   const answers = new Answers(problems);
+  const plugs = openPlugs(log, problems);
   const held: HeldReply[] = [];
   const onReplies = (replies: readonly ReplyOut[]) => {
     for (const { commandId, result } of replies) {
@@ -65,6 +75,7 @@ export async function simulateMoney(
       if (value?.expiresAt !== undefined) held.push(value as HeldReply);
     }
     answers.note(replies);
+    for (const plug of plugs) plug.note(replies);
   };
   const engine = () => new SimulatedEngine(log, catalogue, onReplies, trace, 24_000);
   const engines = [engine()];
@@ -80,6 +91,7 @@ export async function simulateMoney(
   const again: CommandEnvelope[] = [];
   const total = 60 + chance.below(80);
   let doorsDone = 0;
+  const tellers = 3 + plugs.length;
   const open = (name: string, work: (send: (command: CommandEnvelope) => Promise<void>) => Promise<void>) =>
     void (async () => {
       const door = new SimulatedDoor(log, name);
@@ -107,15 +119,19 @@ export async function simulateMoney(
       }
     });
   }
+  for (const plug of plugs)
+    void plug.run(2 + chance.below(3)).then(() => {
+      doorsDone += 1;
+    });
   open('door-again', async (send) => {
-    while (doorsDone < 2 || again.length > 0) {
+    while (doorsDone < tellers - 1 || again.length > 0) {
       await world.clock.delay(chance.below(2_500));
       const command = again.shift();
       if (command) await send(command);
     }
   });
   const trouble = () => {
-    if (doorsDone === 3) return;
+    if (doorsDone === tellers) return;
     // Otherwise the old engine lives on as a zombie until it notices.
     if (chance.of(60)) engines.at(-1)!.kill();
     world.plan(chance.below(400), () => {
@@ -125,7 +141,7 @@ export async function simulateMoney(
   };
   world.plan(300 + chance.below(3_000), trouble);
 
-  if (!(await world.run(600_000, () => doorsDone === 3))) problems.push('doors could not finish');
+  if (!(await world.run(600_000, () => doorsDone === tellers))) problems.push('doors could not finish');
   log.faults = { ackLostPercent: 0, appendLostPercent: 0, latencyMsMax: 5 };
   await world.run(1_000, () => false);
   for (const one of engines) one.kill();
@@ -142,6 +158,8 @@ export async function simulateMoney(
   await world.run(100, () => false);
 
   const books = checkBooks(log, catalogue);
+  const drawn = plugs.flatMap((plug) => plug.drawn);
+  for (const one of drawn) books.meters.check(one, (text) => problems.push(text));
   const shadow = new Shadow();
   let refused = 0;
   for (const [id, one] of given) {
@@ -158,6 +176,8 @@ export async function simulateMoney(
     const state = books.customers.get(customer);
     const is = { e5Sek: state?.sek.available, wh: state?.wh.available };
     const due = shadow.owned(customer);
+    // What was paid for charging has been compared with the chargers' own meters.
+    due.e5Sek -= books.meters.paidE5Sek.get(customer) ?? 0;
     if (is.e5Sek !== due.e5Sek || is.wh !== due.wh)
       problems.push(`${customer} has ${is.e5Sek} and ${is.wh} Wh, ${due.e5Sek} and ${due.wh} Wh are due`);
   }
@@ -169,8 +189,18 @@ export async function simulateMoney(
     underWayWhMax: books.underWayWhMax,
     fates: shadow.fates,
     refused,
+    sessions: countBy(drawn.map(({ end }) => end)),
+    lateSamples: drawn.reduce((sum, { late }) => sum + late, 0),
+    settledAnew: books.settledAnew,
     problems: [...problems, ...shadow.problems, ...books.problems],
+    log,
   };
+}
+
+function countBy(ends: readonly Drawn['end'][]): Record<Drawn['end'], number> {
+  const counts = { stopped: 0, closed: 0, 'closed, then stopped': 0, 'superseded, then stopped': 0 };
+  for (const end of ends) counts[end] += 1;
+  return counts;
 }
 
 const ordersOf = (engine: SimulatedEngine, customer: string): number => {
@@ -178,7 +208,7 @@ const ordersOf = (engine: SimulatedEngine, customer: string): number => {
   return state?.get<{ orders: unknown[] }>('customer', customer)?.context.orders.length ?? Infinity;
 };
 
-/** Makes the world, without faults, and waits until every partition knows the prices. */
+/** Makes the world, without faults, and waits until every partition knows the prices, and the site whose the tags are. */
 async function found(world: World, log: MemoryLog, engine: SimulatedEngine, problems: string[]) {
   let founded = false;
   void (async () => {
@@ -190,9 +220,13 @@ async function found(world: World, log: MemoryLog, engine: SimulatedEngine, prob
   })();
   const source = String(partitionOf(site, partitions));
   const priced = () =>
-    founded &&
     engine.owners.every(
       ({ state }) => state?.get<BoardState>('board', source)?.context.prices.length === stations.length,
     );
-  if (!(await world.run(40_000, priced))) problems.push('no prices came');
+  const listed = () =>
+    namedTags.every(({ tag, customer }) => {
+      const { id } = tagAddress(Number(source), tag);
+      return engine.owners[Number(source)]!.state?.get<TagEntryState>('tag', id)?.context.customer === customer;
+    });
+  if (!(await world.run(40_000, () => founded && priced() && listed()))) problems.push('no prices came, or no tags');
 }

@@ -4,8 +4,9 @@
  */
 import { domain } from '#actors/mod';
 import type { AccountState, CustomerState } from '#actors/schema/customer_entities';
-import type { StationState } from '#actors/schema/entities';
-import { terminalStates } from './money_world.ts';
+import type { SessionState, StationState } from '#actors/schema/entities';
+import { Meters } from './money_meters.ts';
+import { site, terminalStates } from './money_world.ts';
 import type { Catalogue } from '../partition/catalogue.ts';
 import { LedgerSums } from '../partition/ledger_sums.ts';
 import { PartitionMoney } from '../partition/partition_money.ts';
@@ -27,6 +28,9 @@ export interface MoneyBooks {
   /** What became of each command, by its id. */
   outcomes: Map<string, ReplyResult>;
   customers: Map<string, CustomerState>;
+  /** Prices that were published, and what was posted for charging. */
+  meters: Meters;
+  settledAnew: number;
   epochs: number;
   /** Cuts of all journals that were added up. */
   cuts: number;
@@ -51,6 +55,8 @@ export function checkBooks(log: MemoryLog, catalogue: Catalogue): MoneyBooks {
     problems: [],
     outcomes: new Map(),
     customers: new Map(),
+    meters: new Meters(site),
+    settledAnew: 0,
     epochs: 0,
     cuts: 0,
     underWayWhMax: 0,
@@ -83,7 +89,10 @@ export function checkBooks(log: MemoryLog, catalogue: Catalogue): MoneyBooks {
         if (ended.has(order)) problem(`${at} ${order} ended as ${ended.get(order)}, then as ${state}`);
         ended.set(order, state);
       }
+      if (event.kind === 'price') books.meters.price(event.payload);
+      if (event.kind === 'session' && event.payload.version === 2) books.settledAnew += 1;
       if (event.kind !== 'ledger') continue;
+      books.meters.posted(event.payload);
       const { batch, customer, legs } = event.payload;
       const name = `${customer}|${batch}`;
       if (batches.has(name)) problem(`${at} the batch ${batch} was posted twice`);
@@ -122,7 +131,7 @@ function checkTransit(
   if (wrong) problem(`${at} transit and what is under way differ by ${wrong[1]} ${wrong[0]}`);
 }
 
-/** The events tell every posting once; nothing is held, drawn or waits any more. */
+/** The events tell every posting once; nothing is held, drawn, charged or waits any more. */
 function checkAtRest(
   state: PartitionState,
   told: ReadonlyMap<string, number>,
@@ -144,13 +153,21 @@ function checkAtRest(
       balances.set(`${ledger}:customer:${id}:available`, available);
       balances.set(`${ledger}:customer:${id}:pending`, pending);
       if (pending !== 0) problem(`${id} still holds ${pending} ${ledger}`);
-      if (available < 0) problem(`${id} has ${available} ${ledger}`);
+      // Energy that was taken is paid for, whatever is there.
+      if (available < 0 && !(ledger === 'SEK' && books.meters.paidE5Sek.has(id)))
+        problem(`${id} has ${available} ${ledger}`);
     }
+    if (customer.sessions.length > 0) problem(`${id} still has ${customer.sessions.length} sessions`);
     if (customer.orders.length > 0) problem(`${id} still has ${customer.orders.length} orders`);
   }
   for (const name of new Set([...balances.keys(), ...told.keys()]))
     if ((balances.get(name) ?? 0) !== (told.get(name) ?? 0))
       problem(`partition ${state.partition}: ${name} is ${balances.get(name)}, its postings come to ${told.get(name)}`);
+  for (const [id, { stored }] of state.entities.get('session') ?? []) {
+    const { endAt } = stored.context as unknown as SessionState;
+    if (endAt === null) problem(`session ${id} has not ended`);
+  }
+  for (const [id] of state.entities.get('station_draw') ?? []) problem(`${id} is a record of no orders`);
   for (const [id, { stored }] of state.entities.get('station') ?? []) {
     const { powerW } = (stored.context as unknown as StationState).draws;
     if (powerW !== 0) problem(`${id} still feels ${powerW} W of orders that have ended`);

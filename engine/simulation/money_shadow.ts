@@ -85,13 +85,17 @@ export class Shadow {
       this.problems.push(`${reply.order} settled ${reply.settledE5Sek} for ${reply.deliveredWh} Wh, ${due} is due`);
   }
 
-  /** Money and energy of a customer at rest: every committed order has run to its end, every other hold is over. */
-  owned(customer: string): { e5Sek: number; wh: number } {
+  /**
+   * Money and energy of a customer, what is held included. Every committed order has run to its end, unless it is `open`: by
+   * its id, what has been posted of it.
+   */
+  owned(customer: string, open: ReadonlyMap<string, number> = new Map()): { e5Sek: number; wh: number } {
     const { cash, orders } = this.books(customer);
     const owned = { e5Sek: cash, wh: openingWh };
     for (const order of orders.values()) {
       const { fate, side, priceE5SekPerKwh, energyWh } = order;
-      const delivered = fate === 'committed' ? energyWh : fate === 'stopped' ? order.deliveredWh : 0;
+      const ran = open.get(order.order) ?? energyWh;
+      const delivered = fate === 'committed' ? ran : fate === 'stopped' ? order.deliveredWh : 0;
       const direction = side === 'buy' ? 1 : -1;
       owned.wh += direction * delivered;
       owned.e5Sek -= direction * amountE5Sek(priceE5SekPerKwh, delivered);

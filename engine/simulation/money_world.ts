@@ -1,5 +1,5 @@
-/** A site with two stations, customers all over the partitions, and what they may think of doing. */
-import { customerAddress, siteAddress, stationAddress } from '#actors/mod';
+/** A site with two stations and three chargers, customers all over the partitions, and what they may think of doing. */
+import { chargerAddress, customerAddress, nameAddress, siteAddress, stationAddress } from '#actors/mod';
 import type { Trade } from '#actors/schema/events';
 import type { EntityAddress } from '#actors/actor';
 import type { HeldReply } from '#actors/schema/customer_commands';
@@ -10,6 +10,27 @@ export const partitions = 3;
 export const site = 'grid';
 export const stations = ['nord', 'syd'];
 export const customers = ['ada', 'bo', 'cleo', 'dan', 'eva', 'finn'];
+export const ratedW = 22_000;
+
+export interface PlugFounding {
+  charger: string;
+  station: string;
+}
+export const plugs: readonly PlugFounding[] = [
+  { charger: 'CP-1', station: 'nord' },
+  { charger: 'CP-2', station: 'syd' },
+  { charger: 'CP-3', station: 'nord' },
+];
+/** Tags that are shown to the chargers, and who pays. */
+export const tags: readonly { tag: string; customer: string | null }[] = [
+  ...['ada', 'bo', 'cleo', 'dan'].map((customer) => ({ tag: `TAG-${customer}`, customer })),
+  { tag: 'TAG-eva-2', customer: 'eva' },
+  { tag: 'TAG-guest', customer: null },
+  { tag: 'NOBODY', customer: null },
+];
+/** Those that the directory knows. */
+export const namedTags = tags.filter(({ tag }) => tag !== 'NOBODY');
+
 export const terminalStates: ReadonlySet<Trade['state']> = new Set<Trade['state']>([
   'cancelled',
   'expired',
@@ -26,7 +47,7 @@ interface Founding {
   body: Record<string, unknown>;
 }
 
-/** Small stations: four cars' worth of power is too much for them, so prices move. Prices that do not divide evenly. */
+/** Small stations: two cars and two orders are too much for them, so prices move. Prices that do not divide evenly. */
 export const founding: readonly Founding[] = [
   {
     to: siteAddress(site),
@@ -42,6 +63,16 @@ export const founding: readonly Founding[] = [
     to: customerAddress(customer),
     type: 'customer.open',
     body: { name: customer },
+  })),
+  ...plugs.map(({ charger, station }) => ({
+    to: chargerAddress(site, charger),
+    type: 'charger.register',
+    body: { site, station, ratedW, connectors: 1, securityProfile: 0, passwordHash: '' },
+  })),
+  ...namedTags.map(({ tag, customer }) => ({
+    to: nameAddress('tag', tag),
+    type: 'tag.put',
+    body: { customer, group: null, status: 'Accepted', expiresAt: null },
   })),
 ];
 
