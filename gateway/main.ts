@@ -12,7 +12,7 @@ import { runRole } from '#engine/roles/role_process';
 import { gridKinds, startApi } from './api/mod.ts';
 import { identityResolver } from './identities.ts';
 import { startNats } from './nats/mod.ts';
-import { drivenLimits, limitsForTest, startOcpp } from './ocpp/mod.ts';
+import { drivenLimits, limitsForTest, openTrace, startOcpp } from './ocpp/mod.ts';
 
 const { values } = parseArgs({ options: { doors: { type: 'string', default: 'ocpp,api,nats' } } });
 const doors = new Set(values.doors.split(','));
@@ -62,8 +62,10 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
     );
   }
   if (doors.has('ocpp')) {
+    const trace = config.messageLog === 'on' ? openTrace(nats, { gateway: gatewayId, clock, log }) : undefined;
     const ocpp = await startOcpp({
       door,
+      ...(trace && { trace }),
       nats,
       gatewayId,
       clock,
@@ -78,7 +80,10 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
       },
     });
     ready['ocppPort'] = ocpp.port;
-    closers.push(() => ocpp.close());
+    closers.push(
+      async () => trace?.close(),
+      () => ocpp.close(),
+    );
   }
   if (doors.has('nats')) {
     const integrators = await startNats({ config, nats, door, log });

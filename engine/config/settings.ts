@@ -73,6 +73,11 @@ export const Settings = Type.Object(
       unit: 'ms',
       why: 'What all processes together get to end by themselves before they are killed; 8 s keeps a stop within 10 s.',
     }),
+    messageLog: Type.Enum(['on', 'off'], {
+      default: 'on',
+      unit: 'switch',
+      why: 'Keeps what goes over the chargers’ sockets for 90 days, keys and passwords blanked, tags masked. Nothing else depends on it.',
+    }),
     logLevel: Type.Enum(['trace', 'debug', 'info', 'warn', 'error'], {
       default: 'info',
       unit: 'pino level',
@@ -128,6 +133,17 @@ export const Settings = Type.Object(
       default: 'America/Los_Angeles',
       unit: 'IANA time zone',
       why: 'Zone of day and from (also: --zone); the default is where the sessions with this header were recorded.',
+    }),
+    simulatorVersions: Type.Enum(['1.6', '2.0.1', 'both'], {
+      default: 'both',
+      unit: 'OCPP version, or both',
+      why: 'What the simulated chargers speak; both: every second one 2.0.1. Fixed with the first start in a data directory.',
+    }),
+    simulatorDoubles: Type.String({
+      pattern: '^\\d{0,9}$',
+      default: '',
+      unit: 'number, or empty',
+      why: 'Tests: simulated chargers say every transaction message twice, over two sockets and out of order, as this number draws it.',
     }),
     failpoint: Type.String({
       pattern: failpointPattern,

@@ -22,6 +22,7 @@ import type { Limits } from './limits.ts';
 import { MessageMemory } from './message_memory.ts';
 import { Notes, type Payload } from './repairs/notes.ts';
 import type { CallReceiver, IncomingCall, OcppSocket } from './transport.ts';
+import type { MessageTrace } from './trace.ts';
 import { actions, unsupported, type Action } from './v16/actions.ts';
 import { portionsAhead } from './v16/portions.ts';
 
@@ -33,6 +34,8 @@ export interface Host {
   readonly log: Log;
   readonly limits: Limits;
   readonly counters: Counters;
+  /** The message log; null: switched off. */
+  readonly trace: MessageTrace | null;
   /** No publish acknowledgement for a while. */
   readonly logDown: boolean;
   /** The gateway takes more in than it gets rid of, or the engine more than it decides. */
@@ -97,6 +100,7 @@ export class Connection implements CallReceiver {
     this.#partition = partitionOf(served.site, host.door.partitions);
     this.#bucket = new Bucket(limits.callBurst, this.#openedAt);
     this.#memory = new MessageMemory(limits.rememberedAnswers);
+    socket.tap = host.trace?.tap(served.charger, () => this.connectionSeq) ?? null;
     this.#pingEveryMs = limits.pingMs * (1 + limits.pingJitter * (2 * Math.random() - 1));
     void this.#askForGrant();
   }

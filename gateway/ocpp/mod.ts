@@ -5,3 +5,4 @@ export type { Door, Log } from './door.ts';
 export { foldIdentity, identityFromUrl } from './identity.ts';
 export { hmacVerifier, scryptVerifier, verifyPassword } from './password.ts';
 export { defaultLimits, drivenLimits, limitsForTest, type Limits } from './limits.ts';
+export { openTrace, type MessageTrace, type TraceStats } from './trace.ts';

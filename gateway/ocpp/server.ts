@@ -19,6 +19,7 @@ import { LogHealth } from './log_health.ts';
 import { Presence } from './presence.ts';
 import { Registry } from './registry.ts';
 import { rpcTransport } from './transport.ts';
+import type { MessageTrace } from './trace.ts';
 import { endWith, Upgrades, type Resolve } from './upgrades.ts';
 
 export interface OcppOptions {
@@ -36,6 +37,8 @@ export interface OcppOptions {
   limits?: Partial<Limits>;
   /** Key of the machine-made charger passwords, see password.ts. */
   pepper?: Uint8Array;
+  /** Gets every frame of every socket; whoever opened it closes it. @default none */
+  trace?: MessageTrace;
 }
 
 export interface OcppStats {
@@ -73,6 +76,7 @@ class Gateway implements OcppDoor, Host {
   readonly log: Log;
   readonly limits: Limits;
   readonly counters = new Counters();
+  readonly trace: MessageTrace | null;
   readonly #registry = new Registry();
   readonly #health: LogHealth;
   readonly #presence: Presence;
@@ -90,12 +94,13 @@ class Gateway implements OcppDoor, Host {
   #timer: NodeJS.Timeout | null = null;
   #stopping: Promise<void> | null = null;
 
-  constructor({ door, resolve, nats, gatewayId, log, clock = Date, limits, pepper }: OcppOptions) {
+  constructor({ door, resolve, nats, gatewayId, log, clock = Date, limits, pepper, trace }: OcppOptions) {
     const now = performance.now();
     this.gatewayId = gatewayId;
     this.door = door;
     this.clock = clock;
     this.log = log;
+    this.trace = trace ?? null;
     this.limits = { ...defaultLimits, ...limits };
     this.#health = new LogHealth(this.limits.breakerMs, now);
     this.#presence = new Presence(door, gatewayId, log, this.limits.gatewayHoldsMs);

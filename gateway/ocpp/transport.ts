@@ -13,6 +13,7 @@ import { readFrame, type Call, type Frame } from './frame.ts';
 import type { Limits } from './limits.ts';
 import { RpcServerClient } from './ocpp_rpc.ts';
 import { deflate } from './subprotocol.ts';
+import type { FrameTap } from './trace.ts';
 import { validator } from './v16/validation.ts';
 
 export interface Upgrade {
@@ -35,6 +36,8 @@ export interface CallReceiver {
 
 /** One charger's open socket. It starts paused: nothing is read before `resume`. */
 export interface OcppSocket {
+  /** Sees every frame from now on, both ways. */
+  tap: FrameTap | null;
   /** When anything was last heard of the charger, pongs included; monotonic ms. */
   readonly heardAt: number;
   /** Bytes written but not taken by the network yet. */
@@ -87,6 +90,7 @@ export function rpcTransport(limits: Limits): OcppTransport {
 }
 
 class RpcSocket implements OcppSocket {
+  tap: FrameTap | null = null;
   heardAt = performance.now();
   readonly #ws: WebSocket;
   readonly #client: RpcServerClient;
@@ -130,6 +134,12 @@ class RpcSocket implements OcppSocket {
       if (!this.#paused) ws.resume();
     });
     this.#client._onMessage = (message) => this.#read(message);
+    // All that leaves goes through here: our answers, and the library's calls.
+    const sendRaw = this.#client.sendRaw.bind(this.#client);
+    this.#client.sendRaw = (message) => {
+      sendRaw(message);
+      this.tap?.outgoing(message);
+    };
     const heard = () => (this.heardAt = performance.now());
     ws.on('ping', heard);
     ws.on('pong', heard);
@@ -182,6 +192,7 @@ class RpcSocket implements OcppSocket {
   #read(message: Buffer): void {
     this.heardAt = performance.now();
     if (this.#client.state !== WebSocket.OPEN) return;
+    this.tap?.incoming(message);
     const frame = readFrame(message);
     if (frame.kind === 'unreadable') {
       this.#receiver.onOddFrame('unreadable');
