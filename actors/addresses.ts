@@ -30,6 +30,12 @@ export const sessionAddress = (site: string, transaction: number): EntityAddress
   key: site,
   id: String(transaction),
 });
+/** A command to a charger; its id is made by who asks for it. */
+export const deviceCommandAddress = (site: string, command: string): EntityAddress => ({
+  kind: 'device_command',
+  key: site,
+  id: command,
+});
 export const userAddress = (user: string): EntityAddress => ({ kind: 'user', key: user, id: user });
 
 /** A customer is who signs in: it has the user's id. */

@@ -134,7 +134,7 @@ test('a reset is done by a boot over a newer connection, not by one over its own
 });
 
 test('a reset without a boot fails after 5 min, and is not tried again', () => {
-  const { world, commands } = setUp();
+  const { commands } = setUp();
   const id = commands.ask(reset());
   commands.written(commands.writes()[0]!);
   commands.wait(35_000);
@@ -195,7 +195,7 @@ test('what the charger tells of its settings is kept; an accepting answer is all
 });
 
 test('a refusal by the charger decides: it is never asked again', () => {
-  const { world, charger, commands } = setUp();
+  const { charger, commands } = setUp();
   const ids = (['rejected', 'not_supported', 'error', 'bad_answer'] as const).map((outcome) => {
     const id = commands.ask(start());
     commands.take(commands.writes()[0]!, { outcome, status: 'Rejected', description: 'no' });
@@ -212,7 +212,7 @@ test('a refusal by the charger decides: it is never asked again', () => {
 });
 
 test('without an answer a repeatable command is written again at most twice, a start never', () => {
-  const { world, charger, commands } = setUp();
+  const { charger, commands } = setUp();
   const { transaction } = charger.start();
   const id = commands.ask(stop(transaction));
   const releases = new Set<number>();

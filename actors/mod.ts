@@ -6,6 +6,7 @@ import { batterySlot } from './battery_slot.ts';
 import { board } from './board.ts';
 import { charger } from './charger.ts';
 import { customer } from './customer.ts';
+import { deviceCommand } from './device_command.ts';
 import { DomainIndex } from './domain_index.ts';
 import { exchange } from './exchange.ts';
 import { gateway } from './gateway.ts';
@@ -30,7 +31,22 @@ export const records: readonly RecordDefinition[] = [
 ];
 
 export const domain: Domain = {
-  actors: [site, station, charger, session, tag, name, roster, user, gateway, exchange, board, account, customer],
+  actors: [
+    site,
+    station,
+    charger,
+    session,
+    deviceCommand,
+    tag,
+    name,
+    roster,
+    user,
+    gateway,
+    exchange,
+    board,
+    account,
+    customer,
+  ],
   records,
   slots: [priceSlot, batterySlot],
   createIndex: () => new DomainIndex(),

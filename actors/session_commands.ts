@@ -41,10 +41,7 @@ export const heardByCommands =
     if (decision.refuse !== undefined) return decision;
     const after = decision.context ?? session;
     const { commands } = event.facts as SessionCommandFacts;
-    const outputs = [
-      ...creditOutputs(session, after, event),
-      ...observedBy(session, after, event.self.key, commands),
-    ];
+    const outputs = [...creditOutputs(session, after, event), ...observedBy(session, after, event.self.key, commands)];
     return outputs.length === 0 ? decision : { ...decision, outputs: [...(decision.outputs ?? []), ...outputs] };
   };
 

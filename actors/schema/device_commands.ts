@@ -2,7 +2,7 @@
  * Commands to chargers: what doors ask for, what gateways report of them, what is stored and shown. Times are unix ms, UTC.
  * The words here are those of no OCPP version; translation to and from the wire is the gateway's.
  */
-import Type, { type Static, type TLiteral, type TObject, type TProperties } from 'typebox';
+import Type, { type Static, type TObject, type TProperties } from 'typebox';
 
 const closed = { additionalProperties: false };
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -46,7 +46,7 @@ const requestOf = <K extends DeviceCommandKind>(kind: K) =>
     {
       charger: Type.String({ minLength: 1, maxLength: 128 }),
       requestedBy: Type.String({ minLength: 1, maxLength: 128 }),
-      kind: Type.Literal(kind) as TLiteral<K>,
+      kind: Type.Literal(kind),
       arguments: Type.Object(deviceCommandArguments[kind], closed),
     },
     closed,

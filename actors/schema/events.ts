@@ -75,7 +75,7 @@ export const Meter = Type.Object(
 );
 export type Meter = Static<typeof Meter>;
 
-export const ChargerEventKind = Type.Enum(['booted', 'connected', 'offline', 'status', 'event']);
+export const ChargerEventKind = Type.Enum(['booted', 'connected', 'offline', 'status', 'command', 'event']);
 export type ChargerEventKind = Static<typeof ChargerEventKind>;
 
 /** What happened to a charger; `detail` depends on the kind. */
