@@ -10,8 +10,8 @@ import type { DomainIndex } from './domain_index.ts';
 export const batterySlot: SlotDefinition = {
   name: 'battery',
   everyMs: batterySlotMs,
-  phaseMs: (partition, partitions) => Math.trunc(((partition + 0.5) * batterySlotMs) / partitions),
-  active: (view) => (view.index as DomainIndex).sampled.size > 0,
+  phaseMs: (partition, partitions) => Math.trunc(((2 * partition + 1) * batterySlotMs) / (2 * partitions)),
+  active: (view) => (view.index as DomainIndex).sampled.any(view.now),
   run: (view, slot) => {
     const at = slotBegins(batterySlot, view, slot);
     return (view.index as DomainIndex).sampled.at(view.now).map((customer) => ({

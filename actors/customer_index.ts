@@ -6,9 +6,20 @@ import type { BoardState, CustomerState } from './schema/customer_entities.ts';
 export class SampledCustomers {
   readonly #until = new Map<string, number>();
   #sorted: string[] | null = null;
+  /** One who was sampled when last asked. */
+  #witness = '';
 
-  get size() {
-    return this.#until.size;
+  /** Whether anybody is. Says the same after a recovery, when those who left long ago are told of again. */
+  any(now: number): boolean {
+    if ((this.#until.get(this.#witness) ?? -1) >= now) return true;
+    for (const [id, until] of this.#until) {
+      if (until >= now) {
+        this.#witness = id;
+        return true;
+      }
+      this.#forget(id);
+    }
+    return false;
   }
 
   changed(id: string, after: Stored<CustomerState> | undefined) {
@@ -22,12 +33,13 @@ export class SampledCustomers {
 
   /** In byte order. Who has left is forgotten: log time never goes back, and a change of state brings them back. */
   at(now: number): readonly string[] {
-    for (const [id, until] of this.#until) {
-      if (until >= now) continue;
-      this.#until.delete(id);
-      this.#sorted = null;
-    }
+    for (const [id, until] of this.#until) if (until < now) this.#forget(id);
     return (this.#sorted ??= [...this.#until.keys()].sort());
+  }
+
+  #forget(id: string) {
+    this.#until.delete(id);
+    this.#sorted = null;
   }
 }
 
