@@ -162,8 +162,10 @@ export function decodeRecord(bytes: Uint8Array): CommitRecord {
   };
 }
 
+/** The hash that `bytes` should carry behind `previousHash`. */
+export const chainOf = (bytes: Uint8Array, previousHash: string): string =>
+  chainHash(previousHash, unpackHead(bytes)[6]);
+
 /** Whether `bytes` carries the hash that follows `previousHash`. */
-export function verifyChain(bytes: Uint8Array, previousHash: string): boolean {
-  const [, , , , , hash, packed] = unpackHead(bytes);
-  return chainHash(previousHash, packed) === hash;
-}
+export const verifyChain = (bytes: Uint8Array, previousHash: string): boolean =>
+  chainOf(bytes, previousHash) === unpackHead(bytes)[5];

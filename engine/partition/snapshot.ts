@@ -131,7 +131,8 @@ export async function writeSnapshot(
   return { gen, j0, chunks: writer.chunks, hash };
 }
 
-async function readChunks(store: SnapshotStore, gen: number): Promise<{ chunks: Uint8Array[]; hash: string }> {
+/** The chunks of a generation as they are stored, and the hash over them. */
+export async function readChunks(store: SnapshotStore, gen: number): Promise<{ chunks: Uint8Array[]; hash: string }> {
   const hash = createHash('sha256');
   const chunks: Uint8Array[] = [];
   for (let n = 0; ; n++) {

@@ -23,6 +23,8 @@ export interface SimulationReport {
   snapshots: number;
   strays: number;
   problems: string[];
+  /** As it lies at the end, for whoever reads it again. */
+  log: MemoryLog;
 }
 
 const partitions = 3;
@@ -113,7 +115,7 @@ export async function simulate(seed: number, trace?: (line: string) => void): Pr
   // What the last engine still had on the wire arrives.
   await world.run(4_000, () => false);
   const check = await checkLogs(log, catalogue, acked, answers.results, trace);
-  return { seed, commands: sent, ...check.figures, problems: [...problems, ...check.problems] };
+  return { seed, commands: sent, ...check.figures, problems: [...problems, ...check.problems], log };
 }
 
 /** Knows only C and J. */
