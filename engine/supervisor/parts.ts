@@ -59,6 +59,8 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
     demo: String(config.demo),
     simulator: String(config.simulator),
     seed: config.seed,
+    simulatorVersions: config.simulatorVersions,
+    simulatorDoubles: config.simulatorDoubles,
     failpoint: config.failpoint,
     ...(config.sessions === ''
       ? {}

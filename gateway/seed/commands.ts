@@ -14,14 +14,11 @@ export const seedUsers = [
 export type SeedUser = (typeof seedUsers)[number];
 export const seedCustomers = seedUsers.filter(({ roles }) => (roles as readonly string[]).includes('customer'));
 
-/** Whose charging is billed to whom, of the tags that the scenario has. */
-const tagOwners = [{ tag: 'DEMO0040', customer: 'customer' }] as const;
-
 /** Ids are dense per entity: what is sent again changes nothing. */
 const id = 'seed:1';
 
 /** Site, station, chargers, tags: in this order, each after what it needs. */
-export function seedCommands({ site, station, timeline }: Scenario): DoorCommand[] {
+export function seedCommands({ site, station, timeline, spareTags }: Scenario): DoorCommand[] {
   return [
     {
       id,
@@ -50,7 +47,7 @@ export function seedCommands({ site, station, timeline }: Scenario): DoorCommand
         passwordHash: '',
       },
     })),
-    ...timeline.tags.map((tag) => ({
+    ...[...timeline.tags, ...spareTags].map((tag) => ({
       id,
       to: nameAddress('tag', tag),
       type: 'tag.put',
@@ -66,15 +63,32 @@ export const userCommand = (user: SeedUser, passwordHash: string): DoorCommand =
   body: { email: user.email, name: user.name, passwordHash, roles: [...user.roles] },
 });
 
-/** Accounts, and after them the tags that they pay for. A tag without an owner came first, also in data of earlier builds. */
-export const customerCommands = (): DoorCommand[] =>
-  seedCustomers.map((user) => ({ id, to: customerAddress(user.id), type: 'customer.open', body: { name: user.name } }));
-export const ownedTagCommands = ({ timeline }: Scenario): DoorCommand[] =>
-  tagOwners
-    .filter(({ tag }) => timeline.tags.includes(tag))
-    .map(({ tag, customer }) => ({
+/** Accounts first, then what they may owe, then the cards that they pay for: each step when the one before is decided. */
+export function customerCommands({ holders }: Scenario): DoorCommand[][] {
+  const opened = holders.flatMap(({ customer, opened }) => (opened === undefined ? [] : [{ customer, ...opened }]));
+  const open = (customer: string, name: string) => ({
+    id,
+    to: customerAddress(customer),
+    type: 'customer.open',
+    body: { name },
+  });
+  return [
+    [
+      ...seedCustomers.map((user) => open(user.id, user.name)),
+      ...opened.map(({ customer, name }) => open(customer, name)),
+    ],
+    opened.map(({ customer, creditE5Sek }) => ({
+      id: 'seed:2',
+      to: customerAddress(customer),
+      type: 'customer.credit',
+      body: { limitE5Sek: creditE5Sek },
+    })),
+    // A tag without an owner came first, also in data of earlier builds.
+    holders.map(({ tag, customer }) => ({
       id: 'seed:2',
       to: nameAddress('tag', tag),
       type: 'tag.put',
       body: { customer, group: null, status: 'Accepted', expiresAt: null },
-    }));
+    })),
+  ];
+}

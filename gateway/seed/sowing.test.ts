@@ -73,8 +73,8 @@ function ground(fail: (attempt: number) => boolean = () => false): Ground {
 const images = () => JSON.stringify(world.partitions.map((partition) => partition.images()));
 const demoScenario = () => loadScenario({ kind: 'demo', seed: 1 });
 
-test('the demo site stands: one station, 20 chargers, 40 tags, four people, every name confirmed', async () => {
-  expect(await sow(ground(), { scenario: await demoScenario(), passwords })).toEqual({ commands: 69 });
+test('the demo site stands: one station, 20 chargers, 41 cards, four people, every name confirmed', async () => {
+  expect(await sow(ground(), { scenario: await demoScenario(), passwords })).toEqual({ commands: 70 });
   const home = world.partitionOf('demo');
   expect(home.get<SiteState>('site', 'demo')?.context).toMatchObject({
     timeZone: 'Europe/Stockholm',
@@ -99,14 +99,15 @@ test('the demo site stands: one station, 20 chargers, 40 tags, four people, ever
   }
   for (const [tag, customer, credit] of [
     ['DEMO0001', null, 'ok'],
+    ['DEMO0040', null, 'ok'],
     // Nothing has been paid in yet.
-    ['DEMO0040', 'customer', 'empty'],
+    ['DEMO0041', 'customer', 'empty'],
   ] as const) {
     expect(world.get(nameAddress('tag', tag))?.value).toBe('confirmed');
     expect(home.get('tag', tag.toLowerCase())?.context).toMatchObject({ status: 'Accepted', customer, credit });
   }
   for (const [id, tags] of [
-    ['customer', ['demo0040']],
+    ['customer', ['demo0041']],
     ['trader', []],
   ] as const) {
     expect(world.get<UserState>(userAddress(id))).toMatchObject({ value: 'active', context: { roles: ['customer'] } });
@@ -129,7 +130,7 @@ test('the demo site stands: one station, 20 chargers, 40 tags, four people, ever
     const name = `${to.kind} ${to.key} ${to.id}`;
     byEntity.set(name, [...(byEntity.get(name) ?? []), id]);
   }
-  expect(byEntity.size).toBe(68);
+  expect(byEntity.size).toBe(69);
   for (const ids of byEntity.values()) expect(ids).toEqual(ids.map((_, i) => `seed:${i + 1}`));
 });
 
@@ -139,7 +140,7 @@ test('a second run changes nothing, down to the password hashes', async () => {
   const first = images();
   const firstCommands = sent.map((command) => JSON.stringify(command));
   sent = [];
-  expect(await sow(ground(), { scenario: await demoScenario(), passwords })).toEqual({ commands: 65 });
+  expect(await sow(ground(), { scenario: await demoScenario(), passwords })).toEqual({ commands: 66 });
   expect(images()).toBe(first);
   expect(sent.every((command) => firstCommands.includes(JSON.stringify(command)))).toBe(true);
 });
@@ -150,8 +151,8 @@ test('data of an earlier build, which knew no customers, gets them and the owner
   const early = seedUsers.filter(({ id }) => id === 'operator' || id === 'admin');
   for (const user of early) applied(userCommand(user, await hashPassword(passwords[user.id])));
   expect(world.get(customerAddress('customer'))).toBeUndefined();
-  expect(await sow(ground(), { scenario, passwords })).toEqual({ commands: 67 });
-  expect(world.get<CustomerState>(customerAddress('customer'))?.context.tags).toEqual(['demo0040']);
+  expect(await sow(ground(), { scenario, passwords })).toEqual({ commands: 68 });
+  expect(world.get<CustomerState>(customerAddress('customer'))?.context.tags).toEqual(['demo0041']);
   expect(world.get<UserState>(userAddress('trader'))?.value).toBe('active');
 });
 
@@ -159,16 +160,16 @@ test('a tag that an admin has given to somebody else stays there', async () => {
   const scenario = await demoScenario();
   await sow(ground(), { scenario, passwords });
   const body = { customer: 'trader', group: null, status: 'Accepted', expiresAt: null };
-  world.ask(nameAddress('tag', 'DEMO0040'), 'tag.put', body);
+  world.ask(nameAddress('tag', 'DEMO0041'), 'tag.put', body);
   await sow(ground(), { scenario, passwords });
-  expect(world.get<CustomerState>(customerAddress('trader'))?.context.tags).toEqual(['demo0040']);
+  expect(world.get<CustomerState>(customerAddress('trader'))?.context.tags).toEqual(['demo0041']);
   expect(world.get<CustomerState>(customerAddress('customer'))?.context.tags).toEqual([]);
 });
 
 test('answers that do not come are asked for again, whether or not the command was applied', async () => {
   const shaky = ground((attempt) => attempt % 3 === 0);
   await sow(shaky, { scenario: await demoScenario(), passwords, lookEveryMs: 1 });
-  expect(sent.length).toBeGreaterThan(69);
+  expect(sent.length).toBeGreaterThan(70);
   const ended = world
     .partitionOf('demo')
     .images()
@@ -176,7 +177,7 @@ test('answers that do not come are asked for again, whether or not the command w
   expect(ended).toBe(20);
 });
 
-test('a recorded day gets its own site with a plug per station of the file and a tag per user', async () => {
+test('a recorded day gets its own site with a plug per station of the file, a card and an account per user', async () => {
   const curve = constantCurve(6_600, 5_000);
   const sessions = [
     { charger: '1-1-193-816', index: 0, tag: '000000365', startMs: 0, endMs: 1, curve },
@@ -192,16 +193,35 @@ test('a recorded day gets its own site with a plug per station of the file and a
     site: { id: 'jpl', name: 'Recorded site', timeZone: 'America/Los_Angeles' },
     station: { id: 'jpl-1', name: 'JPL 1', capacityW: 195_000 },
     timeline,
+    spareTags: [],
+    holders: timeline.tags.map((tag) => ({
+      tag,
+      customer: `card-${tag}`,
+      opened: { name: `Card ${tag}`, creditE5Sek: 1_000_000_000 },
+    })),
     notes: [],
   };
-  expect(await sow(ground(), { scenario, passwords })).toEqual({ commands: 12 });
+  expect(await sow(ground(), { scenario, passwords })).toEqual({ commands: 18 });
+  // Whoever holds a card pays afterwards, up to 10,000 SEK: nobody is turned away for want of money.
+  expect(world.get<CustomerState>(customerAddress('card-000000365'))?.context).toMatchObject({
+    name: 'Card 000000365',
+    creditLimitE5Sek: 1_000_000_000,
+    tags: ['000000365'],
+    credit: 'ok',
+  });
+  const again = images();
+  await sow(ground(), { scenario, passwords });
+  expect(images()).toBe(again);
   expect(seedCommands(scenario).slice(0, 3)).toMatchObject([
     { to: siteAddress('jpl'), body: { timeZone: 'America/Los_Angeles' } },
     { to: { kind: 'station', key: 'jpl', id: 'jpl-1' }, body: { capacityW: 195_000 } },
     { to: { kind: 'charger', key: 'jpl', id: '1-1-193-816' }, body: { ratedW: 6_600 } },
   ]);
   expect(world.get(nameAddress('identity', '1-1-179-810'))?.value).toBe('confirmed');
-  expect(world.partitions[partitionOf('jpl', partitions)]?.get('tag', '000000365')).toBeDefined();
+  expect(world.partitions[partitionOf('jpl', partitions)]?.get('tag', '000000365')?.context).toMatchObject({
+    customer: 'card-000000365',
+    credit: 'ok',
+  });
 });
 
 test('what stands in the way is said: other contents, a name of somebody else, a lost secrets file, no projection', async () => {
@@ -231,6 +251,6 @@ test('what stands in the way is said: other contents, a name of somebody else, a
   newWorld();
   const blind: Ground = { ...ground(), lookup: () => Promise.resolve(undefined) };
   await expect(sow(blind, { scenario, passwords, timeoutMs: 50, lookEveryMs: 5 })).rejects.toThrow(
-    /not confirmed within 50 ms: 106 of them, such as identity:cp-0001/,
+    /not confirmed within 50 ms: 108 of them, such as identity:cp-0001/,
   );
 });

@@ -1,21 +1,13 @@
 /** Sends the seed and waits until it can be used: every command decided, every name confirmed to its owner. */
 import { chargerAddress, nameAddress, partitionOf, tagAddress, userAddress } from '#actors/mod';
 import type { EntityAddress } from '#actors/actor';
-import type { NameState, UserState } from '#actors/schema/entities';
+import type { NameState, TagEntryState, UserState } from '#actors/schema/entities';
 import type { DoorCommand } from '#engine/log/mod';
 import { projectedId } from '#engine/projections/mod';
 import type { CommandResult } from '#engine/wire';
 import { hashPassword, verifyPassword } from '#gateway/auth/password';
 import type { Scenario } from '#gateway/simulator/scenario';
-import {
-  customerCommands,
-  ownedTagCommands,
-  seedCommands,
-  seedCustomers,
-  seedUsers,
-  userCommand,
-  type SeedUser,
-} from './commands.ts';
+import { customerCommands, seedCommands, seedCustomers, seedUsers, userCommand, type SeedUser } from './commands.ts';
 
 export interface Ground {
   readonly partitions: number;
@@ -59,12 +51,10 @@ export async function sow(ground: Ground, options: SowingOptions): Promise<{ com
   for (const command of [site, station]) if (command !== undefined) await send(command);
   await Promise.all(others.map(send));
 
-  const accounts = customerCommands();
-  await Promise.all(accounts.map(send));
-  const owned = ownedTagCommands(scenario);
-  await Promise.all(owned.map(send));
+  const accounts = customerCommands(scenario);
+  for (const step of accounts) await Promise.all(step.map(send));
 
-  let sent = 2 + others.length + accounts.length + owned.length;
+  let sent = 2 + others.length + accounts.flat().length;
   const met: SeedUser[] = [];
   for (const user of seedUsers) {
     // A hash is different each time: somebody who is there already is left alone, and only checked.
@@ -102,28 +92,36 @@ interface Wanted {
   id: string;
   /** Only of names: to whom it must be confirmed. */
   owner?: EntityAddress;
+  /** Only of a site's copy of a card: somebody must pay for it. An admin may have found somebody else meanwhile. */
+  paid?: boolean;
 }
 
 /** What must be seen before chargers and people may come. */
-function wantedOf({ site, timeline }: Scenario, partitions: number): Wanted[] {
+function wantedOf({ site, timeline, spareTags, holders }: Scenario, partitions: number): Wanted[] {
   const name = (kind: 'identity' | 'tag' | 'email', of: string, owner?: EntityAddress): Wanted => {
     const address = nameAddress(kind, of);
     return { kind: 'name', id: address.id, owner: owner ?? address };
   };
   const home = partitionOf(site.id, partitions);
+  const tags = [...timeline.tags, ...spareTags];
+  const held = new Set(holders.map(({ tag }) => tag));
   return [
     ...timeline.chargers.map((charger) => name('identity', charger, chargerAddress(site.id, charger))),
-    ...timeline.tags.map((tag) => name('tag', tag)),
+    ...tags.map((tag) => name('tag', tag)),
     // The site decides about a card by its own copy.
-    ...timeline.tags.map((tag) => ({ kind: 'tag', id: projectedId(tagAddress(home, tag)) })),
+    ...tags.map((tag) => ({ kind: 'tag', id: projectedId(tagAddress(home, tag)), paid: held.has(tag) })),
     ...seedUsers.map((user) => name('email', user.email, userAddress(user.id))),
-    ...seedCustomers.map(({ id }) => ({ kind: 'customer', id })),
+    ...[...new Set([...seedCustomers.map(({ id }) => id), ...holders.map(({ customer }) => customer)])].map((id) => ({
+      kind: 'customer',
+      id,
+    })),
   ];
 }
 
 /** Throws when the name belongs to somebody else: waiting would not help. */
-async function isThere(ground: Ground, { kind, id, owner }: Wanted): Promise<boolean> {
+async function isThere(ground: Ground, { kind, id, owner, paid }: Wanted): Promise<boolean> {
   const found = await ground.lookup(kind, id);
+  if (paid === true && (found?.context as TagEntryState | undefined)?.customer === null) return false;
   if (found === undefined || owner === undefined) return found !== undefined;
   const holder = (found.context as NameState).owner;
   if (holder.kind !== owner.kind || holder.key !== owner.key || holder.id !== owner.id) {

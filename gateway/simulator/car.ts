@@ -97,3 +97,9 @@ export function powerAt(curve: ChargeCurve, ms: number): number {
   if (ms < 0 || ms >= curve.fullAtMs) return 0;
   return curve.stages[stageAt(curve, ms)]?.powerW ?? 0;
 }
+
+/** When the power changes next, ms after the start; undefined: never again. */
+export function nextChangeMs(curve: ChargeCurve, ms: number): number | undefined {
+  const next = ms < 0 ? 0 : (curve.stages[stageAt(curve, ms) + 1]?.fromMs ?? curve.fullAtMs);
+  return next > ms ? next : undefined;
+}

@@ -84,7 +84,7 @@ async function settled(test: () => boolean, what: string) {
 }
 
 test('a session runs from boot to Available in the order of the protocol', async () => {
-  plug([[150, 800]]);
+  plug([[1_500, 2_200]]);
   await settled(() => ended(1)() && system.trace().endsWith('Finishing Available'), 'the session to end');
   expect(system.trace().replaceAll(/( MeterValues)+/g, ' MeterValues…')).toBe(
     'BootNotification Available Available Preparing Authorize StartTransaction Charging MeterValues… ' +
@@ -276,14 +276,16 @@ test('Pending keeps it silent until it is accepted', async () => {
   expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(990);
 });
 
-test('it says what it is asked to say and takes no other orders', async () => {
+test('it says what it is asked to say, and says when it does not know an order', async () => {
   plug([[60_000, 90_000]]);
   await system.until(() => system.calls.length === 3, 'boot and statuses');
   system.send('TriggerMessage', { requestedMessage: 'Heartbeat' });
-  system.send('Reset', { type: 'Hard' });
-  await system.until(() => system.of('Heartbeat').length === 1 && system.answers.length === 2, 'a heartbeat');
+  system.send('TriggerMessage', { requestedMessage: 'FirmwareStatusNotification' });
+  system.send('UnlockConnector', { connectorId: 1 });
+  await system.until(() => system.of('Heartbeat').length === 1 && system.answers.length === 3, 'a heartbeat');
   expect(system.answers).toEqual([
     [3, 'system-TriggerMessage', { status: 'Accepted' }],
-    [4, 'system-Reset', 'NotImplemented', '', {}],
+    [3, 'system-TriggerMessage', { status: 'NotImplemented' }],
+    [4, 'system-UnlockConnector', 'NotImplemented', '', {}],
   ]);
 });

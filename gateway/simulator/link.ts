@@ -20,6 +20,8 @@ export interface LinkOptions {
   retryMs?: { first: number; most: number };
   /** How long a call may stay without answer. @default 30,000 */
   callTimeoutMs?: number;
+  /** Subprotocol to ask for. @default ocpp1.6 */
+  protocol?: string;
   /** Randomness of the pauses, in [0, 1). @default Math.random */
   random?: () => number;
 }
@@ -28,8 +30,9 @@ export interface LinkEvents {
   opened(): void;
   closed(code: number, reason: string): void;
   /** A call of the system: the payload to answer with, or a CALLERROR code. */
-  called(action: string, payload: Record<string, unknown>): Record<string, unknown> | string;
+  called(action: string, payload: Record<string, unknown>): Answer | Promise<Answer>;
 }
+export type Answer = Record<string, unknown> | string;
 
 /** Given-up calls whose late answer is still understood. */
 const lateKept = 32;
@@ -41,11 +44,20 @@ export class Link {
   #timer: NodeJS.Timeout | undefined;
   #attempt = 0;
   #retryAfterMs = 0;
+  /** The pause before the next attempt when the line was given up on purpose, ms. */
+  #pauseMs: number | undefined;
+  #pings: NodeJS.Timeout | undefined;
   #wanted = false;
   #calls = new Map<string, { settle: (outcome: Outcome) => void; timer: NodeJS.Timeout; late: boolean }>();
 
   constructor(options: LinkOptions, events: LinkEvents) {
-    this.#options = { retryMs: { first: 500, most: 15_000 }, callTimeoutMs: 30_000, random: Math.random, ...options };
+    this.#options = {
+      retryMs: { first: 500, most: 15_000 },
+      callTimeoutMs: 30_000,
+      protocol: 'ocpp1.6',
+      random: Math.random,
+      ...options,
+    };
     this.#events = events;
   }
 
@@ -63,6 +75,7 @@ export class Link {
   async stop(): Promise<void> {
     this.#wanted = false;
     clearTimeout(this.#timer);
+    clearInterval(this.#pings);
     const socket = this.#socket;
     if (socket === undefined || socket.readyState === WebSocket.CLOSED) return;
     const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
@@ -76,6 +89,22 @@ export class Link {
   /** Gives the socket up at once; the pause before the next one is the ordinary one. */
   drop(): void {
     this.#socket?.terminate();
+  }
+
+  /** Hangs up after what was sent, and dials again after `pauseMs`. */
+  hangUp(pauseMs: number): void {
+    const socket = this.#socket;
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    this.#pauseMs = pauseMs;
+    const impatient = setTimeout(() => socket.terminate(), 1_000);
+    socket.once('close', () => clearTimeout(impatient));
+    socket.close(1000);
+  }
+
+  /** Pings every `ms` while the line is open; 0: never. */
+  ping(ms: number): void {
+    clearInterval(this.#pings);
+    if (ms > 0) this.#pings = setInterval(() => this.up && this.#socket?.ping(), ms);
   }
 
   /** The system accepted us: the next pause starts small again. */
@@ -110,7 +139,7 @@ export class Link {
   #connect(): void {
     const { url, identity } = this.#options;
     // Light sockets: no compression contexts, thousands of them live in one process.
-    const socket = new WebSocket(`${url}/${encodeURIComponent(identity)}`, ['ocpp1.6'], {
+    const socket = new WebSocket(`${url}/${encodeURIComponent(identity)}`, [this.#options.protocol], {
       perMessageDeflate: false,
       handshakeTimeout: 20_000,
       maxPayload: 1_048_576,
@@ -145,6 +174,11 @@ export class Link {
     this.#events.closed(code, reason);
     for (const call of calls) if (!call.late) call.settle({ kind: 'closed' });
     if (!this.#wanted) return;
+    if (this.#pauseMs !== undefined) {
+      this.#timer = setTimeout(() => this.#connect(), this.#pauseMs);
+      this.#pauseMs = undefined;
+      return;
+    }
     const { retryMs, random } = this.#options;
     const pauseMs = Math.min(retryMs.most, retryMs.first * 2 ** Math.min(this.#attempt, 16));
     this.#attempt += 1;
@@ -164,8 +198,11 @@ export class Link {
     if (!Array.isArray(frame) || typeof frame[1] !== 'string') return;
     const [type, id] = frame as [unknown, string];
     if (type === 2) {
-      const answer = this.#events.called(String(frame[2]), objectOr(frame[3]));
-      socket.send(JSON.stringify(typeof answer === 'string' ? [4, id, answer, '', {}] : [3, id, answer]));
+      // An answer may have to wait for the memory; on a line that has closed meanwhile nobody would hear it.
+      void Promise.resolve(this.#events.called(String(frame[2]), objectOr(frame[3]))).then((answer) => {
+        if (socket.readyState !== WebSocket.OPEN) return;
+        socket.send(JSON.stringify(typeof answer === 'string' ? [4, id, answer, '', {}] : [3, id, answer]));
+      });
       return;
     }
     const call = this.#calls.get(id);

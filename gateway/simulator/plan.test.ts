@@ -107,9 +107,20 @@ test('the scenario follows from the settings, and a seed that is none is refused
     zone: 'America/Los_Angeles',
   });
   expect(() => scenario({ GRIDTICK_SEED: 'x' })).toThrow(/GRIDTICK_SEED must be a whole number/);
-  const { timeline, station } = await loadScenario({ kind: 'demo', seed: 1 });
+  const week = { GRIDTICK_SESSIONS: 'f.csv', GRIDTICK_FROM: '2019-05-13', GRIDTICK_SPEED: 'max' };
+  expect(scenario(week)).toEqual({
+    kind: 'days',
+    file: 'f.csv',
+    from: '2019-05-13',
+    to: '',
+    zone: 'America/Los_Angeles',
+  });
+  const { timeline, station, spareTags, holders } = await loadScenario({ kind: 'demo', seed: 1 });
   expect([timeline.chargers.length, timeline.tags.length, timeline.ratedW, station.capacityW]).toEqual([
     20, 40, 11_040, 138_000,
   ]);
   expect([timeline.chargers[0], timeline.chargers[19], timeline.tags[39]]).toEqual(['CP-0001', 'CP-0020', 'DEMO0040']);
+  // The customer's own card is nobody else's: a fleet that used it too would find it without money.
+  expect([spareTags, holders]).toEqual([['DEMO0041'], [{ tag: 'DEMO0041', customer: 'customer' }]]);
+  expect(timeline.tags).not.toContain('DEMO0041');
 });

@@ -1,4 +1,5 @@
 /** Repeatable random numbers for the simulated world; one stream per name, so that adding one disturbs no other. */
+import { createHash } from 'node:crypto';
 
 /** FNV-1a of the text, 32 bits, with a final mix: near names give unrelated numbers. */
 export function hashOf(text: string): number {
@@ -7,6 +8,13 @@ export function hashOf(text: string): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** A UUID made of the text: the same text, the same id. */
+export function uuidOf(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex');
+  // Version 8, "made in a way of one's own" (RFC 9562 §5.8).
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
 /** mulberry32. */

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
 import { constantCurve } from './car.ts';
 import { finiteTimeline, type PlannedSession, type Timeline } from './timeline.ts';
-import { dayAfter, zonedMs } from './zone.ts';
+import { dayAfter, dayOf, zonedMs } from './zone.ts';
 
 export interface RecordedSession {
   /** Line of the file it stands in, from 1. */
@@ -161,12 +161,40 @@ export interface RecordedDay {
 /** At most so many bad lines are kept; all are counted by their reader. */
 const badLinesKept = 100;
 
-/** The sessions that started on the local day; those that ended before `from` are among them and never played. */
-export async function readDay(options: DayOptions): Promise<RecordedDay> {
-  const { file, day, from, zone, powerW } = options;
-  const dayFrom = zonedMs(day, '00:00', zone);
-  const dayTo = zonedMs(dayAfter(day), '00:00', zone);
-  const fromAt = zonedMs(day, from, zone);
+export interface RangeOptions {
+  file: string;
+  /** Local days YYYY-MM-DD in `zone`: from 00:00 of the first to 00:00 of the second; '' = all the file has. */
+  from: string;
+  to: string;
+  zone: string;
+  powerW: number;
+}
+
+export interface RecordedRange extends RecordedDay {
+  /** Unix ms at which the last day ends. */
+  toAt: number;
+}
+
+/** The sessions whose local start lies in the days; time 0 is 00:00 of the first. */
+export async function readRange(options: RangeOptions): Promise<RecordedRange> {
+  const { file, from, to, zone, powerW } = options;
+  const least = from === '' ? -Infinity : zonedMs(from, '00:00', zone);
+  const most = to === '' ? Infinity : zonedMs(to, '00:00', zone);
+  const { recorded, bad, has } = await sessionsWithin(file, least, most);
+  const first = recorded[0];
+  if (first === undefined) {
+    const days = [from && ` from ${from}`, to && ` before ${to}`].join('');
+    throw new Error(`${file} has no session${days} in ${zone} (it has ${has})`);
+  }
+  const starts = recorded.map(({ startAt }) => startAt);
+  const [earliest, latest] = [starts.reduce((a, b) => Math.min(a, b)), starts.reduce((a, b) => Math.max(a, b))];
+  const fromAt = from === '' ? zonedMs(dayOf(earliest, zone), '00:00', zone) : least;
+  const toAt = to === '' ? zonedMs(dayAfter(dayOf(latest, zone)), '00:00', zone) : most;
+  return { ...planDay(recorded, { fromAt, powerW }), fromAt, toAt, bad };
+}
+
+/** Usable sessions that start in [from, to), the first bad lines, and in words what the file has. */
+async function sessionsWithin(file: string, from: number, to: number) {
   const bad: BadLine[] = [];
   const recorded: RecordedSession[] = [];
   let first = Infinity;
@@ -174,14 +202,22 @@ export async function readDay(options: DayOptions): Promise<RecordedDay> {
   for await (const s of readSessions(file, (b) => bad.length < badLinesKept && bad.push(b))) {
     first = Math.min(first, s.startAt);
     last = Math.max(last, s.startAt);
-    if (s.startAt >= dayFrom && s.startAt < dayTo) recorded.push(s);
+    if (s.startAt >= from && s.startAt < to) recorded.push(s);
   }
-  if (recorded.length === 0) {
-    const iso = (at: number) => new Date(at).toISOString().slice(0, 10);
-    const has = first === Infinity ? 'no usable session at all' : `sessions from ${iso(first)} to ${iso(last)}`;
-    const hint = bad[0] === undefined ? '' : `; line ${bad[0].line}: ${bad[0].reason}`;
-    throw new Error(`${file} has no session on ${day} in ${zone} (it has ${has}${hint})`);
-  }
+  const iso = (at: number) => new Date(at).toISOString().slice(0, 10);
+  const hint = bad[0] === undefined ? '' : `; line ${bad[0].line}: ${bad[0].reason}`;
+  const has = first === Infinity ? 'no usable session at all' : `sessions from ${iso(first)} to ${iso(last)}`;
+  return { recorded, bad, has: `${has}${hint}` };
+}
+
+/** The sessions that started on the local day; those that ended before `from` are among them and never played. */
+export async function readDay(options: DayOptions): Promise<RecordedDay> {
+  const { file, day, from, zone, powerW } = options;
+  const dayFrom = zonedMs(day, '00:00', zone);
+  const dayTo = zonedMs(dayAfter(day), '00:00', zone);
+  const fromAt = zonedMs(day, from, zone);
+  const { recorded, bad, has } = await sessionsWithin(file, dayFrom, dayTo);
+  if (recorded.length === 0) throw new Error(`${file} has no session on ${day} in ${zone} (it has ${has})`);
   return { ...planDay(recorded, { fromAt, powerW }), fromAt, bad };
 }
 

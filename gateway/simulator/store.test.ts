@@ -2,8 +2,10 @@ import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { apply, frameOf, newMemory, type ChargerMemory, type Fact } from './memory.ts';
+import { apply, memoryOf, newMemory, type ChargerMemory, type Fact, type KeptMemory } from './memory.ts';
 import { MemoryStore } from './store.ts';
+import { v16 } from './v16.ts';
+import { v201 } from './v201.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -98,8 +100,8 @@ test('an answer counts once, and only for what is next', () => {
   apply(memory, { k: 'answer', c, n: 3 });
   apply(memory, { k: 'answer', c, n: 4 });
   expect(memory).toMatchObject({ answeredSamples: 4, answeredMessages: 4, queue: [], wh: 20, rest: 7 });
-  expect(memory.sessions).toEqual([
-    { i: 0, tag: 'T', startAt: at, startWh: 0, stopAt: at + 3, stopWh: 20, transaction: 42, settled: true },
+  expect(memory.sessions).toMatchObject([
+    { n: 1, i: 0, tag: 'T', startAt: at, startWh: 0, stopAt: at + 3, stopWh: 20, transaction: 42, settled: true },
   ]);
 });
 
@@ -112,7 +114,7 @@ test('a register that falls, a gap in the numbers, or a sample of no session is 
 
 test('what is told is made of the memory alone', () => {
   const memory = folded(session);
-  expect(memory.queue.map((message) => frameOf(memory, message))).toEqual([
+  expect(memory.queue.map((message) => v16.message(memory, message))).toEqual([
     [
       'MeterValues',
       {
@@ -164,4 +166,93 @@ test('of very many sessions the newest 256 are listed and the others summed', ()
   }
   expect(memory.sessions).toHaveLength(256);
   expect(memory.older).toEqual({ sessions: 44, wh: 440 });
+});
+
+test('a memory of an earlier build, which knew neither 2.0.1 nor orders, is understood', () => {
+  const session = {
+    i: 7,
+    tag: 'T',
+    startAt: at,
+    startWh: 0,
+    stopAt: null,
+    stopWh: null,
+    transaction: 42,
+    settled: false,
+  };
+  const kept: KeptMemory = {
+    next: 12,
+    cursor: 7,
+    wh: 15,
+    rest: 3,
+    answeredSamples: 2,
+    answeredMessages: 2,
+    refusedMessages: 0,
+    sessions: [session],
+    older: { sessions: 7, wh: 100 },
+    queue: [{ n: 11, kind: 'sample', i: 7, at: at + 2, w: 6_600, wh: 15, reason: '' }],
+    lastSampleAt: at + 2,
+  };
+  const memory = memoryOf(structuredClone(kept));
+  expect(v16.message(memory, memory.queue[0] ?? expect.fail())[1]).toMatchObject({ transactionId: 42 });
+  apply(memory, { k: 'answer', c, n: 11 });
+  apply(memory, { k: 'end', c, n: 12, at: at + 3, wh: 20, rest: 0, reason: 'Local' });
+  apply(memory, { k: 'answer', c, n: 12 });
+  expect(memory).toMatchObject({ answeredSamples: 4, queue: [], keys: {}, parked: null });
+  expect(memory.sessions[0]).toMatchObject({ settled: true, stopWh: 20 });
+});
+
+test('2.0.1 tells the same facts as events of one transaction, numbered, with what they carry', () => {
+  const memory = folded([
+    { k: 'begin', c, n: 1, i: 0, tag: 'T', at, wh: 5, w: 6_600, tx: 'tx-1', remoteStart: 9 },
+    { k: 'sample', c, n: 2, at: at + 1, w: 0, wh: 6, changed: true, offline: true },
+    { k: 'end', c, n: 3, at: at + 2, wh: 6, rest: 0, reason: 'Remote', told: 1 },
+  ]);
+  const [start, sample, stop] = memory.queue.map((message) => v201.message(memory, message)[1]);
+  expect(start).toEqual({
+    eventType: 'Started',
+    timestamp: '2023-11-14T22:13:20.000Z',
+    triggerReason: 'RemoteStart',
+    seqNo: 0,
+    transactionInfo: { transactionId: 'tx-1', chargingState: 'Charging', remoteStartId: 9 },
+    evse: { id: 1, connectorId: 1 },
+    idToken: { idToken: 'T', type: 'ISO14443' },
+    meterValue: [
+      {
+        timestamp: '2023-11-14T22:13:20.000Z',
+        sampledValue: [
+          {
+            value: 6_600,
+            context: 'Transaction.Begin',
+            measurand: 'Power.Active.Import',
+            location: 'Outlet',
+            unitOfMeasure: { unit: 'W' },
+          },
+          {
+            value: 5,
+            context: 'Transaction.Begin',
+            measurand: 'Energy.Active.Import.Register',
+            location: 'Outlet',
+            unitOfMeasure: { unit: 'Wh' },
+          },
+        ],
+      },
+    ],
+  });
+  expect(sample).toMatchObject({
+    eventType: 'Updated',
+    triggerReason: 'ChargingStateChanged',
+    seqNo: 1,
+    offline: true,
+    transactionInfo: { transactionId: 'tx-1', chargingState: 'SuspendedEV' },
+  });
+  expect(stop).toMatchObject({
+    eventType: 'Ended',
+    triggerReason: 'RemoteStop',
+    seqNo: 2,
+    transactionInfo: { chargingState: 'EVConnected', stoppedReason: 'Remote' },
+  });
+  expect(stop?.meterValue).toMatchObject([{ sampledValue: [{ context: 'Transaction.End', value: 6 }] }]);
+  for (const n of [1, 2, 3]) apply(memory, { k: 'answer', c, n });
+  // Two values with the start, two sampled, one with the end.
+  expect(memory.answeredSamples).toBe(5);
 });

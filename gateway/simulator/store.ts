@@ -17,11 +17,11 @@ import {
 } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { apply, newMemory, type ChargerMemory, type Fact } from './memory.ts';
+import { apply, memoryOf, newMemory, type ChargerMemory, type Fact, type KeptMemory } from './memory.ts';
 
-interface Snapshot {
+interface Snapshot<Memory> {
   generation: number;
-  chargers: Record<string, ChargerMemory>;
+  chargers: Record<string, Memory>;
 }
 
 export interface StoreOptions {
@@ -83,9 +83,9 @@ export class MemoryStore {
     const path = join(this.#directory, 'memory.json');
     const text = readIfThere(path);
     if (text !== undefined) {
-      const snapshot = parse<Snapshot>(text, path);
+      const snapshot = parse<Snapshot<KeptMemory>>(text, path);
       this.#generation = snapshot.generation;
-      for (const [id, memory] of Object.entries(snapshot.chargers)) this.#chargers.set(id, memory);
+      for (const [id, memory] of Object.entries(snapshot.chargers)) this.#chargers.set(id, memoryOf(memory));
     }
     const journal = this.#journal(this.#generation);
     const facts = readIfThere(journal) ?? '';
@@ -162,7 +162,10 @@ export class MemoryStore {
   /** Writes all memories under the next generation. The facts not yet written are part of it, so they are dropped. */
   async #compact(): Promise<void> {
     const old = this.#file;
-    const snapshot: Snapshot = { generation: this.#generation + 1, chargers: Object.fromEntries(this.#chargers) };
+    const snapshot: Snapshot<ChargerMemory> = {
+      generation: this.#generation + 1,
+      chargers: Object.fromEntries(this.#chargers),
+    };
     replaceFile(join(this.#directory, 'memory.json'), JSON.stringify(snapshot));
     this.#generation = snapshot.generation;
     const contained = this.#take();

@@ -1,4 +1,4 @@
-/** A tiny OCPP 1.6 system for tests: a real WebSocket server that keeps every call and answers as the test says. */
+/** A tiny OCPP system of both versions for tests: a real WebSocket server that keeps every call and answers as the test says. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
@@ -22,7 +22,7 @@ export class TestSystem {
   readonly #server: Server;
   readonly #sockets = new WebSocketServer({
     noServer: true,
-    handleProtocols: (offered) => (offered.has('ocpp1.6') ? 'ocpp1.6' : false),
+    handleProtocols: (offered) => ['ocpp1.6', 'ocpp2.0.1'].find((version) => offered.has(version)) ?? false,
   });
   readonly #connections = new Map<string, number>();
   readonly #newest = new Map<string, WebSocket>();
@@ -74,6 +74,16 @@ export class TestSystem {
     for (const socket of this.#sockets.clients) socket.send(JSON.stringify([2, `system-${action}`, action, payload]));
   }
   readonly answers: unknown[][] = [];
+
+  /** Sends a CALL and resolves with its answer: a payload, or the code of a CALLERROR. */
+  async ask(identity: string, action: string, payload: Record<string, unknown>): Promise<unknown> {
+    const id = `ask-${(this.#asked += 1)}`;
+    this.#newest.get(identity)?.send(JSON.stringify([2, id, action, payload]));
+    const answer = () => this.answers.find((frame) => frame[1] === id);
+    await this.until(() => answer() !== undefined, `an answer to ${action}`);
+    return answer()?.[2];
+  }
+  #asked = 0;
 
   /** Answers a call that was met with silence, on the newest connection. */
   answer(identity: string, id: string, payload: Record<string, unknown>): void {
@@ -137,13 +147,16 @@ export class TestSystem {
 
   #ordinary({ identity, action, payload }: Call): Record<string, unknown> {
     const idTagInfo = { status: 'Accepted' };
+    const idTokenInfo = idTagInfo;
     switch (action) {
       case 'BootNotification':
         return { status: 'Accepted', interval: 300, currentTime: new Date().toISOString() };
       case 'Heartbeat':
         return { currentTime: new Date().toISOString() };
       case 'Authorize':
-        return { idTagInfo };
+        return 'idToken' in payload ? { idTokenInfo } : { idTagInfo };
+      case 'TransactionEvent':
+        return payload.idToken === undefined ? {} : { idTokenInfo };
       case 'StartTransaction': {
         // The same start gets the same transaction for ever.
         const key = JSON.stringify([identity, payload]);

@@ -56,3 +56,6 @@ export function zonedMs(day: string, time: string, zone: string): number {
 /** The day after YYYY-MM-DD. */
 export const dayAfter = (day: string): string =>
   new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
+
+/** The local day, YYYY-MM-DD, of a moment. */
+export const dayOf = (at: number, zone: string): string => new Date(wallMs(at, zone)).toISOString().slice(0, 10);
