@@ -21,6 +21,7 @@ import { accountRoutes } from './routes/account.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { gridRoutes } from './routes/grid.ts';
 import { healthRoutes, type Probes } from './routes/health.ts';
+import { historyRoutes, type GridHistory } from './routes/history.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { priceRoutes, type PriceHistory } from './routes/prices.ts';
 import { recordRoutes, type RecordHistory } from './routes/records.ts';
@@ -40,7 +41,7 @@ export interface ApiDeps {
   directory: Directory;
   principals: Principals;
   lockout: Lockout;
-  history: PriceHistory & RecordHistory;
+  history: PriceHistory & RecordHistory & GridHistory;
   /** Accounts, and the way of commands into the log. */
   commands: CommandDeps;
   /** Told of every use of a sign-in. */
@@ -115,6 +116,7 @@ export async function buildApi(deps: ApiDeps) {
     accountRoutes(scope, commands);
     commandRoutes(scope, commands);
     recordRoutes(scope, history);
+    historyRoutes(scope, grid, history);
     peopleRoutes(scope, grid.replica, commands);
     sessionCloseRoutes(scope, grid.replica, commands);
   });

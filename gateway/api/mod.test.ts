@@ -9,6 +9,7 @@ import { packr } from '#engine/wire';
 import { demoReplica } from '../live/testing.ts';
 import type { Ready } from '../schema/health.ts';
 import { startApi, type StartApiDeps } from './mod.ts';
+import { emptyGridHistory } from './testing_world.ts';
 
 const partitions = 2;
 let server: TestNats;
@@ -41,6 +42,7 @@ const deps = (): StartApiDeps => ({
     trades: noRows,
     ledgerEntries: noRows,
     batteryStates: noRows,
+    ...emptyGridHistory,
     ping: async () => historyAnswers,
   },
   log: pino({ level: 'silent' }),

@@ -15,6 +15,7 @@ import { EngineWatch } from './engine_watch.ts';
 import { outcomeFinder } from './outcomes.ts';
 import { accountParts } from './parts.ts';
 import type { Probes } from './routes/health.ts';
+import type { GridHistory } from './routes/history.ts';
 import type { PriceHistory } from './routes/prices.ts';
 import type { RecordHistory } from './routes/records.ts';
 
@@ -35,7 +36,8 @@ export interface StartApiDeps {
   /** Of the kinds {@link gridKinds}; may still be loading. */
   replica: GridReplica;
   history: PriceHistory &
-    RecordHistory & {
+    RecordHistory &
+    GridHistory & {
       /** Rejects or resolves false when the store does not answer. */
       ping(): Promise<unknown>;
     };

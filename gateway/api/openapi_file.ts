@@ -28,7 +28,10 @@ export async function openApiText(): Promise<string> {
     directory,
     principals: new Principals(new SignIns(redis), directory),
     lockout: new Lockout(redis),
-    history: { prices: never, trades: never, ledgerEntries: never, batteryStates: never },
+    history: {
+      ...{ prices: never, trades: never, ledgerEntries: never, batteryStates: never },
+      ...{ loads: never, consumption: never, sessions: never, messages: never },
+    },
     log,
     allowedOrigins: [],
     dashboardDir: null,

@@ -20,7 +20,7 @@ import type { Role } from '../schema/sign_in.ts';
 import { buildApi, type ApiDeps } from './app.ts';
 import type { CommandWatch } from './command_book.ts';
 import { accountParts } from './parts.ts';
-import { DomainBehindDoor, historyOf } from './testing_world.ts';
+import { DomainBehindDoor, emptyGridHistory, historyOf } from './testing_world.ts';
 
 export const partitions = 16;
 export const password = 'correct horse battery staple';
@@ -97,7 +97,12 @@ export async function startTestApi(options: TestApiOptions = {}) {
     presence,
     ...(onRoute && { onRoute }),
     lockout: new Lockout(redis, options.lockout),
-    history: { prices: async (): Promise<Price[]> => [], ...historyOf(door.world), ...options.history },
+    history: {
+      prices: async (): Promise<Price[]> => [],
+      ...historyOf(door.world),
+      ...emptyGridHistory,
+      ...options.history,
+    },
     probes: { engine: fine, ...probes },
     // The machine of a test may be busy with others.
     loopDelayMsMax: 60_000,

@@ -10,6 +10,7 @@ import { Outcomes } from '#engine/partition/outcomes';
 import type { CommandResult, ReplyResult } from '#engine/wire';
 import type { MemoryReplica } from '../live/testing.ts';
 import type { FindOutcome } from './outcomes.ts';
+import type { GridHistory } from './routes/history.ts';
 import type { RecordHistory } from './routes/records.ts';
 
 export class DomainBehindDoor implements Pick<Door, 'partitions' | 'request' | 'append'> {
@@ -131,3 +132,11 @@ export function historyOf(world: TestWorld): RecordHistory {
     batteryStates: (query) => Promise.resolve(page<Battery>(world.payloads('battery'), query)),
   };
 }
+
+/** A history that holds nothing of the load tree yet. */
+export const emptyGridHistory: GridHistory = {
+  loads: () => Promise.resolve({ stepMs: 12_000, rows: [] }),
+  consumption: () => Promise.resolve([]),
+  sessions: () => Promise.resolve({ rows: [], next: null }),
+  messages: () => Promise.resolve({ rows: [], next: null }),
+};

@@ -37,6 +37,10 @@ const table: Record<string, Ask[]> = {
   'GET /api/stations/:id': [{ url: '/api/stations/nord-1', expected: all }],
   'GET /api/stations/:id/prices': [{ url: '/api/stations/nord-1/prices', expected: all }],
   'GET /api/chargers': [{ url: '/api/chargers', expected: staff }],
+  'GET /api/loads': [{ url: '/api/loads?node=nord-1&from=0&to=1', expected: staff }],
+  'GET /api/consumption': [{ url: '/api/consumption?site=demo&from=0&to=1&step=hour', expected: staff }],
+  'GET /api/sessions': [{ url: '/api/sessions', expected: staff }],
+  'GET /api/chargers/:id/messages': [{ url: '/api/chargers/CP-0001/messages', expected: staff }],
   'GET /api/account': [{ url: '/api/account', expected: customers }],
   'GET /api/stations/:id/quote': [{ url: '/api/stations/nord-1/quote', expected: customers }],
   'POST /api/account/deposit': [

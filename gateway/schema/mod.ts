@@ -4,6 +4,7 @@ export * from './sign_in.ts';
 export * from './account.ts';
 export * from './commands.ts';
 export * from './records.ts';
+export * from './history.ts';
 export * from './grid.ts';
 export * from './replies.ts';
 export * from './health.ts';

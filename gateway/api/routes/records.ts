@@ -36,7 +36,7 @@ async function pageOf<Row>(
     throw new Refused('bad_request', { in: 'querystring', field: '/from', reason: 'must be before to' });
   try {
     const { rows, cursor: next } = await read({ customer, from, to, limit, cursor });
-    return { now: app.now(), rows, cursor: next };
+    return { now: request.server.now(), rows, cursor: next };
   } catch (error) {
     if (error instanceof BadCursor)
       throw new Refused('bad_request', { in: 'querystring', field: '/cursor', reason: 'not a cursor' });
