@@ -101,7 +101,7 @@ test('the statuses of a tag stay distinct', () => {
     { status: 'Blocked', expiresAt: null, group: null },
     { status: 'Expired', expiresAt: world.now, group: null },
     { status: 'Accepted', expiresAt: world.now + 1, group: 'G' },
-    { status: 'Invalid', expiresAt: null, group: null },
+    { status: 'Unknown', expiresAt: null, group: null },
   ]);
 });
 

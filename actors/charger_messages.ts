@@ -5,7 +5,7 @@ import { foldName } from './addresses.ts';
 import { answerTo, decidedOf, remember, saw } from './decided.ts';
 import { newConnector } from './load.ts';
 import { chargerEvent, reply } from './machine.ts';
-import type { ConnectorStatusBody, TokenPresented, VendorMessage } from './schema/commands.ts';
+import type { ChargerReportedBody, ConnectorStatusBody, TokenPresented, VendorMessage } from './schema/commands.ts';
 import type { ChargerState, ConnectorState, DecidedState, TagEntryState } from './schema/entities.ts';
 import { tokenOf } from './tag.ts';
 
@@ -88,6 +88,22 @@ export function vendorMessage(
     outputs: [
       saw(self.id, facts, body.key),
       chargerEvent(self.id, 'event', null, now, now, { reason: 'vendor_message', vendor, message, data }),
+    ],
+  };
+}
+
+/** A report about the device itself: an event, nothing is decided from it. */
+export function reported(
+  charger: ChargerState,
+  { self, now, body, facts }: ActorEvent<ChargerReportedBody, DecidedState>,
+): Decision<ChargerState> {
+  if (facts.seen.includes(body.key)) return {};
+  const { at, clock, report, detail } = body;
+  return {
+    context: { ...charger, lastHeardAt: now },
+    outputs: [
+      saw(self.id, facts, body.key),
+      chargerEvent(self.id, 'event', null, at, now, { ...detail, reason: report, clock }),
     ],
   };
 }

@@ -147,8 +147,11 @@ function derivedW(from: { at: number; registerWh: number } | null, point: Point,
   return powerW <= powerWMax ? powerW : null;
 }
 
+type LastRegister = Pick<SessionState, 'registerWh' | 'registerAt'>;
+type LastPower = Pick<SessionState, 'transaction' | 'connector' | 'lastSampleAt' | 'intervalMs' | 'maxW' | 'powerW'>;
+
 /** Gives the newest point the power that its register tells, where the charger does not report power. */
-function withPower(session: SessionState, points: Point[], ratedW: number): Point[] {
+export function withPower(session: LastRegister, points: Point[], ratedW: number): Point[] {
   const newest = points.at(-1);
   if (!newest || newest.powerW !== null || newest.registerWh === null) return points;
   const { registerWh, registerAt } = session;
@@ -162,7 +165,12 @@ function withPower(session: SessionState, points: Point[], ratedW: number): Poin
 }
 
 /** What acts on the connector from now on. Samples older than the last one never change the present. */
-function powered(charger: ChargerState, session: SessionState, points: readonly Point[], now: number): ChargerState {
+export function powered(
+  charger: ChargerState,
+  session: LastPower,
+  points: readonly Point[],
+  now: number,
+): ChargerState {
   const newest = points.at(-1);
   if (charger.connectors[session.connector - 1]?.transaction !== session.transaction || !newest) return charger;
   if (session.lastSampleAt !== null && newest.at < session.lastSampleAt) return charger;

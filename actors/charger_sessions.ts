@@ -2,7 +2,7 @@
  * Start and stop. Every start gets a real transaction and every stop an answer, whatever is wrong with them; a resent one
  * gets the very same answer for as long as its session is kept.
  */
-import type { ActorEvent, Decision, PartitionView, Stored } from './actor.ts';
+import type { ActorEvent, Decision, EntityAddress, PartitionView, Stored } from './actor.ts';
 import { sessionAddress } from './addresses.ts';
 import { blocksFor, meterEvent, sessionBlock, strayId, takeIn, type Blocks } from './charger_meter.ts';
 import { connectorsMax, tagEntry, withConnector } from './charger_messages.ts';
@@ -29,17 +29,17 @@ import { tokenOf } from './tag.ts';
 const transactionsPerPartition = 2 ** 25;
 const counterId = 'transactions';
 
-interface Numbering {
+export interface Numbering {
   partition: number;
   next: number;
 }
 
-const numbering = (view: PartitionView): Numbering => ({
+export const numbering = (view: PartitionView): Numbering => ({
   partition: view.partition,
   next: view.get<CounterState>('counter', counterId)?.context.next ?? 1,
 });
 
-function number({ partition, next }: Numbering): { transaction: number; put: Outputs[number] } {
+export function number({ partition, next }: Numbering): { transaction: number; put: Outputs[number] } {
   if (next >= transactionsPerPartition) throw new RangeError(`partition ${partition} has used up its transaction ids`);
   return {
     transaction: partition * transactionsPerPartition + next,
@@ -47,7 +47,7 @@ function number({ partition, next }: Numbering): { transaction: number; put: Out
   };
 }
 
-const sessionById = (view: PartitionView, id: string | number | undefined): SessionState | null => {
+export const sessionById = (view: PartitionView, id: string | number | undefined): SessionState | null => {
   const stored: Stored<SessionState> | undefined = id === undefined ? undefined : view.get('session', String(id));
   return stored?.context ?? null;
 };
@@ -88,8 +88,8 @@ const completes = (session: SessionState, connector: number, body: SessionStarte
   (session.connector === 0 || session.connector === connector) &&
   (session.tag === '' || session.tag === body.tag) &&
   body.at <= session.endAt! &&
-  body.meterStartWh <= session.meterStopWh! &&
-  plausible(session.meterStopWh! - body.meterStartWh, session.endAt! - body.at, ratedW);
+  (body.meterStartWh ?? 0) <= session.meterStopWh! &&
+  plausible(session.meterStopWh! - (body.meterStartWh ?? 0), session.endAt! - body.at, ratedW);
 
 export function started(
   charger: ChargerState,
@@ -113,8 +113,10 @@ export function started(
     token: tokenOf(facts.entry, Math.min(body.at, now)),
     startKey: body.key,
     at: body.at,
-    meterStartWh: body.meterStartWh,
+    meterStartWh: body.meterStartWh ?? 0,
     flags: [],
+    reference: '',
+    remoteStartId: null,
   };
   if (body.clock) open.flags.push('clock');
   if (connector < 1 || connector > connectorsMax) open.flags.push('unknown_connector');
@@ -135,19 +137,35 @@ export function started(
   }
 
   const { transaction, put } = number(facts);
-  const outputs: Outputs = [reply({ transaction, token: open.token }), put];
-  const send = (to: number, type: string, sent: Record<string, unknown>) =>
-    outputs.push({ type: 'send', params: { to: sessionAddress(self.key, to), type, body: sent } });
-  // One session per connector: the one that began later is the open one.
-  const overtaken = facts.open !== null && body.at < facts.open.startAt;
-  if (facts.open && !overtaken) send(facts.open.transaction, 'session.supersede', { at: body.at });
-  send(transaction, 'session.open', { ...open });
+  const begun = begin(heard, self, transaction, { type: 'session.open', body: { ...open } }, open, facts.open, now);
+  return { context: begun.charger, outputs: [reply({ transaction, token: open.token }), put, ...begun.outputs] };
+}
+
+/** A session takes its connector. There is one on each: the one that began later is the open one, it closes the other. */
+export function begin(
+  charger: ChargerState,
+  self: EntityAddress,
+  transaction: number,
+  take: { type: 'session.open' | 'session.locate'; body: Record<string, unknown> },
+  { connector, at, meterStartWh }: Pick<SessionOpenBody, 'connector' | 'at' | 'meterStartWh'>,
+  other: SessionState | null,
+  now: number,
+): { charger: ChargerState; outputs: Outputs } {
+  const outputs: Outputs = [];
+  const send = (to: number, type: string, body: Record<string, unknown>) =>
+    outputs.push({ type: 'send', params: { to: sessionAddress(self.key, to), type, body } });
+  const overtaken = other !== null && at < other.startAt;
+  if (other && !overtaken) send(other.transaction, 'session.supersede', { at });
+  send(transaction, take.type, take.body);
   if (overtaken) {
-    send(transaction, 'session.supersede', { at: facts.open!.startAt });
-    return { context: heard, outputs };
+    send(transaction, 'session.supersede', { at: other.startAt });
+    return { charger, outputs };
   }
-  const plug = withConnector(heard, connector, (c) => plugged(c, transaction, charger.ratedW, body.meterStartWh, now));
-  return { context: plug, outputs };
+  const { ratedW } = charger;
+  return {
+    charger: withConnector(charger, connector, (c) => plugged(c, transaction, ratedW, meterStartWh, now)),
+    outputs,
+  };
 }
 
 // --- stop --------------------------------------------------------------------------------------------------------------
@@ -164,7 +182,8 @@ export function stopFacts(view: PartitionView, id: string, body: SessionEndedBod
   const charger = view.get<ChargerState>('charger', id)?.context;
   const numbers = numbering(view);
   const session = stoppedSession(view, id, charger, body);
-  const stray = session || !charger ? null : strayOf(view, id, charger, body.transaction);
+  const named = body.reference !== undefined;
+  const stray = session || named || !charger ? null : strayOf(view, id, charger, body.transaction);
   const transaction = session?.transaction ?? number(numbers).transaction;
   return {
     ...numbers,
@@ -182,11 +201,13 @@ function stoppedSession(
   charger: ChargerState | undefined,
   body: SessionEndedBody,
 ): SessionState | null {
+  const index = view.index as DomainIndex;
+  if (body.reference !== undefined) return sessionById(view, index.sessionOfReference(id, body.reference));
   if (body.transaction > 0) {
     const session = sessionById(view, body.transaction);
     if (session?.charger === id) return session;
   }
-  const known = sessionById(view, (view.index as DomainIndex).sessionOfStop(id, body.key));
+  const known = sessionById(view, index.sessionOfStop(id, body.key));
   if (known || body.transaction > 0) return known;
   const open = (charger?.connectors ?? [])
     .map((connector) => (connector.transaction === 0 ? null : sessionById(view, connector.transaction)))
@@ -199,7 +220,7 @@ function closest(open: readonly SessionState[], body: SessionEndedBody): Session
   let best: SessionState | null = null;
   const distance = (session: SessionState) => Math.abs(body.at - (session.lastSampleAt ?? session.startAt));
   for (const session of open) {
-    if ((session.registerWh ?? session.meterStartWh) > body.meterStopWh) continue;
+    if ((session.registerWh ?? session.meterStartWh) > body.meterStopWh!) continue;
     if (best === null || distance(session) < distance(best)) best = session;
   }
   return best;
@@ -217,14 +238,25 @@ function strayOf(view: PartitionView, id: string, charger: ChargerState, transac
 const stopHash = (body: SessionEndedBody): string =>
   hash64(`${body.atRaw}|${body.meterStopWh}|${body.tag ?? ''}|${body.reason}`);
 
+/** With OCPP 2.x the register is among the samples: the newest one. */
+function withRegister(body: SessionEndedBody): SessionEndedBody {
+  if (body.reference === undefined) return body;
+  const newest = pointsOf(body.samples).findLast((point) => point.registerWh !== null);
+  return { ...body, meterStopWh: newest?.registerWh ?? null };
+}
+
 export function ended(charger: ChargerState, event: ActorEvent<SessionEndedBody, StopFacts>): Decision<ChargerState> {
-  const { self, now, body, facts } = event;
+  const { self, now, facts } = event;
+  const body = withRegister(event.body);
   const hash = stopHash(body);
-  if (facts.session && facts.session.stopKey !== '') return stoppedTwice(charger, event, facts.session, hash);
+  if (facts.session && facts.session.stopKey !== '')
+    return stoppedTwice(charger, { ...event, body }, facts.session, hash);
 
   const token = body.tag === null ? null : tokenOf(facts.entry, Math.min(body.at, now));
   const { transaction, put } = facts.session ? { transaction: facts.session.transaction, put: null } : number(facts);
-  const connector = facts.session?.connector ?? facts.stray?.connector ?? (charger.connectors.length === 1 ? 1 : 0);
+  // 0 is no connector of a session: nobody has told it, or it was the charger as a whole.
+  const told = facts.session?.connector ?? facts.stray?.connector ?? 0;
+  const connector = told || body.connector || (charger.connectors.length === 1 && !facts.session ? 1 : 0);
   const answer: EndedReply = { transaction, token };
   const outputs: Outputs = [reply(answer)];
   if (put) outputs.push(put);
@@ -242,7 +274,12 @@ export function ended(charger: ChargerState, event: ActorEvent<SessionEndedBody,
   }
   if (fresh.length > 0) outputs.push(meterEvent(charger, self.id, connector, transaction, now, fresh));
 
-  const flags = [...(body.transaction <= 0 ? ['repaired_id'] : []), ...(body.clock ? ['clock'] : [])];
+  const named = body.reference !== undefined;
+  const flags = [
+    ...(!named && body.transaction <= 0 ? ['repaired_id'] : []),
+    ...(body.clock ? ['clock'] : []),
+    ...(body.offline ? ['offline'] : []),
+  ];
   const end: SessionEndBody = {
     at: body.at,
     meterStopWh: body.meterStopWh,
@@ -256,18 +293,20 @@ export function ended(charger: ChargerState, event: ActorEvent<SessionEndedBody,
     flags,
   };
   if (facts.session) {
-    outputs.push({
-      type: 'send',
-      params: { to: sessionAddress(self.key, transaction), type: 'session.end', body: { ...end } },
-    });
+    const to = sessionAddress(self.key, transaction);
+    if (named && told === 0 && connector !== 0)
+      outputs.push({ type: 'send', params: { to, type: 'session.locate', body: { connector } } });
+    outputs.push({ type: 'send', params: { to, type: 'session.end', body: { ...end } } });
   } else {
     const adopt: SessionAdoptBody = {
       ...end,
       charger: self.id,
       station: charger.station,
       connector,
-      tag: body.tag ?? '',
-      from: firstRegister(end, facts.stray),
+      // The tag that stopped it may be another's than the one it began with, which may still be told.
+      tag: named ? '' : (body.tag ?? ''),
+      reference: body.reference ?? '',
+      from: firstRegister(end, facts.stray, named ? body.at : Infinity),
     };
     outputs.push({
       type: 'send',
@@ -282,9 +321,9 @@ export function ended(charger: ChargerState, event: ActorEvent<SessionEndedBody,
   return { context: plugged ? withConnector(heard, connector, (c) => released(c, now)) : heard, outputs };
 }
 
-/** Where the energy of an adopted session begins: the earliest register known of it. */
-function firstRegister(end: SessionEndBody, stray: StrayState | null): SessionAdoptBody['from'] {
-  const point = end.points.find((p) => p.registerWh !== null);
+/** Where the energy of an adopted session begins: the earliest register known of it from before `until`. */
+function firstRegister(end: SessionEndBody, stray: StrayState | null, until: number): SessionAdoptBody['from'] {
+  const point = end.points.find((p) => p.registerWh !== null && p.at < until);
   const from = point ? { at: point.at, registerWh: point.registerWh! } : null;
   if (stray && (from === null || stray.at < from.at)) return { at: stray.at, registerWh: stray.registerWh };
   return from;

@@ -19,8 +19,21 @@ const put = (charger: string, state: DecidedState): Outputs[number] => ({
   params: { kind: 'decided', id: charger, state },
 });
 
+const answered = (decided: DecidedState, key: string, answer: unknown): DecidedState => ({
+  ...decided,
+  answers: [...decided.answers.slice(1 - decidedKept), { key, answer }],
+});
+const seen = (decided: DecidedState, key: string): DecidedState => ({
+  ...decided,
+  seen: [...decided.seen.slice(1 - decidedKept), key],
+});
+
 export const remember = (charger: string, decided: DecidedState, key: string, answer: unknown): Outputs[number] =>
-  put(charger, { ...decided, answers: [...decided.answers.slice(1 - decidedKept), { key, answer }] });
+  put(charger, answered(decided, key, answer));
 
 export const saw = (charger: string, decided: DecidedState, key: string): Outputs[number] =>
-  put(charger, { ...decided, seen: [...decided.seen.slice(1 - decidedKept), key] });
+  put(charger, seen(decided, key));
+
+/** Both at once: two writes of one record in a step would lose the first. */
+export const rememberAndSaw = (charger: string, decided: DecidedState, key: string, answer: unknown): Outputs[number] =>
+  put(charger, seen(answered(decided, key, answer), key));

@@ -4,7 +4,9 @@
  */
 import type { Index, Stored } from './actor.ts';
 import { Boards, SampledCustomers } from './customer_index.ts';
+import { isOpen } from './device_command_rules.ts';
 import type { BoardState, CustomerState } from './schema/customer_entities.ts';
+import type { DeviceCommandState } from './schema/device_commands.ts';
 import type { ChargerState, NameState, SessionState, StationState } from './schema/entities.ts';
 
 /** Sets by name; an empty one is dropped. */
@@ -31,6 +33,9 @@ class Groups {
 }
 const none: ReadonlySet<string> = new Set();
 
+const isUnsettled = ({ value, context }: Stored<DeviceCommandState>) => isOpen(value) || context.call !== null;
+const hasEnded = ({ context }: Stored<DeviceCommandState>) => context.endedAt !== null;
+
 const by = (charger: string, what: string | number): string => `${charger}\n${what}`;
 
 export class DomainIndex implements Index {
@@ -43,7 +48,10 @@ export class DomainIndex implements Index {
   readonly #priceHours = new Groups();
   readonly #starts = new Map<string, string>();
   readonly #stops = new Map<string, string>();
+  readonly #references = new Map<string, string>();
   readonly #ended = new Groups();
+  readonly #openCommands = new Groups();
+  readonly #endedCommands = new Groups();
   readonly #tags = new Set<string>();
   #sortedTags: string[] | null = null;
   /** Customers whose battery is sampled. */
@@ -59,6 +67,14 @@ export class DomainIndex implements Index {
   /** Chargers whose newest connection is with this gateway. */
   connectedBy(gateway: string) {
     return this.#connected.get(gateway);
+  }
+  /** Commands of the charger that are open, or whose CALL is still out. */
+  openCommandsOf(charger: string) {
+    return this.#openCommands.get(charger);
+  }
+  /** Those that have ended and are kept. */
+  endedCommandsOf(charger: string) {
+    return this.#endedCommands.get(charger);
   }
   /** Sessions of the charger that were adopted from a stop and still lack their start. */
   adoptedOf(charger: string) {
@@ -77,6 +93,10 @@ export class DomainIndex implements Index {
   }
   sessionOfStop(charger: string, key: string): string | undefined {
     return this.#stops.get(by(charger, key));
+  }
+  /** The session of a transaction by the charger's own id, whatever its case (OCPP 2.0.1 part 2, identifierString). */
+  sessionOfReference(charger: string, reference: string): string | undefined {
+    return this.#references.get(by(charger, reference.toLowerCase()));
   }
   /** Ended sessions of a connector that are still kept. */
   endedOn(charger: string, connector: number) {
@@ -105,6 +125,15 @@ export class DomainIndex implements Index {
       case 'board':
         this.#boards.changed(id, before as Stored<BoardState> | undefined, after as Stored<BoardState> | undefined);
         return;
+      case 'device_command': {
+        type Command = Stored<DeviceCommandState> | undefined;
+        const group = (stored: Command, wanted: (command: Stored<DeviceCommandState>) => boolean) =>
+          stored && wanted(stored) ? stored.context.charger : null;
+        const [b, a] = [before as Command, after as Command];
+        this.#openCommands.move(id, group(b, isUnsettled), group(a, isUnsettled));
+        this.#endedCommands.move(id, group(b, hasEnded), group(a, hasEnded));
+        return;
+      }
       case 'sample_keys':
         this.#block(id, before !== undefined, after !== undefined);
         return;
@@ -165,9 +194,14 @@ export class DomainIndex implements Index {
         b && by(b.charger, b.stopKey),
         a && a.stopKey !== '' ? by(a.charger, a.stopKey) : undefined,
       );
+    if (a?.reference !== b?.reference) {
+      const told = (s: SessionState | undefined) =>
+        s && s.reference !== '' ? by(s.charger, s.reference.toLowerCase()) : undefined;
+      this.#move(this.#references, id, told(b), told(a));
+    }
     if (a?.startKey !== b?.startKey || a?.flags !== b?.flags) {
       const orphan = (s: SessionState | undefined) =>
-        s && s.startKey === '' && s.flags.includes('adopted') ? s.charger : null;
+        s && s.startKey === '' && s.reference === '' && s.flags.includes('adopted') ? s.charger : null;
       this.#adopted.move(id, orphan(b), orphan(a));
     }
     if (a?.endAt !== b?.endAt || a?.connector !== b?.connector) {

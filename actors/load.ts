@@ -82,7 +82,7 @@ export const plugged = (
   c: ConnectorState,
   transaction: number,
   ratedW: number,
-  meterStartWh: number,
+  meterStartWh: number | null,
   now: number,
 ): ConnectorState => ({
   ...advance(c, now),

@@ -4,7 +4,7 @@
  */
 import { setup } from 'xstate';
 import type { Static } from 'typebox';
-import { decide, type ActorDefinition, type ActorEvent, type Decision } from './actor.ts';
+import { decide as act, type ActorDefinition, type ActorEvent, type Decision } from './actor.ts';
 import { customerAddress } from './addresses.ts';
 import type { DomainIndex } from './domain_index.ts';
 import { chargerEvent, withFlags, machineTypes, type Outputs } from './machine.ts';
@@ -16,12 +16,15 @@ import {
   SessionAdopt,
   SessionDispute,
   SessionEnd,
+  SessionIdentify,
+  SessionLocate,
   SessionMerge,
   SessionOpen,
   SessionSampled,
   SessionSupersede,
   type SessionAdoptBody,
   type SessionEndBody,
+  type SessionIdentifyBody,
   type SessionOpenBody,
   type SessionSampledBody,
 } from './schema/internal.ts';
@@ -33,9 +36,11 @@ import {
   billRunning,
   billSettled,
   marked,
+  shifted,
   type BillingFacts,
 } from './session_billing.ts';
-import { read, sampled, settled, stopped, type Refused } from './session_registers.ts';
+import { creditUnanswered, heardByCommands, sessionCommands } from './session_commands.ts';
+import { begins, read, sampled, settled, startUnknown, stopped, type Refused } from './session_registers.ts';
 
 /** Ended sessions are kept this long, so that resent messages are recognised. */
 export const sessionKeptMs = 30 * 24 * 3_600_000;
@@ -82,6 +87,9 @@ const initial: SessionState = {
   billedAt: 0,
   billDueAt: null,
   unassignedWh: 0,
+  reference: '',
+  remoteStartId: null,
+  meterStartAt: null,
 };
 
 /** A command with what billing must know. */
@@ -105,7 +113,8 @@ function sessionEvent(s: SessionState, state: 'started' | 'ended', now: number):
   if (state === 'ended') {
     payload.endAt = s.endAt!;
     payload.reason = s.reason;
-    if (s.meterStopWh !== null) payload.meterStopWh = s.meterStopWh;
+    // A stop of OCPP 2.x need not carry a register: then the newest one stands for it.
+    payload.meterStopWh = s.meterStopWh ?? s.registerWh ?? s.meterStartWh;
     if (s.energyWh !== null) payload.energyWh = s.energyWh;
   }
   return { type: 'emit', params: { kind: 'session', subject: subject.session(s.charger, s.transaction), payload } };
@@ -128,7 +137,8 @@ function settle(
   refused: readonly Refused[],
   { now, facts }: Pick<Billed, 'now' | 'facts'>,
 ): Decision<SessionState> {
-  const total = { ...s, ...settled(s), version: s.version + 1 };
+  const account = s.reference === '' ? s : withStart(s);
+  const total = { ...account, ...settled(account), version: s.version + 1 };
   const { session, outputs } = billSettled(total, s.version === 0, now, facts.partition);
   return {
     context: session,
@@ -141,68 +151,109 @@ function settle(
   };
 }
 
+/** Whether the energy's beginning is known may change with every late word of a charger of OCPP 2.x. */
+function withStart(s: SessionState): SessionState {
+  if (s.flags.includes('unknown_start') === startUnknown(s)) return s;
+  const others = s.flags.filter((flag) => flag !== 'unknown_start');
+  return { ...s, flags: startUnknown(s) ? [...others, 'unknown_start'] : others };
+}
+
+const owned = (tag: string, token: SessionOpenBody['token']) => ({
+  tag,
+  tagStatus: token?.status ?? '',
+  tagExpiresAt: token?.expiresAt ?? null,
+  tagGroup: token?.group ?? null,
+});
+
+const unplaced = 'unknown_connector';
+
 const begun = (s: SessionState, body: SessionOpenBody) => ({
   charger: body.charger,
   station: body.station,
   connector: body.connector,
-  tag: body.tag,
-  tagStatus: body.token.status,
-  tagExpiresAt: body.token.expiresAt,
-  tagGroup: body.token.group,
+  ...owned(body.tag, body.token),
   startKey: body.startKey,
   startAt: body.at,
-  meterStartWh: body.meterStartWh,
-  segmentsWh: 0,
-  segmentFromWh: body.meterStartWh,
-  registerWh: body.meterStartWh,
-  registerAt: body.at,
+  reference: body.reference,
+  remoteStartId: body.remoteStartId,
   flags: withFlags(
-    s.flags.filter((flag) => flag !== 'unknown_start'),
+    s.flags.filter((flag) => flag !== 'unknown_start' && flag !== unplaced),
     ...body.flags,
   ),
 });
 
-function open(s: SessionState, { self, now, body, facts }: Billed<SessionOpenBody>): Decision<SessionState> {
-  const started = { ...s, site: self.key, transaction: Number(self.id), ...begun(s, body), startedAt: now };
-  const session = begunBilling(s, started, facts, now);
-  const outputs: Outputs = [sessionEvent(session, 'started', now)];
-  if (session.customer !== null) {
-    const { site, station, transaction, tag } = session;
-    outputs.push({
-      type: 'send',
-      params: {
-        to: customerAddress(session.customer),
-        type: 'credit.hold',
-        body: { site, station, transaction, tag },
-      },
-    });
-  }
-  return { context: session, outputs };
+/** The register that the start told; none: the first one that is heard (R6). */
+const register = ({ at, meterStartWh }: SessionOpenBody) =>
+  meterStartWh === null
+    ? {}
+    : {
+        meterStartWh,
+        meterStartAt: at,
+        segmentsWh: 0,
+        segmentFromWh: meterStartWh,
+        registerWh: meterStartWh,
+        registerAt: at,
+      };
+
+/** Asks whoever pays, once it is known who. */
+function holdOf({ customer, site, station, transaction, tag }: SessionState): Outputs {
+  if (customer === null) return [];
+  const body = { site, station, transaction, tag };
+  return [{ type: 'send', params: { to: customerAddress(customer), type: 'credit.hold', body } }];
 }
 
-function sample(s: SessionState, { now, body, facts }: Billed<SessionSampledBody>): Decision<SessionState> {
+function open(s: SessionState, { self, now, body, facts }: Billed<SessionOpenBody>): Decision<SessionState> {
+  const { key: site, id } = self;
+  const started = { ...s, site, transaction: Number(id), ...begun(s, body), ...register(body), startedAt: now };
+  const session = begunBilling(s, started, facts, now);
+  return { context: session, outputs: [sessionEvent(session, 'started', now), ...holdOf(session)] };
+}
+
+/** While no register was known, no period could say with how much energy it began. */
+const withoutGuesses = (s: SessionState): SessionState =>
+  s.meterStartAt === null ? { ...s, periods: s.periods.filter(({ billedWh }) => billedWh !== 0) } : s;
+
+/** What is known of a session after samples. Before its start is heard, the oldest of them is where it begins (R6). */
+function measuredBy(s: SessionState, { now, body, facts }: Billed<SessionSampledBody>) {
   const { session, refused, marks } = sampled(s, body.points, body.samples, body.ratedW);
-  const measured = marked({ ...session, flags: withFlags(session.flags, ...body.flags) }, body.points, marks, facts);
+  const flagged = { ...session, flags: withFlags(session.flags, ...body.flags) };
+  const firstAt = body.points[0]?.at ?? s.startAt;
+  const earlier = s.reference !== '' && s.startKey === '' && firstAt < s.startAt;
+  const known = earlier
+    ? begunBilling(
+        withoutGuesses(s),
+        { ...flagged, startAt: firstAt },
+        { ...facts, start: facts.prices[0] ?? null },
+        now,
+      )
+    : shifted(s, flagged);
+  return { measured: marked(known, body.points, marks, facts), refused };
+}
+
+function sample(s: SessionState, event: Billed<SessionSampledBody>): Decision<SessionState> {
+  const { now, facts } = event;
+  const { measured, refused } = measuredBy(s, event);
   const billing = billRunning(s, measured, now, facts.partition);
   return { context: billing.session, outputs: [...quarantined(s, refused, now), ...billing.outputs] };
 }
 
 /** Samples from before the end that come after it: the session is settled anew. */
 function sampleLate(s: SessionState, event: Billed<SessionSampledBody>): Decision<SessionState> {
-  const { body } = event;
-  const { session, refused, marks } = sampled(s, body.points, body.samples, body.ratedW);
+  const { measured, refused } = measuredBy(s, event);
   // Until a session that was closed without one has met its real stop, its last register stands for it.
-  const meterStopWh = s.stopKey === '' ? session.registerWh : s.meterStopWh;
-  const settledAnew = { ...session, meterStopWh, flags: withFlags(session.flags, ...body.flags) };
-  return settle(marked(settledAnew, body.points, marks, event.facts), refused, event);
+  const meterStopWh = s.stopKey === '' ? measured.registerWh : s.meterStopWh;
+  return settle({ ...measured, meterStopWh }, refused, event);
 }
 
 function end(s: SessionState, event: Billed<SessionEndBody>): Decision<SessionState> {
   const { now, body } = event;
   const flags = withFlags(s.flags, ...body.flags, ...(body.at < s.startAt ? ['clock'] : []));
   const before = sampled({ ...s, flags }, body.points, body.samples, body.ratedW);
-  const measured = marked(before.session, body.points, before.marks, event.facts);
-  const { session, refused } = stopped(measured, body.at, body.meterStopWh, body.ratedW);
+  const measured = marked(shifted(s, before.session), body.points, before.marks, event.facts);
+  const { session, refused } =
+    body.meterStopWh === null
+      ? { session: { ...measured, meterStopWh: null }, refused: [] }
+      : stopped(measured, body.at, body.meterStopWh, body.ratedW);
   return settle(
     {
       ...session,
@@ -254,7 +305,9 @@ function abandon(s: SessionState, event: Billed): Decision<SessionState> {
 /** A stop without a start. From an unknown start no energy follows, until its start comes late. */
 function adopt(s: SessionState, event: Billed<SessionAdoptBody>): Decision<SessionState> {
   const { self, now, body, facts } = event;
-  const first = body.from ?? { at: body.at, registerWh: body.meterStopWh };
+  const stop = body.meterStopWh === null ? null : { at: body.at, registerWh: body.meterStopWh };
+  const first = body.from ?? stop;
+  const startAt = Math.min(first?.at ?? body.at, body.at);
   const adopted: SessionState = {
     ...s,
     site: self.key,
@@ -263,12 +316,14 @@ function adopt(s: SessionState, event: Billed<SessionAdoptBody>): Decision<Sessi
     station: body.station,
     connector: body.connector,
     tag: body.tag,
-    startAt: Math.min(first.at, body.at),
+    reference: body.reference,
+    startAt,
     startedAt: now,
-    meterStartWh: first.registerWh,
-    segmentFromWh: first.registerWh,
-    registerWh: first.registerWh,
-    registerAt: Math.min(first.at, body.at),
+    meterStartWh: first?.registerWh ?? 0,
+    meterStartAt: first?.at ?? null,
+    segmentFromWh: first?.registerWh ?? null,
+    registerWh: first?.registerWh ?? null,
+    registerAt: first === null ? null : startAt,
     flags: withFlags(s.flags, 'adopted', ...(body.from === null ? ['unknown_start'] : [])),
   };
   return end(begunBilling(s, adopted, facts, now), event);
@@ -277,10 +332,47 @@ function adopt(s: SessionState, event: Billed<SessionAdoptBody>): Decision<Sessi
 /** The start of an adopted session comes late: the same transaction, settled anew, never a second one. */
 function merge(s: SessionState, event: Billed<SessionOpenBody>): Decision<SessionState> {
   const { now, body, facts } = event;
-  const started = begunBilling(s, { ...s, ...begun(s, body) }, facts, now);
+  if (s.reference !== '') return settle(completed(s, event), [], event);
+  const started = begunBilling(s, { ...s, ...begun(s, body), ...register(body) }, facts, now);
   const { registers } = read(started, s.endAt!, s.meterStopWh!, Number.MAX_SAFE_INTEGER);
   return settle({ ...registers, flags: withFlags(registers.flags, 'late_start') }, [], event);
 }
+
+/** The start of a transaction of OCPP 2.x, heard after other events of it: what those said stays, it says where all began. */
+function completed(s: SessionState, { now, body, facts }: Billed<SessionOpenBody>): SessionState {
+  const connector = body.connector === 0 ? s.connector : body.connector;
+  const identified = body.tag === '' || (s.tag !== '' && body.token?.status === 'Unknown');
+  const owner = identified ? owned(s.tag, tokenOfStart(s)) : {};
+  const told: SessionState = { ...s, ...begun(s, { ...body, connector }), ...owner };
+  const account = body.meterStartWh === null ? told : begins(told, body.at, body.meterStartWh);
+  return begunBilling(withoutGuesses(s), { ...account, flags: withFlags(account.flags, 'late_start') }, facts, now);
+}
+
+const tokenOfStart = (s: SessionState) =>
+  ({ status: s.tagStatus, expiresAt: s.tagExpiresAt, group: s.tagGroup }) as SessionOpenBody['token'];
+
+/** Who pays may become known by what is told late. */
+function mergeRunning(s: SessionState, event: Billed<SessionOpenBody>): Decision<SessionState> {
+  const session = completed(s, event);
+  const hold = s.customer === null ? holdOf(session) : [];
+  return { context: session, outputs: [sessionEvent(session, 'started', event.now), ...hold] };
+}
+
+const identified = (s: SessionState, { now, body, facts }: Billed<SessionIdentifyBody>): SessionState =>
+  begunBilling(s, { ...s, ...owned(body.tag, body.token) }, facts, now);
+
+function identify(s: SessionState, event: Billed<SessionIdentifyBody>): Decision<SessionState> {
+  const session = identified(s, event);
+  return { context: session, outputs: [sessionEvent(session, 'started', event.now), ...holdOf(session)] };
+}
+
+const identifyLate = (s: SessionState, event: Billed<SessionIdentifyBody>): Decision<SessionState> =>
+  settle(identified(s, event), [], event);
+
+const locate = (s: SessionState, { now, body }: Billed<Static<typeof SessionLocate>>): Decision<SessionState> => {
+  const session = { ...s, connector: body.connector, flags: s.flags.filter((flag) => flag !== unplaced) };
+  return { context: session, outputs: s.endAt === null ? [sessionEvent(session, 'started', now)] : [] };
+};
 
 const dispute = (s: SessionState, event: Billed): Decision<SessionState> =>
   s.flags.includes('disputed') ? {} : settle({ ...s, flags: withFlags(s.flags, 'disputed') }, [], event);
@@ -317,6 +409,10 @@ function powerNow(s: SessionState, event: ActorEvent): number | null {
   return null;
 }
 
+/** Whatever changes a session, commands that wait for it hear of it. */
+const decide = <Body, Facts>(rule: (s: SessionState, event: ActorEvent<Body, Facts>) => Decision<SessionState>) =>
+  act(heardByCommands(rule) as (s: SessionState, event: ActorEvent) => Decision<SessionState>);
+
 const running = {
   'session.sampled': [
     {
@@ -332,11 +428,15 @@ const running = {
     },
     { actions: decide(sample) },
   ],
+  'session.merge': { actions: decide(mergeRunning) },
+  'session.identify': { actions: decide(identify) },
+  'session.locate': { actions: decide(locate) },
   'session.end': { target: 'ended', actions: decide(end) },
   'session.supersede': { target: 'ended', actions: decide(supersede) },
   'session.abandon': { target: 'ended', actions: decide(abandon) },
   'credit.answered': { actions: decide(answered) },
   'timer.bill': { actions: decide(billOnTime) },
+  'timer.credit': { actions: decide(creditUnanswered) },
 };
 
 export const sessionMachine = setup({ types: machineTypes<SessionState>() }).createMachine({
@@ -358,6 +458,8 @@ export const sessionMachine = setup({ types: machineTypes<SessionState>() }).cre
         'session.sampled': { actions: decide(sampleLate) },
         'session.end': { guard: ({ context }) => context.stopKey === '', actions: decide(end) },
         'session.merge': { guard: ({ context }) => context.startKey === '', actions: decide(merge) },
+        'session.identify': { actions: decide(identifyLate) },
+        'session.locate': { actions: decide(locate) },
         'session.dispute': { actions: decide(dispute) },
         'credit.answered': { actions: decide(answeredLate) },
         'timer.forget': { actions: decide(forget) },
@@ -368,13 +470,15 @@ export const sessionMachine = setup({ types: machineTypes<SessionState>() }).cre
 
 export const session: ActorDefinition = {
   kind: 'session',
-  version: 2,
+  version: 3,
   machine: sessionMachine,
   context: SessionState,
   commands: {
     'session.open': SessionOpen,
     'session.adopt': SessionAdopt,
     'session.merge': SessionMerge,
+    'session.identify': SessionIdentify,
+    'session.locate': SessionLocate,
     'session.sampled': SessionSampled,
     'session.end': SessionEnd,
     'session.supersede': SessionSupersede,
@@ -382,12 +486,12 @@ export const session: ActorDefinition = {
     'session.abandon': SessionAbandon,
     'credit.answered': CreditAnswered,
   },
-  timers: ['forget', 'bill'],
+  timers: ['forget', 'bill', 'credit'],
   creates: ['session.open', 'session.adopt'],
   facts: (view, self, type, body) =>
     type === 'timer.forget'
       ? { blocks: [...(view.index as DomainIndex).blocksOf(self.id)].sort() }
-      : billingFacts(view, self.id, body),
+      : { ...billingFacts(view, self.id, body), ...sessionCommands(view, self.id, body) },
   // Sessions from before had no customers: their energy is unassigned once they end.
   migrate: {
     1: (before) => ({
@@ -400,5 +504,6 @@ export const session: ActorDefinition = {
       billDueAt: null,
       unassignedWh: 0,
     }),
+    2: (before) => ({ ...before, reference: '', remoteStartId: null, meterStartAt: before['startAt'] }),
   },
 };

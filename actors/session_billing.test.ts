@@ -308,12 +308,12 @@ test('a start under a tag with a customer asks for credit, once; a refusal flags
 test('with an empty wallet the session is unfunded, its energy is billed below zero and the tag starts no other', () => {
   const { world, charger } = setUp({ depositE5Sek: 0 });
   const { transaction, token } = charger.start();
-  expect(token.status).toBe('Blocked');
+  expect(token?.status).toBe('NoCredit');
   sample(world, charger, 10_000, 30);
   charger.stop(transaction, { meterStopWh: 30 });
   expect(charger.session(transaction)!.context.flags).toEqual(['unfunded']);
   expect(wallet(world)).toEqual({ available: -3_000, pending: 0 });
-  expect(charger.authorize('TAG-1').status).toBe('Blocked');
+  expect(charger.authorize('TAG-1').status).toBe('NoCredit');
   world.ask(ada, 'customer.deposit', { amountE5Sek: 100_000 });
   expect(charger.authorize('TAG-1').status).toBe('Accepted');
 });

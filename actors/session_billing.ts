@@ -39,18 +39,23 @@ interface Told {
   tag?: string;
   at?: number;
   station?: string;
+  reference?: string;
   from?: SessionAdoptBody['from'];
   points?: Point[];
 }
 
-/** Prices are looked up only for sessions that somebody pays for. */
+/** Whether a tag that somebody knows stands behind it. */
+export const isIdentified = (s: SessionState): boolean => s.tag !== '' && s.tagStatus !== 'Unknown';
+
+/** Prices are looked up only for sessions that somebody pays for, or may be found to: with OCPP 2.x the tag can come late. */
 export function billingFacts(view: PartitionView, id: string, body: Told): BillingFacts {
   const session = view.get<SessionState>('session', id)?.context;
-  const tag = session?.tag ?? '';
+  const identified = session !== undefined && isIdentified(session);
   const customer =
-    session?.customer ?? (body.tag === undefined || tag !== '' ? null : (tagEntry(view, body.tag)?.customer ?? null));
+    session?.customer ?? (body.tag === undefined || identified ? null : (tagEntry(view, body.tag)?.customer ?? null));
   const station = session?.station ?? body.station;
-  if (customer === null || station === undefined)
+  const open = !identified && (session?.reference ?? body.reference ?? '') !== '';
+  if ((customer === null && !open) || station === undefined)
     return { partition: view.partition, customer, start: null, prices: [] };
   const startAt = body.tag === undefined || body.at === undefined ? null : Math.min(body.from?.at ?? body.at, body.at);
   return {
@@ -76,7 +81,7 @@ export function begunBilling(
   { customer, start }: BillingFacts,
   now: number,
 ): SessionState {
-  if (customer === null || start === null) return started;
+  if (start === null) return started;
   const known = before.periods;
   const shiftWh = known.length === 0 ? 0 : before.meterStartWh - started.meterStartWh;
   const isFirst = ({ since }: BilledPeriod) => since === start.since;
@@ -125,10 +130,19 @@ export function marked(
   marks: readonly Mark[],
   { prices }: BillingFacts,
 ): SessionState {
-  if (session.customer === null || prices.length === 0) return session;
+  if (prices.length === 0 || (session.customer === null && session.periods.length >= periodsMax)) return session;
   let periods: readonly BilledPeriod[] = session.periods;
   for (const { of, energyWh } of marks) periods = withMark(periods, points[of]!.at, energyWh, prices[of]!);
   return periods === session.periods ? session : { ...session, periods: [...periods] };
+}
+
+/** The account of registers begins earlier than was known: all that came after has so much more before it. */
+export function shifted(before: SessionState, after: SessionState): SessionState {
+  const moreWh = before.meterStartAt === null ? 0 : safe(before.meterStartWh - after.meterStartWh);
+  if (moreWh === 0 || after.periods.length < 2) return after;
+  const [first, ...later] = after.periods;
+  const moved = later.map((known) => ({ ...known, fromWh: Math.max(0, safe(known.fromWh + moreWh)) }));
+  return { ...after, periods: [first!, ...moved] };
 }
 
 /** The periods billed up to `totalWh`, and what each price still has to get (B2, B3). */

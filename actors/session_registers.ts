@@ -7,6 +7,7 @@
  *    there is no time to judge by, so all is believed.
  * R4 Total: stop − start when there was no reset, else the segments, else the integral of power (`integral`).
  * R5 A point older than the newest register changes nothing: between two registers only their difference counts.
+ * R6 Where the start told no register (OCPP 2.x), energy counts from the earliest one since then; it may be heard last.
  */
 import type { SessionState } from './schema/entities.ts';
 import type { Point } from './schema/internal.ts';
@@ -63,6 +64,49 @@ export function read<T extends Registers>(
   return { registers: { ...r, registerWh, registerAt: at }, refused: null };
 }
 
+type Account = Registers & Pick<SessionState, 'meterStartWh' | 'meterStartAt'>;
+
+/** The account begins with this register: whatever was known of it before, what came after stays (R6). */
+export function begins<T extends Account>(s: T, at: number, registerWh: number): T {
+  const from = { ...s, meterStartWh: registerWh, meterStartAt: at };
+  if (s.meterStartAt === null || s.registerWh === null || s.registerAt === null || s.registerAt < at)
+    return { ...from, segmentsWh: 0, segmentFromWh: registerWh, registerWh, registerAt: at };
+  const moreWh = s.meterStartWh - registerWh;
+  // The count began anew between the two: the energy up to there is not known.
+  if (moreWh < -roundingWh && at < s.meterStartAt) return { ...from, flags: withFlags(s.flags, 'meter_reset') };
+  if (!s.flags.includes('meter_reset')) return { ...from, segmentFromWh: registerWh };
+  return { ...from, segmentsWh: Math.max(0, safe(s.segmentsWh + moreWh)) };
+}
+
+/** Whether a register of that time moves the beginning of the account (R6); where the start told one, none does. */
+function beginsAt(s: SessionState, at: number): boolean {
+  if (s.reference === '') return false;
+  if (s.meterStartAt === null) return s.startKey === '' || at >= s.startAt;
+  return at < s.meterStartAt && (s.startKey === '' || (s.meterStartAt > s.startAt && at >= s.startAt));
+}
+
+/** R3 holds for what lies before, too. */
+function earlierBy(
+  s: SessionState,
+  at: number,
+  registerWh: number,
+  ratedW: number,
+): { session: SessionState; refused: Refused | null } {
+  const believed =
+    s.meterStartAt === null ||
+    s.flags.includes('clock') ||
+    plausible(s.meterStartWh - registerWh, s.meterStartAt - at, ratedW);
+  if (believed) return { session: begins(s, at, registerWh), refused: null };
+  const session = { ...s, flags: withFlags(s.flags, 'implausible') };
+  return { session, refused: { at, registerWh, previousWh: s.meterStartWh } };
+}
+
+/** Nothing is known of where the energy began, or only where it ended (R6). */
+export const startUnknown = (s: SessionState): boolean => {
+  if (s.startKey !== '' && s.meterStartAt !== null && s.meterStartAt <= s.startAt) return false;
+  return s.meterStartAt === null ? s.startKey === '' : s.meterStartAt >= s.endAt!;
+};
+
 export const gainedWh = (r: Registers): number => safe(r.segmentsWh + ((r.registerWh ?? 0) - (r.segmentFromWh ?? 0)));
 
 /** How much a session had drawn at the time of a sample; `of` = the point that says so. */
@@ -89,7 +133,12 @@ export function sampled(
   const marks: Mark[] = [];
   for (const [of, point] of points.entries()) {
     const late = next.lastSampleAt !== null && point.at < next.lastSampleAt;
-    if (point.registerWh !== null) {
+    if (point.registerWh !== null && beginsAt(next, point.at)) {
+      const earlier = earlierBy(next, point.at, point.registerWh, ratedW);
+      next = { ...earlier.session, registers: next.registers + 1 };
+      if (earlier.refused) refused.push(earlier.refused);
+      else marks.push({ of, energyWh: 0 });
+    } else if (point.registerWh !== null) {
       const overtaken = next.registerAt !== null && point.at < next.registerAt;
       const reading = read(next, point.at, point.registerWh, ratedW);
       next = { ...reading.registers, registers: next.registers + 1 };

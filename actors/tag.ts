@@ -41,9 +41,9 @@ export const tag: ActorDefinition = {
 
 /** What a charger is told about a tag presented at `at`; the statuses stay distinct, none is folded into another. */
 export function tokenOf(entry: TagEntryState | null, at: number): TokenReply {
-  if (entry === null) return { status: 'Invalid', expiresAt: null, group: null };
+  if (entry === null) return { status: 'Unknown', expiresAt: null, group: null };
   const { expiresAt, group } = entry;
   if (entry.status !== 'Accepted') return { status: entry.status, expiresAt, group };
   if (expiresAt !== null && expiresAt <= at) return { status: 'Expired', expiresAt, group };
-  return { status: entry.credit === 'ok' ? 'Accepted' : 'Blocked', expiresAt, group };
+  return { status: entry.credit === 'ok' ? 'Accepted' : 'NoCredit', expiresAt, group };
 }

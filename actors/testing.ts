@@ -551,6 +551,39 @@ export class TestCharger {
       samples,
     });
   }
+  /** An event of a transaction that the charger names itself (OCPP 2.x). */
+  tell(
+    eventType: 'Started' | 'Updated' | 'Ended',
+    reference: string,
+    {
+      seq = 0,
+      at = this.world.now,
+      connector = eventType === 'Started' ? 1 : 0,
+      tag = '',
+      trigger = '',
+      chargingState = '',
+      offline = false,
+      remoteStartId = null as number | null,
+      reason = 'Local',
+      samples = [] as Sample[],
+    } = {},
+  ): StartedReply {
+    const told = {
+      ...this.#fact(`${eventType}-${reference}-${seq}`),
+      ...this.#time(at),
+      ...{ reference, connector, trigger, offline, samples },
+    };
+    switch (eventType) {
+      case 'Started':
+        return this.#ask('session.started', { ...told, tag, meterStartWh: null, remoteStartId });
+      case 'Updated':
+        return this.#ask('session.progress', { ...told, tag, chargingState });
+      case 'Ended':
+        return this.#ask('session.ended', { ...told, tag: tag || null, transaction: 0, meterStopWh: null, reason });
+      default:
+        return eventType satisfies never;
+    }
+  }
   /** One MeterValues message; `values` in the order given. */
   meter(transaction: number | null, values: { at?: number; w?: number; wh?: number } | Sample[], connector = 1) {
     const samples = Array.isArray(values) ? values : samplesOf({ at: this.world.now, ...values });

@@ -150,36 +150,75 @@ export const ConnectorStatus = Type.Object(
 /** Reply: {@link TokenReply}. */
 export const TokenPresented = Type.Object({ ...fact, tag: Type.String() }, closed);
 export const TokenReply = Type.Object({
-  status: Type.Enum(['Accepted', 'Blocked', 'Expired', 'Invalid', 'ConcurrentTx']),
+  /** `Unknown`: nobody's tag; `NoCredit`: its owner has none. Each version says what it has a word for. */
+  status: Type.Enum(['Accepted', 'Blocked', 'Expired', 'Invalid', 'ConcurrentTx', 'Unknown', 'NoCredit']),
   expiresAt: Type.Union([Type.Integer(), Type.Null()]),
   group: Type.Union([Type.String(), Type.Null()]),
 });
 export type TokenReply = Static<typeof TokenReply>;
 
-/** Reply: {@link StartedReply}; always a real transaction, whatever the tag. */
+/** The charger's own id of a transaction (OCPP 2.x), in its spelling; compared without case. */
+const reference = Type.String({ minLength: 1, maxLength: 64 });
+/** What a charger of OCPP 2.x says beside: why it tells, e.g. CablePluggedIn, and whether it was offline then. */
+const told = { trigger: Type.Optional(Type.String()), offline: Type.Optional(Type.Boolean()) };
+
+/**
+ * Reply: {@link StartedReply}; always a real transaction, whatever the tag. With a `reference` its events may come in any
+ * order: `connector` 0 and `tag` '' then mean that this one names none, and registers are in its samples.
+ */
 export const SessionStarted = Type.Object(
   {
     ...fact,
     ...time,
     connector: Type.Integer({ minimum: 0 }),
     tag: Type.String(),
-    meterStartWh: Type.Integer(),
+    meterStartWh: Type.Union([Type.Integer(), Type.Null()]),
+    reference: Type.Optional(reference),
+    ...told,
+    /** Id of the request of ours that it answers to (OCPP 2.x). */
+    remoteStartId: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+    samples: Type.Optional(Type.Array(Sample)),
   },
   closed,
 );
-export const StartedReply = Type.Object({ transaction: Type.Integer({ minimum: 1 }), token: TokenReply });
+/** `token` null: none was presented. */
+export const StartedReply = Type.Object({
+  transaction: Type.Integer({ minimum: 1 }),
+  token: Type.Union([TokenReply, Type.Null()]),
+});
 export type StartedReply = Static<typeof StartedReply>;
 
-/** `transaction` ≤ 0: the start was never acknowledged. Reply: {@link EndedReply}; always an answer. */
+/** An event between start and end (OCPP 2.x), which may be the first that is heard. Reply: {@link StartedReply}. */
+export const SessionProgress = Type.Object(
+  {
+    ...fact,
+    ...time,
+    reference,
+    connector: Type.Integer({ minimum: 0, description: '0 when it names none' }),
+    tag: Type.String({ description: "'' when it presents none" }),
+    ...told,
+    chargingState: Type.String({ description: "as the charger says it, '' when it does not" }),
+    samples: Type.Array(Sample),
+  },
+  closed,
+);
+
+/**
+ * `transaction` ≤ 0: the start was never acknowledged. With a `reference` it is that which counts, and the register is in
+ * the samples. Reply: {@link EndedReply}; always an answer.
+ */
 export const SessionEnded = Type.Object(
   {
     ...fact,
     ...time,
     transaction: Type.Integer(),
     tag: Type.Union([Type.String(), Type.Null()]),
-    meterStopWh: Type.Integer(),
+    meterStopWh: Type.Union([Type.Integer(), Type.Null()]),
     reason: Type.String(),
     samples: Type.Array(Sample),
+    reference: Type.Optional(reference),
+    connector: Type.Optional(Type.Integer({ minimum: 0 })),
+    ...told,
   },
   closed,
 );
@@ -222,6 +261,7 @@ export const GatewayAlive = Type.Object(
   closed,
 );
 
+export type SessionCloseBody = Static<typeof SessionClose>;
 export type SessionStartedBody = Static<typeof SessionStarted>;
 export type SessionProgressBody = Static<typeof SessionProgress>;
 export type SessionEndedBody = Static<typeof SessionEnded>;
@@ -229,4 +269,3 @@ export type ChargerReportedBody = Static<typeof ChargerReported>;
 export type MeterSampledBody = Static<typeof MeterSampled>;
 export type ConnectorStatusBody = Static<typeof ConnectorStatus>;
 export type ChargerConnectedBody = Static<typeof ChargerConnected>;
-export type SessionCloseBody = Static<typeof SessionClose>;

@@ -48,7 +48,7 @@ export const StationState = Type.Object({
 export type StationState = Static<typeof StationState>;
 
 export const ConnectorState = Type.Object({
-  /** OCPP status (1.6 names), '' until the first report. */
+  /** OCPP status as the charger's version names it, '' until the first report. */
   status: str(),
   errorCode: str(),
   statusAt: int(),
@@ -172,6 +172,13 @@ export const SessionState = Type.Object({
   billDueAt: nullableInt(),
   /** Posted as unassigned, Wh. */
   unassignedWh: int(),
+  // Since version 3:
+  /** The charger's own id of the transaction (OCPP 2.x), '' where we number it. */
+  reference: str(),
+  /** Request of ours that it answers to (OCPP 2.x). */
+  remoteStartId: nullableInt(),
+  /** Charger time of the register in `meterStartWh`; null: none has been heard yet. */
+  meterStartAt: nullableInt(),
 });
 export type SessionState = Static<typeof SessionState>;
 

@@ -60,24 +60,31 @@ export const SiteTick = Type.Object(
 export const Point = Type.Object({ at: int(), registerWh: nullableInt(), powerW: nullableInt() }, closed);
 export type Point = Static<typeof Point>;
 
+/** `startKey` '': not the start itself, but the first that is heard of the transaction. `meterStartWh` null: it told none. */
 const start = {
   charger: str(),
   station: str(),
   connector: int(),
   tag: str(),
-  token: TokenReply,
+  token: Type.Union([TokenReply, Type.Null()]),
   startKey: str(),
   at: int(),
-  meterStartWh: int(),
+  meterStartWh: nullableInt(),
   flags: Type.Array(str()),
+  reference: str(),
+  remoteStartId: nullableInt(),
 };
 export const SessionOpen = Type.Object(start, closed);
-/** A late start of a session that was adopted from its stop. */
+/** The start of a session that began with something else: with its stop, or with any event of OCPP 2.x. */
 export const SessionMerge = Type.Object(start, closed);
+/** Whose session it is, where its start did not tell. `at` = the session's start. */
+export const SessionIdentify = Type.Object({ tag: str(), token: TokenReply, at: int() }, closed);
+/** Where it is, where nothing told before. */
+export const SessionLocate = Type.Object({ connector: int() }, closed);
 
 const stop = {
   at: int(),
-  meterStopWh: int(),
+  meterStopWh: nullableInt(),
   reason: str(),
   stopKey: str(),
   stopHash: str(),
@@ -96,6 +103,7 @@ export const SessionAdopt = Type.Object(
     station: str(),
     connector: int(),
     tag: str(),
+    reference: str(),
     from: Type.Union([Type.Null(), Type.Object({ at: int(), registerWh: int() }, closed)]),
   },
   closed,
@@ -117,6 +125,7 @@ export const SessionAbandon = empty;
 export const SessionDispute = empty;
 
 export type SessionOpenBody = Static<typeof SessionOpen>;
+export type SessionIdentifyBody = Static<typeof SessionIdentify>;
 export type SessionEndBody = Static<typeof SessionEnd>;
 export type SessionAdoptBody = Static<typeof SessionAdopt>;
 export type SessionSampledBody = Static<typeof SessionSampled>;

@@ -164,6 +164,9 @@ export const aSession = (changes: Partial<SessionState> = {}): SessionState => (
   billedAt: 0,
   billDueAt: null,
   unassignedWh: 0,
+  reference: '',
+  remoteStartId: null,
+  meterStartAt: 0,
   ...changes,
 });
 

@@ -85,7 +85,7 @@ test('headers without end get a 431', async () => {
 
 test.each([
   ['no subprotocol', null],
-  ['a version that is not offered', 'ocpp2.0.1'],
+  ['a version that is not offered', 'ocpp2.1'],
   ['an unknown version', 'ocpp0.9, mqtt'],
   ['an empty list', ','],
 ])('%s: the handshake ends without one and the socket closes 1002', async (_, protocol) => {

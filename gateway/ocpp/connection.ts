@@ -13,18 +13,21 @@ import type { EntityAddress } from '#actors/actor';
 import { partitionOf } from '#actors/partition_key';
 import type { ConnectedReply } from '#actors/schema/commands';
 import type { CommandResult } from '#engine/wire';
+import type { Translation } from './action.ts';
 import { Bucket } from './bucket.ts';
 import type { Counters } from './counters.ts';
+import type { CallLine, DeviceCalls } from './device_calls.ts';
 import type { Door, Log } from './door.ts';
 import type { CallError } from './errors.ts';
 import { isDeeperThan, type Call } from './frame.ts';
 import type { Limits } from './limits.ts';
 import { MessageMemory } from './message_memory.ts';
+import { portionsAhead } from './portions.ts';
 import { Notes, type Payload } from './repairs/notes.ts';
-import type { CallReceiver, IncomingCall, OcppSocket } from './transport.ts';
+import type { Version } from './subprotocol.ts';
+import type { Answer, CallReceiver, IncomingCall, OcppSocket } from './transport.ts';
 import type { MessageTrace } from './trace.ts';
-import { actions, unsupported, type Action } from './v16/actions.ts';
-import { portionsAhead } from './v16/portions.ts';
+import { versions, type OcppVersion } from './versions.ts';
 
 /** What a connection needs of its gateway. */
 export interface Host {
@@ -34,6 +37,8 @@ export interface Host {
   readonly log: Log;
   readonly limits: Limits;
   readonly counters: Counters;
+  /** CALLs of ours. */
+  readonly calls: Pick<DeviceCalls, 'answer'>;
   /** The message log; null: switched off. */
   readonly trace: MessageTrace | null;
   /** No publish acknowledgement for a while. */
@@ -51,13 +56,14 @@ export interface Host {
 export interface Served {
   charger: string;
   site: string;
-  protocol: string;
+  protocol: Version;
   remote: string;
 }
 
 interface Work {
   call: Call;
-  action: Action;
+  action: Translation;
+  timeoutMs: number;
   deadlineAt: number;
 }
 
@@ -66,7 +72,7 @@ const hold = { grant: 1, line: 2, rate: 4, congestion: 8, stopping: 16 } as cons
 /** How long a closing handshake may take. */
 const closingMs = 2_000;
 
-export class Connection implements CallReceiver {
+export class Connection implements CallReceiver, CallLine {
   readonly id = randomUUID();
   readonly served: Served;
   /** Granted by the charger's actor, dense from 1; 0 before. */
@@ -75,6 +81,7 @@ export class Connection implements CallReceiver {
   queued = false;
   readonly #host: Host;
   readonly #socket: OcppSocket;
+  readonly #version: OcppVersion;
   readonly #to: EntityAddress;
   readonly #partition: number;
   readonly #openedAt = performance.now();
@@ -96,6 +103,7 @@ export class Connection implements CallReceiver {
     this.#host = host;
     this.#socket = socket;
     this.served = served;
+    this.#version = versions[served.protocol];
     this.#to = { kind: 'charger', key: served.site, id: served.charger };
     this.#partition = partitionOf(served.site, host.door.partitions);
     this.#bucket = new Bucket(limits.callBurst, this.#openedAt);
@@ -136,6 +144,20 @@ export class Connection implements CallReceiver {
     // One read may bring more than the line holds; what is read already waits, what is not stays in the network.
     if (this.#waiting.length > this.#host.limits.waitingCalls && !(this.#held & hold.line)) this.#hold('line');
     this.#next();
+  }
+
+  get outbound(): CallLine['outbound'] {
+    return this.#version.outbound;
+  }
+
+  /** A CALL of ours; false while the connection is not granted or closes. */
+  send(frame: string): boolean {
+    const writable = this.connectionSeq > 0 && this.#closingAt === 0 && !(this.#held & hold.stopping);
+    return writable && this.#socket.send(frame);
+  }
+
+  onAnswer(answer: Answer): boolean {
+    return this.#host.calls.answer(this, answer);
   }
 
   onOddFrame(kind: 'ignored' | 'unreadable' | 'unmatched'): void {
@@ -226,8 +248,8 @@ export class Connection implements CallReceiver {
 
   #handle(call: Call): void {
     const { counters, limits, clock } = this.#host;
-    const action = actions.get(call.action);
-    if (!action) return this.#refuse(call, unknownAction(call.action));
+    const action = this.#version.actions.get(call.action);
+    if (!action) return this.#refuse(call, unknownAction(this.#version, call.action));
     counters.count('messages', call.action);
     const stored = action.replays ? this.#memory.find(call.idText, call.frameHash) : undefined;
     if (stored !== undefined) {
@@ -236,7 +258,7 @@ export class Connection implements CallReceiver {
     }
     const notes = new Notes(clock.now(), call.repairs);
     const payload = action.repair(call.payload, notes);
-    const invalid = action.check(payload);
+    const invalid = action.check(payload, notes);
     // A payload that satisfies its schema cannot be deep, so only the others are measured.
     if (invalid) return this.#refuse(call, isDeeperThan(call.payload, limits.jsonDepth) ? tooDeep : invalid);
     if (notes.rules.length > 0) counters.repaired(this.#model, notes.rules);
@@ -245,21 +267,20 @@ export class Connection implements CallReceiver {
       this.#socket.answer(call.idText, action.answer(null, notes.now));
       return this.#heartbeat();
     }
-    const body = action.body(payload as Payload, notes, {
+    const told = action.choose?.(payload as Payload) ?? action;
+    const body = told.body(payload as Payload, notes, {
       charger: this.served.charger,
       connectionSeq: this.connectionSeq,
       idText: call.idText,
       frameHash: call.frameHash,
     });
     if (action.type === 'charger.booted') this.#model = modelOf(body);
-    this.#submit(
-      { call, action, deadlineAt: performance.now() + (action.short ? limits.shortAnswerMs : limits.answerMs) },
-      body,
-    );
+    const timeoutMs = action.short ? limits.shortAnswerMs : limits.answerMs;
+    this.#submit({ call, action: told, timeoutMs, deadlineAt: performance.now() + timeoutMs }, body);
   }
 
   #submit(work: Work, body: Record<string, unknown>): void {
-    const { door, limits } = this.#host;
+    const { door } = this.#host;
     const { action } = work;
     this.#work = work;
     const to = this.#to;
@@ -267,7 +288,7 @@ export class Connection implements CallReceiver {
     const failed = (error: unknown) => this.#notStored(work, error);
     try {
       const ahead = portionsAhead(body).map((portion) =>
-        door.append({ id: null, to, type: 'meter.sampled', body: portion, correlation, fact: true }),
+        door.append({ id: null, to, ...portion, correlation, fact: true }),
       );
       const command = { id: null, to, type: action.type, body, correlation, fact: true };
       if (action.answered === 'appended') {
@@ -277,8 +298,7 @@ export class Connection implements CallReceiver {
           this.#answer(work, null);
         }, failed);
       } else {
-        const timeoutMs = action.short ? limits.shortAnswerMs : limits.answerMs;
-        const result = door.request({ ...command, timeoutMs });
+        const result = door.request({ ...command, timeoutMs: work.timeoutMs });
         (ahead.length === 0 ? result : Promise.all(ahead).then(() => result)).then(
           (decision) => this.#decided(work, decision),
           failed,
@@ -383,15 +403,15 @@ export class Connection implements CallReceiver {
 const isTransient = (code: string): boolean => code === 'unavailable' || code === 'overloaded';
 
 const tooDeep: CallError = {
-  code: 'FormationViolation',
+  code: 'FormatViolation',
   description: 'the payload nests too deeply',
   details: { path: '', rule: 'depth' },
 };
 
-const unknownAction = (action: string): CallError =>
+const unknownAction = ({ unsupported, label }: OcppVersion, action: string): CallError =>
   unsupported.has(action)
     ? { code: 'NotSupported', description: 'this action is switched off' }
-    : { code: 'NotImplemented', description: 'no such action in OCPP 1.6' };
+    : { code: 'NotImplemented', description: `no such action in ${label}` };
 
 const modelOf = (boot: Record<string, unknown>): string =>
   ['vendor', 'model', 'firmware'].map((field) => String(boot[field]).slice(0, 50)).join('/');

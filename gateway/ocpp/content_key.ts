@@ -16,6 +16,13 @@ export const contentKey = {
   stop: (charger: string, transaction: number, atRaw: string, meterStopWh: number, tag: string | null): string =>
     transaction > 0 ? key('stop', charger, transaction) : key('stop', charger, atRaw, meterStopWh, tag),
 
+  /** OCPP 2.x numbers the events of a transaction; its id is compared without case. */
+  transactionEvent: (charger: string, reference: string, seqNo: number, eventType: string): string =>
+    key('transaction', charger, reference.toLowerCase(), seqNo, eventType),
+
+  /** What a device reports about itself is known by what it says. */
+  report: (kind: string, charger: string, ...said: (string | number)[]): string => key(kind, charger, ...said),
+
   /** Without a time of its own a report is only as old as its message. */
   status: (
     charger: string,

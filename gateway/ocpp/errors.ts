@@ -3,18 +3,23 @@
  * echoes the whole payload in its details.
  */
 
-/** Codes of OCPP-J 1.6, spelled as that version does. */
+/** Codes of OCPP-J in the spelling of 2.0.1; a version may spell some of them differently. */
 export type ErrorCode =
   | 'NotImplemented'
   | 'NotSupported'
   | 'InternalError'
   | 'ProtocolError'
   | 'SecurityError'
-  | 'FormationViolation'
+  | 'FormatViolation'
   | 'PropertyConstraintViolation'
-  | 'OccurenceConstraintViolation'
+  | 'OccurrenceConstraintViolation'
   | 'TypeConstraintViolation'
-  | 'GenericError';
+  | 'GenericError'
+  /** Since 2.0.1 only. */
+  | 'MessageTypeNotSupported'
+  | 'RpcFrameworkError';
+
+export type ErrorNames = Readonly<Partial<Record<ErrorCode, string>>>;
 
 export interface CallError {
   code: ErrorCode;
@@ -24,6 +29,6 @@ export interface CallError {
   details?: { path: string; rule: string };
 }
 
-/** The frame of a CALLERROR; `idText` is the message id as JSON. */
-export const callErrorText = (idText: string, { code, description, details }: CallError): string =>
-  `[4,${idText},"${code}",${JSON.stringify(description.slice(0, 255))},${details ? JSON.stringify(details) : '{}'}]`;
+/** The frame of a CALLERROR; `idText` is the message id as JSON, `names` how the version spells the codes. */
+export const callErrorText = (idText: string, { code, description, details }: CallError, names: ErrorNames): string =>
+  `[4,${idText},"${names[code] ?? code}",${JSON.stringify(description.slice(0, 255))},${details ? JSON.stringify(details) : '{}'}]`;

@@ -23,7 +23,7 @@ test.each([
 });
 
 test.each(['', ' ', '\n', '\0'])('the empty message %j is ignored (R03)', (text) => {
-  expect(read(text)).toEqual({ kind: 'ignored' });
+  expect(read(text)).toEqual({ kind: 'empty' });
 });
 
 test.each([

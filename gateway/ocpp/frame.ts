@@ -25,9 +25,11 @@ export type Frame =
   | { kind: 'answer'; type: 3 | 4; id: string; parts: unknown[] }
   /** A CALL that cannot be used, but can be answered. */
   | { kind: 'malformed'; idText: string; error: CallError }
-  /** Nothing in it, or a message type that this version does not know: no reply. */
-  | { kind: 'ignored' }
-  /** No RPC array, or no readable id: no reply (OCPP 1.6 has none for it), counted. */
+  /** Nothing in it: a keep-alive of some vendors. */
+  | { kind: 'empty' }
+  /** A message type that nobody knows; `idText` null when it has no readable id. */
+  | { kind: 'unknown'; idText: string | null }
+  /** No RPC array, or no readable id. */
   | { kind: 'unreadable' };
 
 const noRepairs: string[] = [];
@@ -41,7 +43,7 @@ export function readFrame(bytes: Buffer): Frame {
   if (bytes[0] !== openBracket || bytes[bytes.length - 1] !== closeBracket) {
     // R03: byte order marks, white space and NUL tails; empty messages are keep-alives of some vendors.
     const trimmed = text.replace(/^[\s\ufeff\0]+|[\s\ufeff\0]+$/g, '');
-    if (trimmed === '') return { kind: 'ignored' };
+    if (trimmed === '') return { kind: 'empty' };
     text = trimmed;
     repairs = ['R03'];
   }
@@ -56,7 +58,8 @@ export function readFrame(bytes: Buffer): Frame {
   if (!Array.isArray(message)) return { kind: 'unreadable' };
   const [type, id] = message as unknown[];
   if (typeof type !== 'number') return { kind: 'unreadable' };
-  if (type !== 2 && type !== 3 && type !== 4) return { kind: 'ignored' };
+  if (type !== 2 && type !== 3 && type !== 4)
+    return { kind: 'unknown', idText: typeof id === 'string' || typeof id === 'number' ? JSON.stringify(id) : null };
   if (typeof id !== 'string' && typeof id !== 'number') return { kind: 'unreadable' };
   if (type !== 2) return { kind: 'answer', type, id: String(id), parts: (message as unknown[]).slice(2) };
 
@@ -79,7 +82,7 @@ export const frameHash = (bytes: Buffer): string => hash('sha256', bytes, 'hex')
 const malformed = (idText: string, description: string): Frame => ({
   kind: 'malformed',
   idText,
-  error: { code: 'FormationViolation', description, details: { path: '', rule: 'json' } },
+  error: { code: 'FormatViolation', description, details: { path: '', rule: 'json' } },
 });
 
 /** Whether a value nests deeper than `max`; looks no further than that. */

@@ -12,6 +12,7 @@ import { Authenticator } from './authentication.ts';
 import { Connection, type Host } from './connection.ts';
 import { Counters } from './counters.ts';
 import type { Door, Log } from './door.ts';
+import { DeviceCalls } from './device_calls.ts';
 import { followEffects } from './effects.ts';
 import { Turns } from './turns.ts';
 import { defaultLimits, type Limits } from './limits.ts';
@@ -77,6 +78,7 @@ class Gateway implements OcppDoor, Host {
   readonly limits: Limits;
   readonly counters = new Counters();
   readonly trace: MessageTrace | null;
+  readonly calls: DeviceCalls;
   readonly #registry = new Registry();
   readonly #health: LogHealth;
   readonly #presence: Presence;
@@ -118,14 +120,19 @@ class Gateway implements OcppDoor, Host {
       lagMs: () => this.#lagMs,
       serving: () => !this.#health.down && this.#stopping === null,
       serve: (upgrade, { charger, site }, choice, remote) =>
-        transport.accept(upgrade, charger, choice.spelling, (socket) => {
+        transport.accept(upgrade, charger, choice, (socket) => {
           const connection = new Connection(this, { charger, site, protocol: choice.version, remote }, socket);
           this.#registry.add(connection);
           return connection;
         }),
     });
     this.#server = this.#httpServer();
-    this.#effects = nats ? followEffects(nats, gatewayId, this.#registry, log) : null;
+    this.calls = new DeviceCalls({
+      ...{ door, clock, log },
+      find: (connection) => this.#registry.find(connection),
+      acknowledged: () => this.acknowledged(),
+    });
+    this.#effects = nats ? followEffects(nats, gatewayId, { registry: this.#registry, calls: this.calls }, log) : null;
   }
 
   get port(): number {
@@ -171,6 +178,7 @@ class Gateway implements OcppDoor, Host {
     this.counters.count('closed', code);
     if (connection.connectionSeq > 0) this.#presence.left(connection.served.site);
     this.#registry.remove(connection);
+    this.calls.closed(connection.id);
   }
 
   stats(): OcppStats {
@@ -281,6 +289,7 @@ class Gateway implements OcppDoor, Host {
     // The goodbyes of the sockets are facts like any other.
     await until(0.95, () => this.#registry.size === 0 && this.door.inFlight === 0);
     this.#effects?.stop();
+    this.calls.close();
     if (this.#timer) clearInterval(this.#timer);
     this.#loop.disable();
     this.#server.closeAllConnections();

@@ -3,11 +3,16 @@ import { acceptableExtensions, chooseVersion } from './subprotocol.ts';
 
 test("the charger's own spelling of a version is echoed", () => {
   expect(chooseVersion('OCPP1.6')).toEqual({ version: 'ocpp1.6', spelling: 'OCPP1.6' });
-  expect(chooseVersion('ocpp2.0.1,  ocpp1.6 ,ocpp1.6')).toEqual({ version: 'ocpp1.6', spelling: 'ocpp1.6' });
+  expect(chooseVersion('ocpp1.6, OCPP2.0.1')).toEqual({ version: 'ocpp2.0.1', spelling: 'OCPP2.0.1' });
+});
+
+test('of the versions that a charger offers the newest is chosen, unless an operator prefers another', () => {
+  expect(chooseVersion('ocpp2.1,  ocpp1.6 ,ocpp2.0.1')).toEqual({ version: 'ocpp2.0.1', spelling: 'ocpp2.0.1' });
+  expect(chooseVersion('ocpp2.0.1, ocpp1.6', ['ocpp1.6', 'ocpp2.0.1'])?.version).toBe('ocpp1.6');
 });
 
 test('only implemented versions are offered', () => {
-  expect(chooseVersion('ocpp2.0.1, ocpp2.1')).toBeNull();
+  expect(chooseVersion('ocpp2.0, ocpp2.1')).toBeNull();
   expect(chooseVersion('ocpp1.6.1')).toBeNull();
   expect(chooseVersion('')).toBeNull();
   expect(chooseVersion(undefined)).toBeNull();

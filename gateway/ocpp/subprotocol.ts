@@ -3,8 +3,8 @@
  * missing subprotocol and then switch its strict mode off.
  */
 
-/** Versions that are implemented, the operator's preferred one first. Other known versions have nothing in common with us. */
-export const offeredVersions = ['ocpp1.6'] as const;
+/** Versions that are implemented, the preferred one first. Other known versions have nothing in common with us. */
+export const offeredVersions = ['ocpp2.0.1', 'ocpp1.6'] as const;
 export type Version = (typeof offeredVersions)[number];
 
 export interface Choice {

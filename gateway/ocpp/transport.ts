@@ -1,7 +1,7 @@
 /**
  * The wire: WebSockets with ocpp-rpc on top, behind an interface small enough to be replaced.
  *
- * The library keeps the session, sends our calls one at a time, matches their answers and brings the schemas. Its parser
+ * The library keeps the session and brings the schemas. Our calls are written as they are, under ids of their own. Its parser
  * of incoming messages is replaced by {@link readFrame}, because it refuses numeric ids, answers in the wrong spelling,
  * echoes payloads in errors, runs any number of handlers at once and never stops reading.
  */
@@ -12,9 +12,10 @@ import { callErrorText, type CallError } from './errors.ts';
 import { readFrame, type Call, type Frame } from './frame.ts';
 import type { Limits } from './limits.ts';
 import { RpcServerClient } from './ocpp_rpc.ts';
-import { deflate } from './subprotocol.ts';
+import { deflate, type Choice } from './subprotocol.ts';
 import type { FrameTap } from './trace.ts';
-import { validator } from './v16/validation.ts';
+import type { Validator } from './validation.ts';
+import { versions, type OcppVersion } from './versions.ts';
 
 export interface Upgrade {
   request: IncomingMessage;
@@ -25,9 +26,14 @@ export interface Upgrade {
 /** A CALL in arrival order: to be handled, or to be refused when its turn comes. */
 export type IncomingCall = Call | Extract<Frame, { kind: 'malformed' }>;
 
+/** What the charger says to a CALL of ours. */
+export type Answer = Extract<Frame, { kind: 'answer' }>;
+
 /** Whoever serves a socket. */
 export interface CallReceiver {
   onCall(call: IncomingCall): void;
+  /** CALLRESULT or CALLERROR, out of band: it never waits behind the charger's own calls. False: nobody waits for it. */
+  onAnswer(answer: Answer): boolean;
   /** A frame without consequence: unknown message type, unreadable, or an answer nobody waits for. */
   onOddFrame(kind: 'ignored' | 'unreadable' | 'unmatched'): void;
   /** Once, whatever closed it; 1006 without a closing handshake. */
@@ -46,8 +52,8 @@ export interface OcppSocket {
   answer(idText: string, payload: string): void;
   /** Sends a CALLERROR. */
   refuse(idText: string, error: CallError): void;
-  /** Calls the charger; one call at a time is on its way. Rejects with the charger's error, on timeout, or on close. */
-  call(action: string, payload: object, timeoutMs: number): Promise<unknown>;
+  /** Sends a CALL of ours as it is; its answer comes to the receiver. False once the socket closes. */
+  send(frame: string): boolean;
   pause(): void;
   resume(): void;
   ping(): void;
@@ -58,7 +64,7 @@ export interface OcppSocket {
 
 export interface OcppTransport {
   /** Finishes the handshake with the charger's own spelling of the version. Throws nothing; a dead socket never arrives. */
-  accept(upgrade: Upgrade, identity: string, spelling: string, serve: (socket: OcppSocket) => CallReceiver): void;
+  accept(upgrade: Upgrade, identity: string, choice: Choice, serve: (socket: OcppSocket) => CallReceiver): void;
   /** Finishes the handshake without a subprotocol and closes at once, as OCPP-J asks for where no version fits. */
   decline(upgrade: Upgrade): void;
 }
@@ -74,9 +80,9 @@ export function rpcTransport(limits: Limits): OcppTransport {
     perMessageDeflate: deflate,
   });
   return {
-    accept({ request, socket, head }, identity, spelling, serve) {
-      request.headers['sec-websocket-protocol'] = spelling;
-      sockets.handleUpgrade(request, socket, head, (ws) => new RpcSocket(ws, identity, spelling, limits, serve));
+    accept({ request, socket, head }, identity, choice, serve) {
+      request.headers['sec-websocket-protocol'] = choice.spelling;
+      sockets.handleUpgrade(request, socket, head, (ws) => new RpcSocket(ws, identity, choice, limits, serve));
     },
     decline({ request, socket, head }) {
       delete request.headers['sec-websocket-protocol'];
@@ -95,6 +101,7 @@ class RpcSocket implements OcppSocket {
   readonly #ws: WebSocket;
   readonly #client: RpcServerClient;
   readonly #receiver: CallReceiver;
+  readonly #version: OcppVersion;
   readonly #unreadableMax: number;
   #unreadable = 0;
   /** The library listens for messages; what is read earlier is lost. */
@@ -104,11 +111,12 @@ class RpcSocket implements OcppSocket {
   constructor(
     ws: WebSocket,
     identity: string,
-    spelling: string,
+    { version, spelling }: Choice,
     limits: Limits,
     serve: (socket: OcppSocket) => CallReceiver,
   ) {
     this.#ws = ws;
+    this.#version = versions[version];
     this.#unreadableMax = limits.unreadableFrames;
     // Before anything else: the library listens from the next tick on, and frames may have come with the handshake.
     ws.pause();
@@ -125,7 +133,7 @@ class RpcSocket implements OcppSocket {
         maxBadMessages: Infinity,
         protocols: [spelling],
         strictMode: [spelling],
-        strictModeValidators: [validatorSpelled(spelling)],
+        strictModeValidators: [validatorSpelled(this.#version.validator, spelling)],
       },
       { ws, handshake: {}, session: {} },
     );
@@ -156,11 +164,14 @@ class RpcSocket implements OcppSocket {
   }
 
   refuse(idText: string, error: CallError): void {
-    if (this.#client.state === WebSocket.OPEN) this.#client.sendRaw(callErrorText(idText, error));
+    if (this.#client.state === WebSocket.OPEN)
+      this.#client.sendRaw(callErrorText(idText, error, this.#version.errorNames));
   }
 
-  call(action: string, payload: object, timeoutMs: number): Promise<unknown> {
-    return this.#client.call(action, payload, { callTimeoutMs: timeoutMs });
+  send(frame: string): boolean {
+    if (this.#client.state !== WebSocket.OPEN) return false;
+    this.#client.sendRaw(frame);
+    return true;
   }
 
   pause(): void {
@@ -196,33 +207,32 @@ class RpcSocket implements OcppSocket {
     const frame = readFrame(message);
     if (frame.kind === 'unreadable') {
       this.#receiver.onOddFrame('unreadable');
+      if (this.#version.answersOddFrames) this.refuse('"-1"', unreadable);
       if (++this.#unreadable >= this.#unreadableMax) this.close(1002, 'too many unreadable frames');
       return;
     }
     this.#unreadable = 0;
-    if (frame.kind === 'ignored') this.#receiver.onOddFrame('ignored');
-    else if (frame.kind === 'answer') this.#settle(frame);
-    else this.#receiver.onCall(frame);
-  }
-
-  /** Answers to our calls never wait behind the charger's own calls. */
-  #settle({ type, id, parts }: Extract<Frame, { kind: 'answer' }>): void {
-    try {
-      if (type === 3) this.#client._onCallResult(id, parts[0]);
-      else this.#client._onCallError(id, parts[0], parts[1], parts[2]);
-    } catch {
-      this.#receiver.onOddFrame('unmatched');
-    }
+    if (frame.kind === 'empty') this.#receiver.onOddFrame('ignored');
+    else if (frame.kind === 'unknown') {
+      this.#receiver.onOddFrame('ignored');
+      if (frame.idText !== null && this.#version.answersOddFrames) this.refuse(frame.idText, unknownType);
+    } else if (frame.kind === 'answer') {
+      if (!this.#receiver.onAnswer(frame)) this.#receiver.onOddFrame('unmatched');
+    } else this.#receiver.onCall(frame);
   }
 }
 
-const spelled = new Map([['ocpp1.6', validator]]);
+/** OCPP-J 2.0.1, 4.3: an error without an id to echo carries -1. */
+const unreadable: CallError = { code: 'RpcFrameworkError', description: 'no RPC message with a readable id' };
+const unknownType: CallError = { code: 'MessageTypeNotSupported', description: 'no such message type' };
+
+const spelled = new Map<string, Validator>();
 
 /** The library looks validators up by the exact subprotocol of the handshake. */
-function validatorSpelled(spelling: string): typeof validator {
+function validatorSpelled(validator: Validator, spelling: string): Validator {
   let alias = spelled.get(spelling);
   if (!alias) {
-    alias = Object.assign(Object.create(Object.getPrototypeOf(validator) as object) as typeof validator, {
+    alias = Object.assign(Object.create(Object.getPrototypeOf(validator) as object) as Validator, {
       _subprotocol: spelling,
       _ajv: validator._ajv,
     });

@@ -8,7 +8,7 @@ import { isObject, type Notes, type Payload } from './notes.ts';
 import { decimalString } from './numbers.ts';
 import { repairTime } from './time.ts';
 
-const register = 'Energy.Active.Import.Register';
+export const register = 'Energy.Active.Import.Register';
 
 /** Measurands of OCPP 1.6 and the unit that is meant when none is given; '' has none. */
 const units: Record<string, string> = {
@@ -35,7 +35,7 @@ const units: Record<string, string> = {
   SoC: 'Percent',
   RPM: '',
 };
-const unitByMeasurand = new Map(Object.entries(units));
+export const unitByMeasurand: ReadonlyMap<string, string> = new Map(Object.entries(units));
 const canonicalUnits = new Set([
   'Wh',
   'kWh',
@@ -55,7 +55,7 @@ const canonicalUnits = new Set([
   'Percent',
   'Hertz',
 ]);
-const unitByLowerCase = new Map([...canonicalUnits].map((unit) => [unit.toLowerCase(), unit]));
+const unitByLowerCase = new Map<string, string>([...canonicalUnits].map((unit) => [unit.toLowerCase(), unit]));
 for (const [alias, unit] of [
   ['hz', 'Hertz'],
   ['celcius', 'Celsius'],
@@ -96,12 +96,22 @@ export function repairMeterValues(payload: Payload, field: string, notes: Notes)
   }
 }
 
-/** False when its value is no number: it is left out, the frame itself is kept by its hash. */
-function repairSampledValue(sampled: Payload, notes: Notes): boolean {
-  const measurand = nameOf(sampled, 'measurand', unitByMeasurand, register, notes);
+/** Names of a sampled value that all versions share: absent ones get their default, phases their canonical form (R07). */
+export function repairNames(sampled: Payload, measurands: { has(name: string): boolean }, notes: Notes): string {
+  const measurand = nameOf(sampled, 'measurand', measurands, register, notes);
   nameOf(sampled, 'context', contexts, 'Sample.Periodic', notes);
   nameOf(sampled, 'location', locations, 'Outlet', notes);
   repairPhase(sampled, measurand, notes);
+  return measurand;
+}
+
+/** The canonical spelling of a unit; undefined: nobody knows it. */
+export const unitNamed = (unit: string): string | undefined =>
+  canonicalUnits.has(unit) ? unit : unitByLowerCase.get(unit.trim().toLowerCase());
+
+/** False when its value is no number: it is left out, the frame itself is kept by its hash. */
+function repairSampledValue(sampled: Payload, notes: Notes): boolean {
+  const measurand = repairNames(sampled, unitByMeasurand, notes);
   repairUnit(sampled, measurand, notes);
   const value = sampled['value'];
   if (value === undefined) return true;
@@ -167,7 +177,7 @@ function repairUnit(sampled: Payload, measurand: string, notes: Notes): void {
     return;
   }
   if (typeof unit !== 'string' || canonicalUnits.has(unit)) return;
-  const canonical = unitByLowerCase.get(unit.trim().toLowerCase());
+  const canonical = unitNamed(unit);
   // "Celcius" is how the specification itself spells it.
   if (unit !== 'Celcius') notes.hit('R06');
   if (canonical !== undefined) sampled['unit'] = canonical;

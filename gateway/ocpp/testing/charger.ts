@@ -72,7 +72,7 @@ export interface ConnectOptions {
 export async function openCharger(port: number, path: string, options: ConnectOptions = {}): Promise<RawCharger> {
   const { protocol = 'ocpp1.6', headers = {}, deflate = false } = options;
   // The client refuses an answer without the subprotocol it asked for, unless it only asked by a header.
-  const accepted = protocol !== null && /^ocpp1\.6$/i.test(protocol);
+  const accepted = protocol !== null && /^ocpp(1\.6|2\.0\.1)$/i.test(protocol);
   const ws = new WebSocket(`ws://127.0.0.1:${port}${path}`, accepted ? [protocol] : [], {
     headers: accepted || protocol === null ? headers : { 'Sec-WebSocket-Protocol': protocol, ...headers },
     perMessageDeflate: deflate,

@@ -2,11 +2,12 @@ import Value from 'typebox/value';
 import type { TSchema } from 'typebox';
 import { expect, test } from 'vitest';
 import * as commands from '#actors/schema/commands';
+import type { MeterSampledBody } from '#actors/schema/commands';
 import type { Sample } from '#actors/schema/events';
 import { Notes, type Payload } from '../repairs/notes.ts';
 import { boot, meterValues, start, status, stop } from '../testing/messages.ts';
 import { actions } from './actions.ts';
-import { portionsAhead, samplesPerFact } from './portions.ts';
+import { portionsAhead, samplesPerFact } from '../portions.ts';
 import { isValidAnswer } from './validation.ts';
 
 const now = Date.parse('2026-03-01T12:00:05.000Z');
@@ -22,7 +23,7 @@ function translate(action: string, request: unknown, { idText = '"1"', connectio
   const rule = actions.get(action)!;
   const notes = new Notes(now, []);
   const payload = rule.repair(structuredClone(request), notes) as Payload;
-  const error = rule.check(payload);
+  const error = rule.check(payload, notes);
   if (error) throw new Error(error.code);
   return rule.body(payload, notes, { charger: 'CP-1', connectionSeq, idText, frameHash: 'f'.repeat(32) }) as Body;
 }
@@ -166,6 +167,8 @@ test.each([
   ['StartTransaction', { transaction: 5, token: bare }, { transactionId: 5, idTagInfo: { status: 'Accepted' } }],
   ['StopTransaction', { transaction: 5, token: null }, {}],
   ['StopTransaction', { transaction: 5, token: bare }, { idTagInfo: { status: 'Accepted' } }],
+  ['Authorize', { ...bare, status: 'Unknown' }, { idTagInfo: { status: 'Invalid' } }],
+  ['Authorize', { ...bare, status: 'NoCredit' }, { idTagInfo: { status: 'Blocked' } }],
   ['DataTransfer', null, { status: 'UnknownVendorId' }],
 ])('the answer to %s says what was decided and satisfies its schema', (action, value, answer) => {
   const payload: unknown = JSON.parse(actions.get(action)!.answer(value, now));
@@ -180,7 +183,7 @@ test('a stop with thousands of samples becomes several facts, none lost', () => 
   }));
   const body = translate('StopTransaction', { ...stop, transactionData });
   const all = body.samples;
-  const ahead = portionsAhead(body);
+  const ahead = portionsAhead(body).map((portion) => portion.body as MeterSampledBody);
   expect([...ahead.flatMap((portion) => portion.samples), ...body.samples]).toEqual(all);
   expect(ahead).toHaveLength(6);
   for (const portion of ahead) {

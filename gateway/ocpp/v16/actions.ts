@@ -15,57 +15,14 @@ import type {
   TokenReply,
 } from '#actors/schema/commands';
 import type { Sample } from '#actors/schema/events';
+import { fact, fields, iso, text, time, type Action } from '../action.ts';
 import { contentKey } from '../content_key.ts';
-import type { CallError } from '../errors.ts';
 import { repairEmptyPayload } from '../repairs/empty_payload.ts';
 import { repairMeterValues } from '../repairs/meter_values.ts';
-import { isObject, type Notes, type Payload } from '../repairs/notes.ts';
+import type { Notes } from '../repairs/notes.ts';
 import { repairInteger, repairOptionalInteger, repairOptionalString, repairString } from '../repairs/numbers.ts';
 import { repairTime } from '../repairs/time.ts';
 import { requestCheck } from './validation.ts';
-
-/** Where a message came from; stable for the life of a connection but for `idText` and `frameHash`. */
-export interface Origin {
-  charger: string;
-  connectionSeq: number;
-  idText: string;
-  frameHash: string;
-}
-
-export interface Action {
-  answered: 'here' | 'appended' | 'decided';
-  /** Authorize and DataTransfer are given up sooner: the charger then applies its own offline rule. */
-  short: boolean;
-  /** A resend gets the stored answer (R01); not where the answer is only true at its own moment. */
-  replays: boolean;
-  /** The domain command; '' where nothing is told. */
-  type: string;
-  /** Repairs in place; returns the payload, or another where none came. */
-  repair(payload: unknown, notes: Notes): unknown;
-  check(payload: unknown): CallError | null;
-  body(payload: Payload, notes: Notes, origin: Origin): Record<string, unknown>;
-  /** JSON text of the answer; `value` is the actor's reply where it decides. */
-  answer(value: unknown, now: number): string;
-}
-
-const iso = (ms: number): string => new Date(ms).toISOString();
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-
-const fact = (key: string, notes: Notes, origin: Origin) => ({
-  key,
-  connectionSeq: origin.connectionSeq,
-  frameHash: origin.frameHash,
-  repairs: notes.rules,
-});
-const time = (notes: Notes) => ({ at: notes.time.at, atRaw: notes.time.raw, clock: notes.time.clock });
-
-/** Repairs of fields of an object; what is no object is left to the check. */
-const fields =
-  (repair: (payload: Payload, notes: Notes) => void) =>
-  (payload: unknown, notes: Notes): unknown => {
-    if (isObject(payload)) repair(payload, notes);
-    return payload;
-  };
 
 interface MeterEntry {
   timestamp: string;
@@ -86,8 +43,11 @@ function samplesOf(entries: unknown, notes: Notes, message: string): { samples: 
   return { samples, lines };
 }
 
+/** OCPP 1.6 has no words for these two. */
+const words: Partial<Record<TokenReply['status'], string>> = { Unknown: 'Invalid', NoCredit: 'Blocked' };
+
 const idTagInfo = (token: TokenReply): Record<string, string> => ({
-  status: token.status,
+  status: words[token.status] ?? token.status,
   ...(token.expiresAt === null ? {} : { expiryDate: iso(token.expiresAt) }),
   ...(token.group === null ? {} : { parentIdTag: token.group }),
 });
@@ -203,7 +163,8 @@ export const actions: ReadonlyMap<string, Action> = new Map([
     },
     answer(value) {
       const { transaction, token } = value as StartedReply;
-      return JSON.stringify({ transactionId: transaction, idTagInfo: idTagInfo(token) });
+      // A start of OCPP 1.6 always names a tag.
+      return JSON.stringify({ transactionId: transaction, idTagInfo: idTagInfo(token!) });
     },
   }),
 
