@@ -1,2 +1,3 @@
-export const budgets: Record<'shell' | 'pages' | 'charts' | 'fonts', number>;
-export function weigh(folder: string): Record<'shell' | 'pages' | 'charts' | 'fonts', number>;
+type Part = 'shell' | 'page' | 'charts' | 'fonts';
+export const budgets: Record<Part, number>;
+export function weigh(folder: string): Record<Part, number> & { pages: Record<string, number> };

@@ -21,7 +21,7 @@ beforeAll(() => {
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test.each(['shell', 'pages', 'charts', 'fonts'] as const)('%s: inside its budget', (part) => {
+test.each(['shell', 'page', 'charts', 'fonts'] as const)('%s: inside its budget', (part) => {
   expect(weight[part]).toBeGreaterThan(1_000);
   expect(weight[part]).toBeLessThanOrEqual(budgets[part]);
 });

@@ -20,7 +20,10 @@ export const kilowatts = (w: number | null, digits: 0 | 1 | 2 = 1): string =>
 /** Wh → kWh, two decimals. */
 export const kilowattHours = (wh: number | null): string => (wh === null ? unknown : fixed(wh / 1_000, 2));
 
-/** Wh → kWh with two decimals, or three where they say something: what was ordered is shown to the Wh. */
+/** Wh → kWh to the Wh, three decimals: columns of what was traded. */
+export const kilowattHoursExact = (wh: number): string => fixed(wh / 1_000, 3);
+
+/** Wh → kWh with two decimals, or three where they say something; in sentences, never in a column. */
 export const amountText = (wh: number): string => fixed(wh / 1_000, wh % 10 === 0 ? 2 : 3);
 
 const grouped = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -56,6 +59,18 @@ export const clockTime = (ms: number | null): string => (ms === null ? unknown :
 export const clockMinute = (ms: number): string => clock.format(ms).slice(0, 5);
 /** With date and zone, for tooltips. */
 export const fullTime = (ms: number | null): string => (ms === null ? unknown : full.format(ms));
+
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const dayIn = (timeZone: string) => new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone });
+/** The zone of whoever looks. */
+export const ownZone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+/** `15 May`, of a zone if one is named. */
+export const dayMonth = (ms: number, zone?: string): string => (zone === undefined ? day : dayIn(zone)).format(ms);
+/** `15 May 07:32`: of what may lie days back. */
+export const dayMinute = (ms: number | null): string =>
+  ms === null ? unknown : `${day.format(ms)} ${clockMinute(ms)}`;
+/** HH:mm:ss.SSS, where the order of two messages matters. */
+export const clockMilli = (ms: number): string => `${clock.format(ms)}.${String(ms % 1_000).padStart(3, '0')}`;
 
 /** `14 s`, `3 min`, `2 h`, `4 d`; never negative, since clocks differ a little. */
 export function age(ms: number): string {

@@ -1,5 +1,5 @@
 /** The parts of ECharts that are used; everything else stays out of the chunk. */
-import { LineChart } from 'echarts/charts';
+import { BarChart, LineChart } from 'echarts/charts';
 import {
   AxisPointerComponent,
   GridComponent,
@@ -11,6 +11,7 @@ import { init, use } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 
 use([
+  BarChart,
   LineChart,
   GridComponent,
   TooltipComponent,

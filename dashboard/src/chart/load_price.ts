@@ -2,8 +2,8 @@
 import type { Price } from '#gateway/schema/mod';
 import { clockMinute, clockTime, kilowatts, percent, price as sek, priceExact } from '../format.ts';
 import { slotMs } from '../live/prices.ts';
-import { bandEnds } from '../parts/tier.ts';
 import { t } from '../text/mod.ts';
+import { bandMarks, namedAxis, tooltipTable, topKwOf } from './bands.ts';
 import type { ChartOption } from './echarts.ts';
 import { faded, type Palette } from './palette.ts';
 
@@ -46,9 +46,7 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
   const min = now - windowMs;
   const inside = prices.filter(({ producedAt }) => producedAt + slotMs >= min);
   const byTime = new Map(inside.map((price) => [price.producedAt, price]));
-  const at = (bp: number) => ((capacityW / 1_000) * bp) / 10_000;
-  const peakKw = Math.max(0, ...inside.map(({ loadW }) => loadW / 1_000));
-  const topKw = Math.max(at(bandEnds.triple), peakKw) * 1.04;
+  const topKw = topKwOf(capacityW, Math.max(0, ...inside.map(({ loadW }) => loadW / 1_000)));
 
   const showLoad = series !== 'price';
   const showPrice = series !== 'load';
@@ -67,20 +65,6 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
     axisTick: { show: labelled },
     splitLine: { show: false },
     axisPointer: { label: { show: false } },
-  });
-  const line = (bp: number, colour: string) => ({
-    yAxis: at(bp),
-    lineStyle: { color: colour, type: 'dashed', width: 1, opacity: 0.8 },
-    label: { formatter: `${bp / 100} %`, color: colour, fontSize: 11, position: 'end', distance: 6 },
-  });
-  const band = (from: number, to: number, colour: string) => [
-    { yAxis: at(from), itemStyle: { color: faded(colour, 0.06) } },
-    { yAxis: to === Infinity ? topKw : at(to) },
-  ];
-  const named = (name: string) => ({
-    name,
-    nameGap: 14,
-    nameTextStyle: { color: palette.muted, fontSize: 11, align: 'left', padding: [0, 0, 0, -38] },
   });
   const shared = { type: 'line', showSymbol: false, connectNulls: false, step: 'end', emphasis: { disabled: true } };
 
@@ -104,7 +88,7 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
               min: 0,
               max: topKw,
               splitNumber: 4,
-              ...named(t.units.kw),
+              ...namedAxis(t.units.kw, palette),
               axisLabel: { formatter: wholeKw, showMaxLabel: false },
               splitLine: { showMaxLine: false },
             },
@@ -117,7 +101,7 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
               gridIndex: priceGrid,
               scale: false,
               splitNumber: 2,
-              ...named(t.units.price),
+              ...namedAxis(t.units.price, palette),
               minInterval: 0.5,
               axisLabel: { formatter: (v: number) => v.toFixed(2) },
             },
@@ -138,22 +122,7 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
               lineStyle: { color: palette.load, width: 1.5 },
               itemStyle: { color: palette.load },
               areaStyle: { color: faded(palette.load, 0.16) },
-              markLine: {
-                silent: true,
-                symbol: 'none',
-                data: [
-                  line(bandEnds.normal, palette.normal),
-                  line(bandEnds.double, palette.double),
-                  line(bandEnds.triple, palette.triple),
-                ],
-              },
-              markArea: {
-                silent: true,
-                data: [
-                  band(bandEnds.normal, bandEnds.double, palette.double),
-                  band(bandEnds.double, bandEnds.triple, palette.triple),
-                ],
-              },
+              ...bandMarks(capacityW, palette),
             },
           ]
         : []),
@@ -178,20 +147,18 @@ export function loadPriceOption({ prices, capacityW, now, windowMs, palette, ser
 
 const wholeKw = (value: number) => String(Math.round(value));
 
-/** The slot under the pointer, with all decimals. Holds numbers and words of ours only, so no escaping is needed. */
+/** The slot under the pointer, with all decimals. */
 function tooltip(items: unknown, byTime: ReadonlyMap<number, Price>): string {
   const [first] = items as { axisValue: number }[];
   if (first === undefined) return '';
   const price = byTime.get(Math.floor(first.axisValue / slotMs) * slotMs);
   if (price === undefined) return clockTime(first.axisValue);
-  const row = (name: string, value: string) =>
-    `<tr><td style="padding:0 12px 0 0;height:20px;border:0">${name}</td><td class="number" style="padding:0;height:20px;border:0">${value}</td></tr>`;
-  return `<strong>${clockTime(price.producedAt)}</strong><table>${[
-    row(t.station.priceSeries, `${priceExact(price.priceE5SekPerKwh)} ${t.units.price}`),
-    row(t.station.columns.tier, t.tiers[price.tier]),
-    row(t.station.loadSeries, `${kilowatts(price.loadW)} ${t.units.kw}`),
-    row(t.station.columns.use, `${percent(price.utilisationBp)} %`),
-  ].join('')}</table>`;
+  return tooltipTable(clockTime(price.producedAt), [
+    [t.station.priceSeries, `${priceExact(price.priceE5SekPerKwh)} ${t.units.price}`],
+    [t.station.columns.tier, t.tiers[price.tier]],
+    [t.station.loadSeries, `${kilowatts(price.loadW)} ${t.units.kw}`],
+    [t.station.columns.use, `${percent(price.utilisationBp)} %`],
+  ]);
 }
 
 /** One sentence for who does not see the picture; null when there is nothing in it. */

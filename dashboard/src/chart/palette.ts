@@ -41,6 +41,7 @@ export function chartTheme({ muted, hairline, line, surface, text }: Palette): o
     textStyle: { fontFamily: '"Inter Variable", system-ui, sans-serif' },
     timeAxis: axis,
     valueAxis: axis,
+    categoryAxis: axis,
     tooltip: {
       backgroundColor: surface,
       borderColor: hairline,

@@ -12,6 +12,10 @@ interface Look {
 /** In the order in which filters show them. */
 export const looks: Record<string, Look> = {
   Charging: { shape: 'bolt', colour: '--accent' },
+  // OCPP 2.0.1 says only that a connector is in use; what the car does comes with the transaction.
+  Occupied: { shape: 'half', colour: '--accent' },
+  EVConnected: { shape: 'quarter', colour: '--text' },
+  Idle: { shape: 'pause', colour: '--muted' },
   Preparing: { shape: 'quarter', colour: '--text' },
   SuspendedEV: { shape: 'pause', colour: '--health-warn' },
   SuspendedEVSE: { shape: 'pause', colour: '--health-warn' },
@@ -34,3 +38,11 @@ export const wordOf = ({ online, status }: Pick<Connector, 'online' | 'status'>)
 export function isSilent({ at, intervalMs, transaction }: Connector, now: number): boolean {
   return transaction !== null && at !== null && intervalMs !== null && now - at > 3 * intervalMs;
 }
+
+/** Somebody has to look at it, or go there. */
+const troubled: readonly string[] = ['Faulted', 'Offline', 'Unavailable', 'Unknown'];
+export const attention = 'attention';
+
+/** `state`: '' for all, `attention`, or the word itself. */
+export const isInState = (connector: Connector, state: string): boolean =>
+  state === '' || (state === attention ? troubled.includes(wordOf(connector)) : wordOf(connector) === state);

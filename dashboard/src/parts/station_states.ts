@@ -23,7 +23,9 @@ export function stationStates({ feed, station, prices, offline, now }: Shown) {
         ? { state: 'loading' }
         : null;
   const fresh = freshness({ offline, at: station?.producedAt ?? null, now, staleAfterMs });
-  return { base, fresh, shown: base ?? fresh, prices: base ?? pricesState(feed, prices, fresh, retry) };
+  const rows = base ?? pricesState(feed, prices, fresh, retry);
+  // Where no price was produced yet the chart still has its bands.
+  return { base, fresh, shown: base ?? fresh, prices: rows, chart: rows.state === 'empty' ? fresh : rows };
 }
 
 function pricesState(feed: StationFeed, prices: readonly Price[], fresh: CardState, retry: () => void): CardState {

@@ -10,7 +10,7 @@ export const pageKeys = new Map<string, () => void>();
 const sequenceMs = 1_500;
 
 /** Where `g` and a letter lead to. Pages that the user may not see say so themselves. */
-const goTo = { t: '/trade', s: '/stations', a: '/users', x: '/trades' } as const;
+const goTo = { t: '/trade', m: '/monitoring', s: '/stations', a: '/users', x: '/trades' } as const;
 
 /** What takes Enter for itself when it has the focus. */
 const takesEnter = (target: EventTarget | null) =>

@@ -9,6 +9,9 @@ const count = (n: number, words: { one: string; other: string }) =>
 /** OCPP state names stay as they are in logs; on screens they are words. */
 const connectorStates: Record<string, string> = {
   Available: 'Available',
+  Occupied: 'In use',
+  EVConnected: 'Car connected',
+  Idle: 'Idle',
   Preparing: 'Preparing',
   Charging: 'Charging',
   SuspendedEV: 'Paused by car',
@@ -31,7 +34,7 @@ export const en = {
   copied: 'Copied',
   unknown: 'not known',
   outcomes: 'Outcomes',
-  sections: { trade: 'Trade', stations: 'Stations', users: 'Users', trades: 'Trades' },
+  sections: { trade: 'Trade', monitoring: 'Monitoring', stations: 'Stations', users: 'Users', trades: 'Trades' },
   more: 'Show more',
   collapse: 'Collapse the menu',
   expand: 'Expand the menu',
@@ -66,6 +69,7 @@ export const en = {
     title: 'Keys',
     list: [
       ['g t', 'Go to trading'],
+      ['g m', 'Go to monitoring'],
       ['g s', 'Go to stations'],
       ['g a', 'Go to users'],
       ['g x', 'Go to trades of all customers'],
@@ -78,7 +82,7 @@ export const en = {
       ['c', 'Ticket: commit the newest reservation'],
       ['x', 'Ticket: cancel the newest reservation'],
       ['Esc', 'Close'],
-      ['↑ ↓ ← →', 'Move in the tree; a letter jumps to a name'],
+      ['↑ ↓ ← →', 'Move in the tree or the list; in the tree a letter jumps to a name'],
     ] as [string, string][],
   },
 
@@ -193,6 +197,7 @@ export const en = {
     connectorsEmpty: 'No charger belongs to this station yet. Register one through the API.',
     all: 'All',
     stateFilter: 'Connectors by state',
+    attention: 'Need attention',
     connectorColumns: {
       connector: 'Connector',
       state: 'State',
@@ -393,6 +398,12 @@ export const en = {
     unknown_connector: 'There is no such connector.',
     unknown_session: 'There is no such charging session.',
     session_ended: 'The charging session has ended.',
+    other_charger: 'The session belongs to another charger.',
+    tag_not_accepted: 'The card may not charge.',
+    bad_key: 'The charger has no settings of that name.',
+    already_sent: 'It was sent to the charger already.',
+    device_command_ended: 'The command has ended.',
+    too_many_device_commands: 'Too many commands for this charger.',
     already_exists: 'It already exists, with other contents.',
     name_taken: 'The name belongs to somebody else.',
     child_above_parent: 'A limit is above the limit of its parent.',
