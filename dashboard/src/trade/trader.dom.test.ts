@@ -7,7 +7,7 @@ vi.setConfig({ testTimeout: 30_000 });
 configure({ asyncUtilTimeout: 5_000 });
 
 // Canvas is the browser's; what is drawn has tests of its own.
-vi.mock('../chart/LoadPriceChart.svelte', () => ({ default: () => ({}) }));
+vi.mock('../chart/charts.ts', () => ({ LoadPriceChart: () => ({}) }));
 vi.hoisted(() => {
   globalThis.matchMedia = ((query: string) => ({
     matches: false,
