@@ -22,7 +22,7 @@ const names = `
   subtractHours subtractMinutes subtractSeconds formatDateTime dateName monthName parseDateTimeBestEffort
   parseDateTime64BestEffort parseDateTime toRelativeHourNum toRelativeDayNum toIntervalMillisecond toIntervalSecond
   toIntervalMinute toIntervalHour toIntervalDay toIntervalWeek toIntervalMonth toIntervalQuarter toIntervalYear
-  timezone timezoneOf version year month day hour minute second makeDate makeDateTime age timeDiff extract
+  timezone timezoneOf version currentDatabase currentUser year month day hour minute second makeDate makeDateTime age timeDiff extract
 
   plus minus multiply divide intDiv intDivOrZero modulo moduloOrZero positiveModulo negate abs sign sqrt cbrt exp exp2
   exp10 ln log log2 log10 pow power sin cos tan asin acos atan atan2 pi e floor ceil ceiling round roundBankers trunc

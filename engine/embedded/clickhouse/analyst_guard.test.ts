@@ -83,6 +83,7 @@ const allowed: [string, string][] = [
     'nord-1\t0\t88320\t138000\t6400\tnormal\ttrue\t100000\t88.32\t138\t64\t1\t1\t0\t0\n',
   ],
   ['SELECT 1', '1\n'],
+  ['SELECT count() FROM loads, session_starts, consumption, ocpp_messages', '0\n'],
 ];
 
 test.each(analystViews)('the view %s can be read, the table under it cannot', async (view) => {
@@ -169,10 +170,60 @@ const hostile: [why: string, query: string, ...codes: number[]][] = [
   ['FROM before SELECT', 'FROM secrets SELECT word', 497],
   ['settings of the server', 'SELECT * FROM system.server_settings', 497],
   ['running queries of others', 'SELECT query FROM system.processes', 497],
+  ['past queries of others', 'SELECT query FROM system.query_log', 497],
+  ['users', 'SELECT * FROM system.users', 497],
+  ['stored credentials', 'SELECT * FROM system.named_collections', 497],
+  ['disks', 'SELECT path FROM system.disks', 497],
+  ['parts of tables', 'SELECT * FROM system.parts', 497],
+  ['the environment', "SELECT * FROM system.asynchronous_metrics WHERE metric LIKE 'OS%'", 497],
+  ['warnings of the server', 'SELECT * FROM system.warnings', 497],
+  ['the error log', 'SELECT last_error_message FROM system.errors', 497],
+  ['ZooKeeper', "SELECT * FROM system.zookeeper WHERE path = '/'", 497],
+  ['endless numbers', 'SELECT * FROM system.numbers', 497],
+  ['a table beside the catalogue', 'SELECT * FROM catalogue.secrets', 497],
+  ['the catalogue under a quoted name', 'SELECT * FROM `system.tables`', 497],
+  ['another database of the catalogue', 'SELECT * FROM system.tables_log', 497],
+  ['remoteSecure()', "SELECT * FROM remoteSecure('127.0.0.1', system.one)", 497],
+  ['postgresql()', "SELECT * FROM postgresql('127.0.0.1:1', 'd', 't', 'u', 'p')", 497],
+  ['sqlite()', "SELECT * FROM sqlite('/tmp/x.db', 't')", 497],
+  ['hdfs()', "SELECT * FROM hdfs('hdfs://127.0.0.1:1/x', 'CSV', 'a String')", 497],
+  ['a database of another server', "CREATE DATABASE x ENGINE = MySQL('127.0.0.1:1', 'd', 'u', 'p')", 497],
+  ['values()', "SELECT * FROM values('a String', 'x')", 497],
+  ['generateRandom()', "SELECT * FROM generateRandom('a String') LIMIT 1", 497],
+  ['loop()', 'SELECT * FROM loop(gridtick.prices)', 497],
+  ['the parts under a table', "SELECT * FROM mergeTreeIndex('gridtick', 'prices_log')", 497],
+  ['a log of the server as text', "SELECT * FROM fileCluster('default', '/etc/passwd', 'LineAsString')", 497],
+  ['a header of the request', "SELECT getClientHTTPHeader('x-clickhouse-key')", 497],
+  ['macros', "SELECT getMacro('x')", 497],
+  ['columns of another table by a function', "SELECT hasColumnInTable('gridtick', 'secrets', 'word')", 497],
+  ['the certificate', 'SELECT showCertificate()', 497],
+  ['a model file', "SELECT catboostEvaluate('/etc/passwd', 1)", 497],
+  ['GRANT', 'GRANT ALL ON *.* TO analyst', 497],
+  ['CREATE USER', "CREATE USER x IDENTIFIED BY 'y'", 497],
+  ['CREATE FUNCTION', 'CREATE FUNCTION f AS x -> file(x)', 497],
+  ['a view that reads more', 'CREATE VIEW gridtick.v AS SELECT * FROM secrets', 497],
+  ['TRUNCATE', 'TRUNCATE TABLE gridtick.prices_log', 497],
+  ['RENAME', 'RENAME TABLE gridtick.prices TO gridtick.p', 497],
+  ['EXCHANGE', 'EXCHANGE TABLES gridtick.prices AND gridtick.secrets', 497],
+  ['DETACH', 'DETACH TABLE gridtick.prices_log', 497],
+  ['DELETE', 'DELETE FROM gridtick.prices_log WHERE 1', 497],
+  ['UPDATE', 'UPDATE gridtick.prices_log SET load_w = 0 WHERE 1', 497, 62],
+  ['a transaction', 'BEGIN TRANSACTION', 497, 62],
+  ['EXECUTE AS', 'EXECUTE AS gridtick SELECT 1', 497, 62],
+  ['CHECK', 'CHECK TABLE gridtick.prices_log', 497],
+  ['WATCH', 'WATCH gridtick.prices', 497, 62],
   ['system tables by information_schema', 'SELECT * FROM information_schema.tables', 497],
-  ['the list of tables', 'SHOW TABLES FROM gridtick', 497],
+  ['SHOW TABLES with a condition', "SHOW TABLES WHERE engine = 'MergeTree'", 497],
+  ['SHOW of anything else', 'SHOW PROCESSLIST', 497],
+  ['SHOW GRANTS', 'SHOW GRANTS', 497, 62],
+  ['SHOW SETTINGS', "SHOW SETTINGS LIKE '%'", 497],
   ['SHOW CREATE', 'SHOW CREATE TABLE gridtick.secrets', 497],
-  ['DESCRIBE', 'DESCRIBE gridtick.secrets', 497],
+  ['DESCRIBE of another table', 'DESCRIBE gridtick.secrets', 497],
+  ['DESCRIBE of a base table', 'DESC prices_log', 497],
+  ['DESCRIBE of a file', "DESCRIBE TABLE file('/etc/passwd', 'LineAsString')", 497],
+  ['DESCRIBE of an address', "DESCRIBE TABLE url('http://127.0.0.1:1/', CSV)", 497],
+  ['DESCRIBE of a system table', 'DESCRIBE system.users', 497],
+  ['EXISTS of a dictionary', 'EXISTS DICTIONARY gridtick.secrets', 497],
   ['EXPLAIN of a forbidden query', 'EXPLAIN SELECT * FROM secrets', 497],
   ['several statements', 'SELECT 1 FROM prices; SELECT word FROM secrets', 62],
   ['several statements, the first a comment', '/* ; */ SELECT 1; DROP TABLE gridtick.prices_log', 62],
@@ -212,6 +263,7 @@ test.each(hostile)('an analyst is refused: %s', async (_, query, ...codes) => {
   expect(status).toBeGreaterThanOrEqual(400);
   expect(text).toMatch(new RegExp(`^Code: ${code}\\. DB::Exception: .+\\([A-Z_]+\\) \\(version `, 's'));
   expect(text).not.toMatch(/hunter2(?!')|root:x/);
+  expect(await answer('SELECT 1')).toEqual([200, 0, '1\n']);
 });
 
 /** Ways to hide a SELECT of one column inside another, as an analyst might write them. */
@@ -240,7 +292,7 @@ const bad = [
   'SELECT station FROM gridtick.prices_log',
   "SELECT file('/etc/passwd')",
   "SELECT a FROM url('http://127.0.0.1:1', CSV, 'a String')",
-  'SELECT name FROM system.tables',
+  'SELECT query FROM system.processes',
   'SELECT hostName()',
   'SELECT toString(number) FROM numbers(3)',
 ];
@@ -286,13 +338,33 @@ const bombs: [string, string, number[]][] = [
   ['of nested subqueries', `SELECT * FROM ${'(SELECT * FROM '.repeat(60)}prices${')'.repeat(60)}`, [162, 167, 62, 306]],
   ['of length', `SELECT ${'1,'.repeat(60_000)}1`, [307, 62]],
   ['of elements', `SELECT ${'1+'.repeat(9_000)}1`, [168, 167, 62, 306]],
+  [
+    'of aliases that double each other',
+    `SELECT ${Array.from({ length: 40 }, (_, i) => `(${i === 0 ? '1, 1' : `a${i - 1}, a${i - 1}`}) AS a${i}`).join(', ')}`,
+    [168, 167, 62, 306, 36, 241, 396],
+  ],
+  [
+    'of recursion',
+    'WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count() FROM r',
+    [306, 159, 158, 241],
+  ],
+  ['of filled gaps', 'SELECT slot FROM prices ORDER BY slot WITH FILL FROM 0 TO 4000000000 STEP 1', [396, 159, 241]],
+  ['of padding', "SELECT leftPad('x', 4000000000) FROM prices", [131, 241, 36, 128]],
+  ['of groups', 'SELECT a.slot, b.slot, groupArray(a.load_w) FROM prices a, prices b GROUP BY ALL', [241, 396, 159]],
+  ['of rows unfolded', 'SELECT sum(arrayJoin(range(100000000))) FROM prices', [241, 159, 128, 69]],
+  [
+    'of a long sort',
+    'SELECT a.slot FROM prices a, prices b ORDER BY cityHash64(a.slot, b.slot) LIMIT 1 BY a.slot',
+    [241, 159, 396, 158],
+  ],
 ];
 test.each(bombs)(
   'a bomb %s is stopped by a limit',
   async (_, query, codes) => {
-    const response = await ask(query, { wait_end_of_query: '1' });
+    const response = await ask(query, { wait_end_of_query: '1', max_execution_time: '4' });
     expect(codes).toContain(Number(response.headers.get('x-clickhouse-exception-code')));
     await response.text();
+    expect(await answer('SELECT 1')).toEqual([200, 0, '1\n']);
   },
   60_000,
 );

@@ -1,15 +1,17 @@
 /**
- * What the user `analyst` may run: one SELECT over the eight views. Decided on the query as the engine parsed it, by a
- * list of what is allowed; what is not known is refused.
+ * What the user `analyst` may run: one SELECT over the views, and what BI tools ask about them. Decided on the query as the
+ * engine parsed it, by a list of what is allowed; what is not known is refused.
  *
  * A1  What is checked is what runs: the statement is first brought into the engine's canonical form (one statement, no
- *     comments), its FORMAT clause is taken off, and that same text is both explained and executed.
+ *     comments), its FORMAT clause is taken off, questions about the catalogue are put to the analyst's own, and that same
+ *     text is both explained and executed.
  * A2  Every node of the syntax tree must be of a known kind, and the tree must be whole: a name that imitates the tree's
  *     notation makes the count of children wrong.
- * A3  Tables are the eight views or a name of WITH that no real table has; table functions never.
+ * A3  Tables are the views, the catalogue, or a name of WITH that no real table has; table functions never.
  * A4  It runs in a session that is read-only and limited. That session alone is not enough: in it the function `file()`
  *     reads and INTO OUTFILE writes any file (chdb 3.4).
  */
+import { asSelect, catalogueTables, described, withCatalogue } from './analyst_catalogue.ts';
 import { isAllowedFunction } from './analyst_functions.ts';
 import { quoted, type EngineSession } from './engine.ts';
 import { exception } from './exception.ts';
@@ -24,9 +26,14 @@ export const analystViews = [
   'ledger_entries',
   'battery_states',
   'audit_events',
+  'loads',
+  'session_starts',
+  'consumption',
+  'ocpp_messages',
 ] as const;
 const database = 'gridtick';
 const views: ReadonlySet<string> = new Set(analystViews.flatMap((view) => [view, `${database}.${view}`]));
+const readable: ReadonlySet<string> = new Set([...views, ...catalogueTables]);
 
 /** Characters of one statement. */
 const textMax = 64 * 1024;
@@ -121,15 +128,22 @@ export async function checkAnalystQuery(
   if (/outfile|infile/i.test(text)) throw denied('INTO OUTFILE and FROM INFILE are not');
   if (/^(\s|--[^\n]*\n|#[^\n]*\n|\/\*[\s\S]*?\*\/)*insert\b/i.test(text)) throw denied('INSERT is not');
   const canonical = await session.canonical(text);
-  if (!/^\(*(SELECT|WITH) /.test(canonical)) throw denied(`${/^\w*/.exec(canonical)?.[0] ?? 'this'} is not`);
+  const question = canonical.replace(formatAtEnd, '');
+  const about = described(question);
+  if (about !== undefined && !views.has(about)) throw denied(`table ${about} is not`);
+  const select = withCatalogue(asSelect(question) ?? question);
+  if (!/^\(*(SELECT|WITH) /.test(select)) throw denied(`${/^\w*/.exec(canonical)?.[0] ?? 'this'} is not`);
   // Names with escapes could forge lines of the explained tree (A2).
   if (/[\n\r\t]/.test(canonical) || hasOddName(canonical)) throw denied('names with escapes or parentheses are not');
   const format = namedFormat(canonical) ?? defaultFormat;
   if (!formats.test(format)) throw denied(`the format ${format} is not`);
-  const sql = canonical.replace(/ FORMAT \w+$/, '');
+  // What was put in place of a statement is laid out by hand.
+  const sql = select === question ? select : await session.canonical(select);
   checkTree(parseTree(await session.text(`EXPLAIN AST ${sql}`)), await temporaryTables(session, sql));
   return { sql, format };
 }
+
+const formatAtEnd = / FORMAT \w+$/;
 
 /** A quoted name of a canonical statement with a backslash, or with what the tree's notation is made of. */
 function hasOddName(canonical: string): boolean {
@@ -229,7 +243,7 @@ function check(node: Node, tables: ReadonlySet<string>): void {
 }
 
 function checkTable(name: string, tables: ReadonlySet<string>): void {
-  if (!views.has(name) && !tables.has(name)) throw denied(`table ${name} is not`);
+  if (!readable.has(name) && !tables.has(name)) throw denied(`table ${name} is not`);
 }
 
 function checkFunction(node: Node, tables: ReadonlySet<string>): void {

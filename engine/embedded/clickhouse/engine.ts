@@ -45,6 +45,11 @@ export class Engine {
     this.version = this.#admin.query('SELECT version()', 'TSVRaw').trim();
   }
 
+  /** Runs statements of ours, in order, on this thread. For the start, before there are requests. */
+  prepare(statements: readonly string[]): void {
+    for (const statement of statements) this.#admin.query(statement, 'Null');
+  }
+
   session(): EngineSession {
     return new EngineSession(new Session(this.path));
   }

@@ -7,6 +7,7 @@ const codes = {
   SYNTAX_ERROR: 62,
   UNKNOWN_SETTING: 115,
   READONLY: 164,
+  QUOTA_EXCEEDED: 201,
   REQUIRED_PASSWORD: 194,
   TOO_MANY_SIMULTANEOUS_QUERIES: 202,
   QUERY_IS_TOO_LARGE: 307,
@@ -59,7 +60,7 @@ const statuses: Record<number, readonly number[]> = {
   408: [159],
   413: [307],
   423: [373],
-  429: [202],
+  429: [201, 202],
   501: [48],
 };
 const statusByCode = new Map(

@@ -4,10 +4,13 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import type { Engine } from './engine.ts';
 import { ClickHouseException, exception, fromEngine, httpStatus } from './exception.ts';
+import { catalogueStatements } from './analyst_catalogue.ts';
+import { analystViews } from './analyst_guard.ts';
 import { Gate } from './gate.ts';
 import { HeldSessions } from './held_sessions.ts';
 import { addSetting, readRequest, type Asked, type Passwords, type User } from './http_request.ts';
 import { runQuery, type QueryContext } from './query_runner.ts';
+import { Quota } from './quota.ts';
 import { decoded, statementMax } from './request_body.ts';
 import { Response as Answer } from './response.ts';
 
@@ -22,6 +25,8 @@ export interface DoorOptions {
   log: Logger;
   /** Queries that run and wait at once per user. @default analyst 2 + 16, gridtick 8 + 64 */
   gates?: Record<User, Gate>;
+  /** What the analyst may take in an hour. @default 20,000 queries, 30 min of execution */
+  quota?: Quota;
 }
 
 export interface Door {
@@ -37,7 +42,9 @@ const sendTimeoutMs = 60_000;
 
 export async function openDoor(options: DoorOptions): Promise<Door> {
   const { engine, log } = options;
+  engine.prepare(catalogueStatements(analystViews));
   const gates = options.gates ?? { analyst: new Gate(2, 16), gridtick: new Gate(8, 64) };
+  const quota = options.quota ?? new Quota({ queries: 20_000, executionMs: 1_800_000 });
   const held = new HeldSessions(engine);
   const running = new Set<Promise<void>>();
   const aborts = new Set<AbortController>();
@@ -83,6 +90,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
         answer,
         signal,
         gate: gates[asked.user],
+        ...(asked.user === 'analyst' && { quota }),
         held,
         spoolDirectory,
       };

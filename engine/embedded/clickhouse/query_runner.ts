@@ -8,6 +8,7 @@ import { exception } from './exception.ts';
 import type { Gate } from './gate.ts';
 import type { HeldSessions } from './held_sessions.ts';
 import type { Asked } from './http_request.ts';
+import type { Quota } from './quota.ts';
 import { Body, bytesToFile, spool, statementMax, type Spooled } from './request_body.ts';
 import type { Response } from './response.ts';
 import { bare, headerLength, insertHead, namedFormat, startsAtOnce, streamable, type InsertHead } from './statement.ts';
@@ -19,6 +20,8 @@ export interface QueryContext {
   answer: Response;
   signal: AbortSignal;
   gate: Gate;
+  /** Of users that have one. */
+  quota?: Quota;
   held: HeldSessions;
   spoolDirectory: string;
 }
@@ -58,10 +61,12 @@ export async function runQuery(context: QueryContext): Promise<void> {
 
 /** Runs `work` in a session of its own, or in the one that the client keeps, with the request's settings. */
 async function inSession(
-  { engine, asked, gate, held, signal }: QueryContext,
+  { engine, asked, gate, quota, held, signal }: QueryContext,
   work: (session: EngineSession, mark: string) => Promise<void>,
 ): Promise<void> {
+  quota?.enter();
   const leave = await gate.enter(signal);
+  const started = performance.now();
   // The analyst has nothing that a kept session could keep.
   const kept = asked.sessionId !== undefined && asked.user !== 'analyst' ? asked.sessionId : undefined;
   const mark = randomUUID();
@@ -81,6 +86,7 @@ async function inSession(
   } finally {
     if (kept === undefined) session?.close();
     else if (session) held.giveBack(kept, asked.sessionTimeoutMs);
+    quota?.spend(performance.now() - started);
     leave();
   }
 }
