@@ -7,7 +7,7 @@ import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import { packr } from '#engine/wire';
 import type { Effect } from '#actors/actor';
-import { deviceCommandKinds, type CommandWrite } from '#actors/schema/device_commands';
+import { deviceCommandKinds } from '#actors/schema/device_commands';
 import type { DeviceCalls } from './device_calls.ts';
 import type { Log } from './door.ts';
 import { superseded, type Registry } from './registry.ts';
