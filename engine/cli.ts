@@ -20,6 +20,11 @@ const usage = `gridtick <command>
                      one role in this process, against GRIDTICK_NATS_URL, _REDIS_URL and _CLICKHOUSE_URL
   verify [p]         checks hash chain, dense sequences, versions and money of one partition's journal, or of all: of
                      the installation running on GRIDTICK_DATA_DIR, or of the log at GRIDTICK_NATS_URL
+  replay --verify [p] [--json]
+                     executes the commands of one partition, or of all, again and compares every record of the journal:
+                     exit code 0 = all the same, 1 = a difference or damaged data, 2 = not all could be verified
+  ledger-hash [--json]
+                     one number for all books: the same wherever the same business was done
   integrator add | list | remove
                      who may come by NATS, what each hears and commands; \`gridtick integrator\` tells the options
   settings           lists all settings
@@ -51,12 +56,15 @@ export async function main(argv: readonly string[]): Promise<void> {
     else if (command === 'provision') await provision();
     else if (command in roles) await import(new URL(roles[command as keyof typeof roles], import.meta.url).href);
     else if (command === 'verify') await verify(args);
+    else if (command === 'replay') await replay(args);
+    else if (command === 'ledger-hash') await ledgerHash(args);
     else if (command === 'integrator') await integrator(args);
     else if (command === 'settings') await settings();
     else if (['help', '--help', '-h'].includes(command)) process.stdout.write(`${usage}\n`);
     else throw new ConfigError(`no command '${command}'\n\n${usage}`);
   } catch (error) {
-    process.exitCode = 1;
+    // Of what could not be looked at nothing bad is known.
+    process.exitCode = ['replay', 'ledger-hash'].includes(command) ? 2 : 1;
     // A refusal speaks for itself; a bug needs its stack.
     const expected =
       error instanceof ConfigError || (error instanceof Error && ['LockHeld', 'StartInterrupted'].includes(error.name));
@@ -129,6 +137,20 @@ async function verify(args: readonly string[]): Promise<void> {
     await nc.close();
   }
 }
+
+async function replay(args: readonly string[]): Promise<void> {
+  const { replayCommand } = await import('./supervisor/replay_command.ts');
+  process.exitCode = await replayCommand(loadConfig(process.env), args, print, (line) => {
+    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}\r` : `${line}\n`);
+  });
+}
+
+async function ledgerHash(args: readonly string[]): Promise<void> {
+  const { ledgerHashCommand } = await import('./supervisor/ledger_hash_command.ts');
+  process.exitCode = await ledgerHashCommand(loadConfig(process.env), args, print);
+}
+
+const print = (line: string) => void process.stdout.write(`${line}\n`);
 
 async function integrator(args: readonly string[]): Promise<void> {
   const { integratorCommand } = await import('./supervisor/integrator_command.ts');

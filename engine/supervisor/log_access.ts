@@ -1,0 +1,106 @@
+/**
+ * The log of an installation for tools that read it, whether it runs or not: the configured NATS, that of the installation
+ * running on the data directory, or for a stopped one a nats-server of our own on it, for as long as the work takes.
+ */
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { ConfigError, reachable, type Config } from '../config/config.ts';
+import { variable } from '../config/settings.ts';
+import { natsServer } from '../embedded/nats.ts';
+import { connectLog } from '../log/mod.ts';
+import type { ClockKind } from '../wire.ts';
+import { Child } from './child.ts';
+import { coreUser, runningNatsUrl } from './endpoints.ts';
+import { writeAccounts } from './integrators.ts';
+import { lockDataDirectory, LockHeld } from './lock.ts';
+import { PidFile } from './pid_file.ts';
+import { choosePorts } from './ports.ts';
+import { openSecrets } from './secrets.ts';
+
+export interface LogAccess {
+  nc: NatsConnection;
+  partitions: number;
+  clock: ClockKind;
+}
+
+const natsStopMs = 5_000;
+
+/** @throws {ConfigError} when there is no log, or whoever holds the data directory does not serve it */
+export async function withLog<Result>(
+  config: Config,
+  name: string,
+  work: (access: LogAccess) => Promise<Result>,
+): Promise<Result> {
+  if (config.natsUrl !== '')
+    return connected(config.natsUrl, name, { partitions: config.partitions, clock: config.clock }, work);
+  if (!existsSync(join(config.dataDir, 'nats')))
+    throw new ConfigError(
+      `${config.dataDir} holds no log: name the data directory by ${variable('dataDir')}, or set ${variable('natsUrl')}`,
+    );
+  const dataDir = realpathSync(config.dataDir);
+  const own = { ...config, dataDir };
+  const kept = keptOf(own);
+  let lock;
+  try {
+    lock = await lockDataDirectory(dataDir);
+  } catch (error) {
+    if (!(error instanceof LockHeld)) throw error;
+    const url = runningNatsUrl(own);
+    if (url === null) throw new ConfigError(`${error.message}; it is starting or stopping: try again in a moment`);
+    return connected(url, name, kept, work);
+  }
+  try {
+    await new PidFile(dataDir).endLeftOver();
+    return await onStopped(own, (url) => connected(url, name, kept, work));
+  } finally {
+    await lock.release();
+  }
+}
+
+async function onStopped<Result>(config: Config, work: (url: string) => Promise<Result>): Promise<Result> {
+  const { dataDir, bind, partitions, logScale } = config;
+  const secrets = openSecrets(dataDir);
+  const anyPort = { ...config, configured: new Set<never>(), natsPort: 0 };
+  const { natsPort } = await choosePorts(anyPort, ['natsPort'], () => {});
+  const spec = natsServer({
+    dataDir,
+    bind,
+    port: natsPort,
+    writeAccounts: () => writeAccounts(config, secrets),
+    size: { partitions, scale: logScale },
+  });
+  const child = new Child(spec, {
+    pids: new PidFile(dataDir),
+    logFile: join(dataDir, 'logs', `${spec.role}.log`),
+    say: () => {},
+  });
+  try {
+    await child.start();
+    return await work(`nats://${coreUser}:${secrets.nats}@${reachable(bind)}:${natsPort}`);
+  } finally {
+    await child.stop(natsStopMs);
+  }
+}
+
+async function connected<Result>(
+  url: string,
+  name: string,
+  kept: Omit<LogAccess, 'nc'>,
+  work: (access: LogAccess) => Promise<Result>,
+): Promise<Result> {
+  const nc = await connectLog(url, name, { waitForFirst: false });
+  try {
+    return await work({ nc, ...kept });
+  } finally {
+    await nc.close();
+  }
+}
+
+/** What is fixed with the data directory, whatever the settings of this call. */
+function keptOf({ dataDir, partitions, clock }: Config): Omit<LogAccess, 'nc'> {
+  const file = join(dataDir, 'installation.json');
+  if (!existsSync(file)) return { partitions, clock };
+  const kept = JSON.parse(readFileSync(file, 'utf8')) as { scenario: string; partitions: number };
+  return { partitions: kept.partitions, clock: kept.scenario.endsWith('/driven') ? 'driven' : 'wall' };
+}
