@@ -25,6 +25,8 @@ function portFrom(text: string): number {
 }
 
 async function serve() {
+  // The engine takes the machine's zone, whatever its configuration says; a history has one zone everywhere.
+  process.env['TZ'] = 'UTC';
   const directory = join(setting('GRIDTICK_DATA_DIR'), 'clickhouse');
   const passwords = {
     gridtick: setting('GRIDTICK_CLICKHOUSE_PASSWORD'),
