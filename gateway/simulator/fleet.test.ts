@@ -70,9 +70,33 @@ function sessionsFile(
 }
 
 const figures = () => JSON.parse(readFileSync(join(data, 'simulator/answered.json'), 'utf8')) as Figures;
-const contents = (action: string) => [
-  ...new Set(system.of(action).map((c) => JSON.stringify([c.identity, c.payload]))),
+/** Starts, samples and stops, whichever version told them. */
+const kinds = {
+  start: ['StartTransaction', 'Started'],
+  sample: ['MeterValues', 'Updated'],
+  stop: ['StopTransaction', 'Ended'],
+} as const;
+const told = (kind: keyof typeof kinds) =>
+  system.calls.filter(({ action, payload }) =>
+    (kinds[kind] as readonly unknown[]).includes(payload.eventType ?? action),
+  );
+const distinct = (calls: readonly Call[]) => [
+  ...new Map(calls.map((call) => [JSON.stringify([call.identity, call.payload]), call])).values(),
 ];
+const contents = (kind: keyof typeof kinds) => distinct(told(kind));
+
+type Sampled = { value: unknown; unit?: string; unitOfMeasure?: { unit: string } };
+const sampledOf = ({ payload }: Call): Sampled[] =>
+  ((payload.meterValue ?? []) as { sampledValue: Sampled[] }[]).flatMap(({ sampledValue }) => sampledValue);
+/** Sampled values that the system has heard, each once. */
+const heardSamples = () => distinct(system.calls).reduce((sum, call) => sum + sampledOf(call).length, 0);
+const tagOf = ({ payload }: Call) => payload.idTag ?? (payload.idToken as { idToken?: string } | undefined)?.idToken;
+const transactionOf = ({ payload }: Call) =>
+  payload.transactionId ?? (payload.transactionInfo as { transactionId?: string } | undefined)?.transactionId;
+const registerOf = (call: Call) =>
+  call.payload.meterStart ??
+  call.payload.meterStop ??
+  sampledOf(call).find(({ unit, unitOfMeasure }) => (unit ?? unitOfMeasure?.unit) === 'Wh')?.value;
 
 test('kill -9 at random moments: nothing that was answered is forgotten, nothing owed is lost, no register falls', async () => {
   const seed = Number(process.env.GRIDTICK_TEST_SEED ?? Date.now() % 1_000_000);
@@ -92,7 +116,7 @@ test('kill -9 at random moments: nothing that was answered is forgotten, nothing
     running = await simulator(env);
     expect(await running.line(), `seed ${seed}`).toMatchObject({ ready: true, chargers: 5 });
   }
-  const changed = () => contents('StopTransaction').length === 5 && contents('StartTransaction').length === 10;
+  const changed = () => contents('stop').length === 5 && contents('start').length === 10;
   await system.until(changed, `all cars to change (seed ${seed})`, 60_000);
   system.react = () => undefined;
   running.child.stdin?.write('{"quiet":true}\n');
@@ -102,9 +126,9 @@ test('kill -9 at random moments: nothing that was answered is forgotten, nothing
 
   const context = `seed ${seed}`;
   expect(known.unanswered, context).toBe(0);
-  expect(contents('StartTransaction'), context).toHaveLength(10);
-  expect(contents('StopTransaction'), context).toHaveLength(5);
-  expect(known.answeredSamples, context).toBe(2 * contents('MeterValues').length);
+  expect(contents('start'), context).toHaveLength(10);
+  expect(contents('stop'), context).toHaveLength(5);
+  expect(known.answeredSamples, context).toBe(heardSamples());
   expect(new Set(system.calls.map((c) => c.id)).size, context).toBe(system.calls.length);
   for (const charger of known.chargers) {
     const [first, second] = charger.sessions;
@@ -113,21 +137,14 @@ test('kill -9 at random moments: nothing that was answered is forgotten, nothing
       charger.sessions.map((s) => s.settled),
       context,
     ).toEqual([true, false]);
-    const starts = contents('StartTransaction').map((text) => JSON.parse(text) as [string, { idTag: string }]);
-    expect(
-      starts.filter(([c]) => c === charger.charger).map(([, p]) => p.idTag),
-      context,
-    ).toEqual(charger.sessions.map((s) => s.tag));
+    const own = (call: Call) => call.identity === charger.charger;
+    expect(contents('start').filter(own).map(tagOf), context).toEqual(charger.sessions.map((s) => s.tag));
     expect(second?.startWh, context).toBe(first?.stopWh);
-    const stops = system.of('StopTransaction').filter((c) => c.identity === charger.charger);
-    expect(new Set(stops.map((c) => c.payload.transactionId)), context).toEqual(new Set([first?.transaction]));
+    expect(new Set(told('stop').filter(own).map(transactionOf)), context).toEqual(new Set([first?.transaction]));
     // In order of arrival, resends included, a register may repeat but never fall.
     const seen = system.calls
-      .filter((c) => c.identity === charger.charger)
-      .map(({ payload }) => {
-        const [value] = (payload.meterValue ?? []) as { sampledValue: { unit: string; value: string }[] }[];
-        return payload.meterStart ?? payload.meterStop ?? value?.sampledValue.find((v) => v.unit === 'Wh')?.value;
-      })
+      .filter(own)
+      .map(registerOf)
       .filter((v) => v !== undefined)
       .map(Number);
     expect(
@@ -141,17 +158,17 @@ test('SIGTERM leaves the figures behind, and the next start goes on in the same 
   const env = sessionsFile(2, [600, 700, 800]);
   const first = await simulator(env);
   const ready = await first.line();
-  await system.until(() => system.of('MeterValues').length >= 8, 'samples');
+  await system.until(() => told('sample').length >= 8, 'samples');
   first.child.kill('SIGTERM');
   expect((await first.exited).code).toBe(0);
   const rest = figures();
-  const samplesThen = system.of('MeterValues').length;
+  const samplesThen = told('sample').length;
   expect(rest.answeredSamples + 2 * rest.unanswered).toBeGreaterThanOrEqual(2 * (samplesThen - 2));
 
   const second = await simulator(env);
   expect((await second.line())?.anchorAt).toBe(ready?.anchorAt);
-  await system.until(() => system.of('MeterValues').length >= samplesThen + 8, 'more samples');
-  expect(contents('StartTransaction')).toHaveLength(2);
+  await system.until(() => told('sample').length >= samplesThen + 8, 'more samples');
+  expect(contents('start')).toHaveLength(2);
   expect(system.of('BootNotification')).toHaveLength(4);
   // The role's end of the pipe: a supervisor that died takes it along.
   second.child.stdin?.end();
@@ -161,15 +178,15 @@ test('SIGTERM leaves the figures behind, and the next start goes on in the same 
 test('at rest no car moves, and it goes on when told', async () => {
   const running = await simulator(sessionsFile(2, [600, 700, 800]));
   await running.line();
-  await system.until(() => system.of('MeterValues').length >= 4, 'samples');
+  await system.until(() => told('sample').length >= 4, 'samples');
   running.child.stdin?.write('{"quiet":true}\n');
-  expect(await running.line()).toEqual({ quiet: true, answeredSamples: 2 * system.of('MeterValues').length });
-  expect(figures().answeredSamples).toBe(2 * system.of('MeterValues').length);
+  expect(await running.line()).toEqual({ quiet: true, answeredSamples: heardSamples() });
+  expect(figures().answeredSamples).toBe(heardSamples());
   const atRest = system.calls.length;
   running.child.stdin?.write('{"quiet":false}\n');
   await system.until(() => system.calls.length > atRest, 'more samples');
   running.child.kill('SIGUSR2');
-  expect(await running.line()).toEqual({ quiet: true, answeredSamples: 2 * system.of('MeterValues').length });
+  expect(await running.line()).toEqual({ quiet: true, answeredSamples: heardSamples() });
 });
 
 test('a directory keeps its scenario, and a setting that cannot be is named', async () => {
@@ -187,9 +204,14 @@ test('a directory keeps its scenario, and a setting that cannot be is named', as
 test('the demo fleet comes up with 20 chargers and the open sessions of 07:30', async () => {
   const running = await simulator({ GRIDTICK_SEED: '1' });
   expect(await running.line()).toMatchObject({ ready: true, site: 'demo', chargers: 20 });
-  await system.until(() => system.of('MeterValues').length >= 14, 'open sessions');
+  await system.until(() => contents('start').length >= 8 && told('sample').length >= 8, 'open sessions');
   expect(new Set(system.calls.map((c) => c.identity)).size).toBe(20);
   expect(system.of('BootNotification')).toHaveLength(20);
-  expect(contents('StartTransaction').length).toBeGreaterThanOrEqual(8);
-  expect(system.of('StartTransaction').every((c) => /^DEMO00[0-4]\d$/.test(String(c.payload.idTag)))).toBe(true);
+  expect(contents('start').length).toBeGreaterThanOrEqual(8);
+  expect(told('start').every((call) => /^DEMO00[0-4]\d$/.test(tagOf(call) as string))).toBe(true);
+  // Half of them speak 2.0.1.
+  expect(new Set(told('start').map(({ action }) => action))).toEqual(new Set(['StartTransaction', 'TransactionEvent']));
+  running.child.stdin?.write('{"quiet":true}\n');
+  await running.line();
+  expect(figures().chargers.filter(({ version }) => version === '2.0.1')).toHaveLength(10);
 });
