@@ -75,6 +75,12 @@ export async function startInstallation(chargers: number) {
     site,
     must,
     door,
+    /** All public events so far, in the order of the journal. */
+    events,
+    /** Resolves once `done` holds; looked at after each commit. */
+    async until(done: () => boolean): Promise<void> {
+      while (!done()) await new Promise<void>((wake) => (watchers = [...watchers, wake]));
+    },
     /** Told of one command, oldest first. */
     told(command: string): DeviceCommandView[] {
       return events

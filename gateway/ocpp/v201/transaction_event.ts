@@ -58,7 +58,7 @@ const repair = fields((p, notes) => {
 function repairOffline(p: Payload, notes: Notes): void {
   const { offline } = p;
   if (offline === undefined || typeof offline === 'boolean') return;
-  const said = String(offline).trim().toLowerCase();
+  const said = typeof offline === 'string' || typeof offline === 'number' ? String(offline).trim().toLowerCase() : '';
   if (offline === null) delete p['offline'];
   else if (said === 'true' || said === '1') p['offline'] = true;
   else if (said === 'false' || said === '0') p['offline'] = false;
