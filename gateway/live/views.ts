@@ -132,9 +132,12 @@ export function siteView(grid: Grid, site: GridEntity<SiteState>, now: number, r
 const order: Health[] = ['ok', 'warn', 'offline', 'fault'];
 const amber = ['SuspendedEV', 'SuspendedEVSE', 'Unavailable'];
 
-/** The word a connector is counted under. */
-const stateWord = (charger: ChargerState, c: ConnectorState): string =>
-  !charger.online ? 'Offline' : c.status === '' ? 'Unknown' : c.status;
+/** The word a connector is counted under. OCPP 2.0.1 says only `Occupied`: one that draws power in a session charges. */
+function stateWord(charger: ChargerState, c: ConnectorState, now: number): string {
+  if (!charger.online) return 'Offline';
+  if (c.status === 'Occupied' && c.transaction > 0 && powerNow(c, now) > 0) return 'Charging';
+  return c.status === '' ? 'Unknown' : c.status;
+}
 
 const healthOf = (word: string): Health =>
   word === 'Faulted' ? 'fault' : word === 'Offline' ? 'offline' : amber.includes(word) ? 'warn' : 'ok';
@@ -158,7 +161,7 @@ export function chargerNode(charger: GridEntity<ChargerState>, now: number): Tre
   const counts: Record<string, number> = {};
   let health: Health = 'ok';
   for (const connector of c.connectors) {
-    const word = stateWord(c, connector);
+    const word = stateWord(c, connector, now);
     counts[word] = (counts[word] ?? 0) + 1;
     health = worse(health, healthOf(word));
   }

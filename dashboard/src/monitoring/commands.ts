@@ -2,11 +2,6 @@
 import type { DeviceCommandView } from '#actors/schema/device_commands';
 import { monitoring as m } from '../text/monitoring.ts';
 
-export interface CommandsReply {
-  /** Newest first. */
-  rows: DeviceCommandView[];
-}
-
 export const stepNames = ['queued', 'sent', 'answered', 'done'] as const;
 export type StepName = (typeof stepNames)[number];
 

@@ -218,7 +218,7 @@ test('starting takes connector and card, stopping the transaction; a refusal is 
 });
 
 test('what the server would refuse is shut, with its reason', async () => {
-  site.add({ ...aCharger(1), actions: { live: true, command: 'role_missing' } });
+  site.add({ ...aCharger(1), actions: { live: true, 'session.requestStart': 'role_missing' } });
   await opened('/monitoring/chargers/CP-0001');
   const start = await screen.findByRole<HTMLButtonElement>('button', { name: 'Start' });
   await fireEvent.input(screen.getByLabelText('Card'), { target: { value: 'DEMO0001' } });

@@ -30,9 +30,15 @@ export const looks: Record<string, Look> = {
 
 export const lookOf = (word: string): Look => looks[word] ?? { shape: 'dash', colour: '--muted' };
 
-/** What it is to people: a charger that is away cannot tell what its connectors do. */
-export const wordOf = ({ online, status }: Pick<Connector, 'online' | 'status'>): string =>
-  !online ? 'Offline' : status === '' ? 'Unknown' : status;
+/**
+ * What it is to people. A charger that is away cannot tell what its connectors do; OCPP 2.0.1 says only that one is in
+ * use, and one that draws power in a session charges.
+ */
+export function wordOf({ online, status, transaction, w }: Connector): string {
+  if (!online) return 'Offline';
+  if (status === 'Occupied' && transaction !== null && w > 0) return 'Charging';
+  return status === '' ? 'Unknown' : status;
+}
 
 /** Older than three intervals: the meter is silent. */
 export function isSilent({ at, intervalMs, transaction }: Connector, now: number): boolean {

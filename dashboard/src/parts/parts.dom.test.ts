@@ -77,15 +77,19 @@ test('rows of the price table do not move under the pointer; new prices wait beh
   expect(slots()).toEqual([11, 10]);
 });
 
-test('connectors say their state in words, and a silent meter says so', () => {
+test('connectors say their state in words, those of OCPP 2.0.1 too, and a silent meter says so', () => {
   const connector = {
     ...{ charger: 'CP-0001', connector: 1, station: 'nord-1', online: true, status: 'Charging', errorCode: 'NoError' },
     ...{ statusAt: 1, w: 7_400, at: 100_000, intervalMs: 10_000, transaction: 7, tag: '…007', startAt: 10_000 },
     energyWh: 6_123,
   };
   const away = { ...connector, charger: 'CP-0002', online: false, transaction: null };
-  const { container } = render(ConnectorGrid, { connectors: [connector, away], now: 131_000 });
+  const inUse = { ...connector, charger: 'CP-0003', status: 'Occupied' };
+  const full = { ...inUse, charger: 'CP-0004', w: 0 };
+  const { container } = render(ConnectorGrid, { connectors: [connector, away, inUse, full], now: 131_000 });
   const row = (id: string) => container.querySelector(`[data-connector="${id}"]`)?.textContent?.replace(/\s+/g, ' ');
   expect(row('CP-0001/1')).toMatch(/Charging.*7\.4.*6\.12.*0:02.*…007.*silent 31 s/);
   expect(row('CP-0002/1')).toContain('Offline');
+  expect(row('CP-0003/1')).toContain('Charging');
+  expect(row('CP-0004/1')).toContain('In use');
 });

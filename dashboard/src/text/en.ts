@@ -136,6 +136,7 @@ export const en = {
     trade: 'trade on an account of your own',
     view_records: 'view what happened on an account',
     view_people: 'view users and customers',
+    control_charger: 'send commands to chargers',
     view_health: 'view the health of the system',
   } as Record<string, string>,
 
