@@ -19,6 +19,7 @@ import { describeApi } from './openapi.ts';
 import { Refused } from './refused.ts';
 import { accountRoutes } from './routes/account.ts';
 import { commandRoutes } from './routes/commands.ts';
+import { deviceCommandRoutes } from './routes/device_commands.ts';
 import { gridRoutes } from './routes/grid.ts';
 import { healthRoutes, type Probes } from './routes/health.ts';
 import { historyRoutes, type GridHistory } from './routes/history.ts';
@@ -118,6 +119,7 @@ export async function buildApi(deps: ApiDeps) {
     recordRoutes(scope, history);
     historyRoutes(scope, grid, history);
     peopleRoutes(scope, grid.replica, commands);
+    deviceCommandRoutes(scope, grid, commands);
     sessionCloseRoutes(scope, grid.replica, commands);
   });
   await serveDashboard(app, deps.dashboardDir);

@@ -4,11 +4,13 @@ import { signInCookie } from './principal.ts';
 import { actionsFor, knownRoles, may, rightsOf } from './rights.ts';
 
 test('each role sees and does what is its own', () => {
-  expect(rightsOf(['operator'])).toEqual(['view_site', 'view_station', 'view_charger', 'view_prices', 'close_session']);
+  expect(rightsOf(['operator'])).toEqual([
+    ...['view_site', 'view_station', 'view_charger', 'view_prices', 'close_session', 'control_charger'],
+  ]);
   expect(rightsOf(['customer'])).toEqual(['view_site', 'view_station', 'view_prices', 'trade', 'view_records']);
   expect(rightsOf(['admin'])).toEqual([
     ...['view_site', 'view_station', 'view_charger', 'view_prices', 'view_records'],
-    ...['view_health', 'view_people', 'set_credit', 'put_tag', 'close_session'],
+    ...['view_health', 'view_people', 'set_credit', 'put_tag', 'close_session', 'control_charger'],
   ]);
   expect(rightsOf([])).toEqual([]);
 });
@@ -22,7 +24,9 @@ test('only a customer trades: an operator sees no wallet, an admin spends nobody
 test('an action that is not allowed names the refusal it would get', () => {
   expect(actionsFor('station', ['operator'])).toEqual({ live: true, prices: true, quote: 'role_missing' });
   expect(actionsFor('station', ['customer'])).toEqual({ live: true, prices: true, quote: true });
-  expect(actionsFor('charger', ['customer'])).toEqual({ live: 'role_missing' });
+  const { live, 'charger.reset': reset } = actionsFor('charger', ['customer']);
+  expect([live, reset]).toEqual(['role_missing', 'role_missing']);
+  expect(actionsFor('charger', ['operator'])).toMatchObject({ live: true, 'session.requestStop': true });
 });
 
 test('a stored role that nobody knows gives no right', () => {

@@ -19,6 +19,8 @@ export const rights = {
   put_tag: ['admin'],
   /** End a charging session that nobody else ends. */
   close_session: ['operator', 'admin'],
+  /** Send commands to chargers. */
+  control_charger: ['operator', 'admin'],
 } as const satisfies Record<string, readonly Role[]>;
 export type Right = keyof typeof rights;
 
@@ -35,7 +37,14 @@ export const knownRoles = (stored: readonly string[]): Role[] => roles.filter((r
 const needs = {
   site: { live: 'view_site' },
   station: { live: 'view_station', prices: 'view_prices', quote: 'trade' },
-  charger: { live: 'view_charger' },
+  charger: {
+    live: 'view_charger',
+    'session.requestStart': 'control_charger',
+    'session.requestStop': 'control_charger',
+    'charger.reset': 'control_charger',
+    'config.set': 'control_charger',
+    'config.get': 'control_charger',
+  },
 } as const satisfies Record<string, Record<string, Right>>;
 
 export function actionsFor(kind: keyof typeof needs, held: readonly Role[]): Actions {

@@ -2,16 +2,18 @@
  * The load tree over the live entities: which chargers belong to which station and site, and which keys of which topics
  * a change touches. Values are computed from the entities when they are asked for, never stored twice.
  */
+import type { DeviceCommandState } from '#actors/schema/device_commands';
 import type { ChargerState, SessionState, SiteState, StationState } from '#actors/schema/entities';
 import type { PublicEvent, Price } from '#actors/schema/events';
 import { partitionOf } from '#actors/partition_key';
 import { Children } from './children.ts';
+import { byRequest } from './device_commands.ts';
 import { PriceTail } from './price_tail.ts';
 import { LatestSamples } from './samples.ts';
 import type { JournalPosition } from './source.ts';
 
 /** Kinds of entities the screens live from. */
-export const gridKinds = ['site', 'station', 'charger', 'session', 'customer'] as const;
+export const gridKinds = ['site', 'station', 'charger', 'session', 'device_command', 'customer'] as const;
 
 export interface GridEntity<C> {
   kind: string;
@@ -65,6 +67,7 @@ export class Grid {
   readonly samples = new LatestSamples();
   readonly #chargersOfStation = new Children();
   readonly #stationsOfSite = new Children();
+  readonly #commandsOfCharger = new Children();
   /** By partition: older cursors cannot be resumed, because deletions and events before it are not known. */
   #floor: number[] | null = null;
   /** By `<topic>:<id>`: when something left it last. */
@@ -94,6 +97,8 @@ export class Grid {
       this.#stationsOfSite.add(station.context.site, station.id);
     for (const charger of this.replica.all<ChargerState>('charger'))
       this.#chargersOfStation.add(charger.context.station, charger.id);
+    for (const command of this.replica.all<DeviceCommandState>('device_command'))
+      this.#commandsOfCharger.add(command.context.charger, command.id);
   }
 
   close(): void {
@@ -118,6 +123,12 @@ export class Grid {
   }
   chargersOf(station: string): GridEntity<ChargerState>[] {
     return present(this.#chargersOfStation.of(station), this.charger);
+  }
+
+  command = (id: string) => this.replica.get<DeviceCommandState>('device_command', id);
+  /** All that are kept of a charger, newest first. */
+  commandsOf(charger: string): GridEntity<DeviceCommandState>[] {
+    return present(this.#commandsOfCharger.of(charger), this.command).sort(byRequest);
   }
 
   /** The site that a topic belongs to, which decides its partition; undefined: there is no such thing. */
@@ -173,6 +184,16 @@ export class Grid {
           touches,
         );
         break;
+      case 'device_command': {
+        const { charger } = (after ?? before)?.context as DeviceCommandState;
+        if (after) this.#commandsOfCharger.add(charger, id);
+        else {
+          this.#commandsOfCharger.remove(charger, id);
+          this.#removedAt.set(`charger:${charger}`, at.sequence);
+        }
+        touches.push({ kind: 'charger', id: charger, keys: [`command:${id}`] });
+        break;
+      }
       case 'session': {
         const { station, charger, connector } = (after ?? before)?.context as SessionState;
         touches.push({ kind: 'station', id: station, keys: [`${charger}/${connector}`] });

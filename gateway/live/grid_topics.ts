@@ -1,11 +1,13 @@
 /** The topics `tree:<site>`, `station:<id>` and `charger:<id>`: their keys, and the values of them, out of the grid. */
 import type { LiveEvent } from '../schema/live.ts';
 import { may } from '../auth/rights.ts';
+import { deviceCommandView, liveCommandsMax } from './device_commands.ts';
 import type { Grid, GridTopic } from './grid.ts';
 import type { Position, Topic, TopicListener, TopicSource, Viewer } from './source.ts';
 import { chargerNode, chargerView, connectorView, siteNode, stationNode, stationView } from './views.ts';
 
 type GridTopicName = Topic & { kind: GridTopic };
+const commandKey = (command: string) => `command:${command}`;
 const samplesKey = (connector: number) => `samples/${connector}`;
 
 export class GridTopics implements TopicSource {
@@ -30,7 +32,11 @@ export class GridTopics implements TopicSource {
       case 'tree':
         return treeKeys(this.#grid, id, sequence);
       case 'charger':
-        return ['charger', ...this.#grid.samples.since(id, sequence).map(samplesKey)];
+        return [
+          'charger',
+          ...this.#grid.samples.since(id, sequence).map(samplesKey),
+          ...commandKeys(this.#grid, id, sequence),
+        ];
       default:
         return kind satisfies never;
     }
@@ -56,6 +62,10 @@ export class GridTopics implements TopicSource {
       case 'tree':
         return nodeOf(grid, id, key, now, may(roles, 'view_charger'));
       case 'charger': {
+        if (key.startsWith(commandKey(''))) {
+          const command = grid.command(key.slice(commandKey('').length));
+          return command?.context.charger === id ? deviceCommandView(command) : undefined;
+        }
         if (key !== 'charger') return grid.samples.of(id, Number(key.slice(samplesKey(0).length - 1)));
         const charger = grid.charger(id);
         return charger && chargerView(grid, charger, now, roles);
@@ -108,6 +118,13 @@ function nodeOf(grid: Grid, site: string, key: string, now: number, chargers: bo
   const charger = grid.charger(id);
   return charger?.context.site === site ? chargerNode(charger, now) : undefined;
 }
+
+const commandKeys = (grid: Grid, charger: string, since: number): string[] =>
+  grid
+    .commandsOf(charger)
+    .slice(0, liveCommandsMax)
+    .filter(({ sequence }) => sequence > since)
+    .map(({ id }) => commandKey(id));
 
 function stationKeys(grid: Grid, id: string, since: number): string[] {
   const keys: string[] = [];

@@ -53,6 +53,12 @@ export function errorAnswer([code, description]: readonly unknown[]): DeviceAnsw
   return statusAnswer(missing ? 'not_supported' : 'error', status, { description: text(description, 255) });
 }
 
+/** What is set by a command can be read by everybody who sees commands, so passwords are not. */
+export const secretProblem = (key: string): string | null =>
+  /(^|\.)(authorizationkey|basicauthpassword)(\[|$)/i.test(key)
+    ? 'a password is neither set nor read by a command that others can see'
+    : null;
+
 /** R08: some chargers answer `accepted`. The status in the spelling of `words`; others stay as they are. */
 export function foldStatus(payload: unknown, field: string, words: readonly string[]): unknown {
   if (!isObject(payload)) return payload;

@@ -10,7 +10,7 @@ export const batchMax = 64;
 
 /** Names of series are the caller's; those that Gridtick itself uses begin with `=`, so the two never meet. */
 const commandIdPattern = '^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Za-z0-9_-]{1,64}:[1-9][0-9]{0,14})$';
-const commandId = Type.String({
+export const commandId = Type.String({
   pattern: commandIdPattern,
   description: 'made by the caller: a UUID, or `<series>:<n>` with n dense from 1',
   examples: ['6f1c2c9e-4c0b-4b7e-9a51-1f6c1a1f0d11', 'till-3:17'],

@@ -7,6 +7,7 @@
  */
 import Type, { type Static } from 'typebox';
 import { Price, Sample, Trade } from '#actors/schema/events';
+import { DeviceCommandView } from '#actors/schema/device_commands';
 import { BatteryNow, OrderView, Wallet } from './account.ts';
 import { Charger, Connector, Station } from './grid.ts';
 import { Refusal } from './refusal.ts';
@@ -237,16 +238,18 @@ export type ConnectorSamples = Static<typeof ConnectorSamples>;
 
 /**
  * Data of `charger:<id>`: the charger under `charger` (its `connectors` included), samples under `samples/<connector>`
- * once one has come since this server was started.
+ * once one has come since this server was started, its newest commands under `command:<id>`.
  */
 export const ChargerData = Type.Unsafe<
-  { charger: Static<typeof Charger> } & { [key: `samples/${number}`]: ConnectorSamples }
+  { charger: Static<typeof Charger> } & { [key: `samples/${number}`]: ConnectorSamples } & {
+    [key: `command:${string}`]: DeviceCommandView;
+  }
 >({
   $id: 'LiveChargerData',
   type: 'object',
   required: ['charger'],
   properties: { charger: ref(Charger) },
-  patternProperties: { '^samples/[0-9]+$': ref(ConnectorSamples) },
+  patternProperties: { '^samples/[0-9]+$': ref(ConnectorSamples), '^command:': ref(DeviceCommandView) },
   additionalProperties: false,
 });
 export type ChargerData = Static<typeof ChargerData>;

@@ -1,6 +1,6 @@
 /** OCPP 1.6: RemoteStartTransaction, RemoteStopTransaction, Reset, ChangeConfiguration, GetConfiguration. */
 import type { ConfigValue, DeviceAnswer, DeviceOrder } from '#actors/schema/device_commands';
-import { badAnswer, foldStatus, statusAnswer, type Outbound, type OutboundCall } from '../outbound.ts';
+import { badAnswer, foldStatus, secretProblem, statusAnswer, type Outbound, type OutboundCall } from '../outbound.ts';
 import { isValidAnswer, requestCheck } from './validation.ts';
 
 const actions = [
@@ -83,7 +83,3 @@ export const outbound16: Outbound = {
   valueMax: 500,
   tagMax: 20,
 };
-
-/** What is set here can be read by everybody who sees commands. */
-const secretProblem = (key: string): string | null =>
-  key.toLowerCase() === 'authorizationkey' ? 'a password is not set by a command that others can read' : null;

@@ -1,7 +1,7 @@
 /** OCPP 2.0.1: RequestStartTransaction, RequestStopTransaction, Reset, SetVariables, GetVariables. */
 import { remoteStartIdOf } from '#actors/device_command_rules';
 import type { CommandWrite, DeviceAnswer, DeviceOrder } from '#actors/schema/device_commands';
-import { badAnswer, foldStatus, statusAnswer, type Outbound, type OutboundCall } from '../outbound.ts';
+import { badAnswer, foldStatus, secretProblem, statusAnswer, type Outbound, type OutboundCall } from '../outbound.ts';
 import { isValidAnswer, requestCheck } from './validation.ts';
 import { variableOf, type Variable } from './variable.ts';
 
@@ -108,13 +108,8 @@ export const outbound201: Outbound = {
       unknown: told.filter(({ result }) => result.attributeStatus !== 'Accepted').map(({ key }) => key),
     });
   },
-  keyProblem: (key) => {
-    const variable = variableOf(key);
-    if (variable === null) return 'settings of OCPP 2.0.1 are called Component.Variable';
-    return variable.variable.name.toLowerCase() === 'basicauthpassword'
-      ? 'a password is not set by a command that others can read'
-      : null;
-  },
+  keyProblem: (key) =>
+    secretProblem(key) ?? (variableOf(key) === null ? 'settings of OCPP 2.0.1 are called Component.Variable' : null),
   valueMax: 1_000,
   tagMax: 36,
 };
