@@ -254,9 +254,9 @@ class Replay {
 
   #whyNot({ build }: CommitRecord): string {
     if (build !== this.#rules.build) return `it was written by build ${build}`;
-    if (this.#leadingUp) return 'it leads up to the oldest snapshot';
-    if (this.#state.offset + 1 < this.#commandsFrom) return 'its commands were purged';
-    return 'execution begins behind it, with the next owner or snapshot';
+    if (this.#leadingUp) return leadsUp;
+    if (this.#commandsFrom === Infinity) return 'its commands are missing';
+    return this.#state.offset + 1 < this.#commandsFrom ? commandsPurged : beginsBehind;
   }
 
   /** Takes a record as it is. `reason` null: it was made again just so. */
@@ -410,13 +410,14 @@ class Replay {
     if (!cover && from > this.#source.commands.last) throw this.#cutElsewhere(this.#queue[0]!.record);
     const to = cover?.record.offset ?? from;
     const name = `C_${this.#source.partition}`;
+    const { last } = this.#source.commands;
+    if (to > last) {
+      this.#corruption(name, last + 1, `is missing: ${this.#where(cover)} was decided on ${to}`);
+      this.#commandsFrom = Infinity;
+      this.#leave(this.#queue[0]!, this.#whyNot(this.#queue[0]!.record));
+      return false;
+    }
     try {
-      if (to > this.#source.commands.last)
-        throw new Corruption(
-          name,
-          this.#source.commands.last + 1,
-          `is missing: ${this.#where(cover)} has decided on ${to}`,
-        );
       while ((this.#frames.at(-1)?.sequence ?? from - 1) < to)
         this.#frames.push(await this.#readFrame(this.#frames.at(-1)?.sequence ?? from - 1));
       const cut = cover?.record.cut;
@@ -430,7 +431,7 @@ class Replay {
     } catch (error) {
       if (error instanceof Unreadable && error.purgedBelow > 0) {
         this.#commandsFrom = error.purgedBelow;
-        this.#leave(this.#queue[0]!, 'its commands were purged');
+        this.#leave(this.#queue[0]!, commandsPurged);
         return false;
       }
       const isDamage = error instanceof Corruption || error instanceof Unreadable;
@@ -509,7 +510,8 @@ class Replay {
       Object.assign(last, { to: sequence, toTime: record.now, records: last.records + 1 });
     } else {
       const at = { from: sequence, to: sequence, fromTime: record.now, toTime: record.now };
-      segments.push({ build: record.build, ...at, records: 1, notVerified: reason });
+      const isBefore = reason !== null && purgedReasons.has(reason) && segments.every((segment) => segment.isBefore);
+      segments.push({ build: record.build, ...at, records: 1, notVerified: reason, isBefore });
     }
   }
 
@@ -519,7 +521,7 @@ class Replay {
     if (this.#done >= last) return;
     const { build = '', toTime = 0 } = segments.at(-1) ?? {};
     const at = { from: this.#done + 1, to: last, fromTime: toTime, toTime };
-    segments.push({ build, ...at, records: last - this.#done, notVerified: reason });
+    segments.push({ build, ...at, records: last - this.#done, notVerified: reason, isBefore: false });
   }
 
   #corruption(stream: string, sequence: number, text: string) {
@@ -557,6 +559,10 @@ class Replay {
 }
 
 type Made = Decided & Pick<CommitRecord, 'cut'>;
+const leadsUp = 'it leads up to the oldest snapshot';
+const commandsPurged = 'its commands were purged';
+const beginsBehind = 'execution begins behind it, with the next owner or snapshot';
+const purgedReasons: ReadonlySet<string> = new Set([leadsUp, commandsPurged, beginsBehind]);
 const differs = 'it does not come out of its commands';
 const nothing = {
   writers: {},

@@ -26,7 +26,7 @@ const sections = [
   'cut',
 ] as const satisfies (keyof CommitRecord)[];
 
-/** Entities first, by the names of their fields; then whatever else a record says. */
+/** Entities by the names of their fields; whatever else a record says where these are the same. */
 export function differencesOf(
   record: CommitRecord,
   executed: Decided & Pick<CommitRecord, 'cut'>,
@@ -43,6 +43,8 @@ export function differencesOf(
     else found.push(...ofImages(entity, image, other, catalogue));
   }
   for (const [entity, { image }] of made) found.push({ entity, field: 'image', journal: undefined, executed: image });
+  // Replies and events follow from what became of the entities.
+  if (found.length > 0) return found.slice(0, differencesMax);
   const said = { ...executed, replies: executed.replies.map(({ place: _, ...reply }) => reply) };
   for (const section of sections) found.push(...ofValues(null, section, record[section], said[section]));
   if (found.length === 0)

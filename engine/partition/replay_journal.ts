@@ -40,7 +40,7 @@ export class JournalReader {
   #hash: string | null;
   #last: CommitRecord | null = null;
   /** Strays since the last record that counts: `from` is the first of them. */
-  #hanging = { from: 0, count: 0 };
+  #hanging: { from: number; count: number; hashes: string[] } = { from: 0, count: 0, hashes: [] };
 
   constructor(source: ReplaySource) {
     this.#source = source;
@@ -103,16 +103,17 @@ export class JournalReader {
     if (!this.#filter.accepts(record)) {
       this.strays += 1;
       if (this.#hanging.count++ === 0) this.#hanging.from = sequence;
+      this.#hanging.hashes = [...this.#hanging.hashes.slice(-inFlightMax), record.hash];
       return null;
     }
     const hash = this.#hash === null ? record.hash : chainOf(bytes, this.#hash);
-    // This record may be right, and one before it wrongly taken for a stray.
-    if (hash !== record.hash)
-      throw this.#hanging.count === 0
-        ? new Corruption(this.#name, sequence, 'is not what its hash says')
-        : this.#detached();
+    if (hash !== record.hash) {
+      // A new owner may have followed one that was wrongly taken for a stray.
+      if (this.#hanging.hashes.some((before) => chainOf(bytes, before) === record.hash)) throw this.#detached();
+      throw new Corruption(this.#name, sequence, 'is not what its hash says');
+    }
     this.#hash = hash;
-    this.#hanging.count = 0;
+    this.#hanging = { from: 0, count: 0, hashes: [] };
     if (record.kind === 'epoch') this.epochs += 1;
     this.#last = record;
     return { sequence, record };

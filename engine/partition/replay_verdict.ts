@@ -11,6 +11,8 @@ export interface ReplaySegment {
   records: number;
   /** null: every one of them came out of its commands again; else why it was not tried, or did not. */
   notVerified: string | null;
+  /** Stands before anything that can be executed: what it needs was purged. */
+  isBefore: boolean;
 }
 
 export type ReplayProblem =
@@ -46,11 +48,16 @@ export interface ReplayVerdict {
   refused: number;
 }
 
-/** 0: all was verified; 1: something is wrong; 2: nothing is wrong, but a part could not be verified. */
-export const exitCodeOf = (verdicts: readonly ReplayVerdict[]): 0 | 1 | 2 => {
+/** 0: the whole window was verified; 1: something is wrong; 2: nothing is wrong, but a part could not be verified. */
+export function exitCodeOf(verdicts: readonly ReplayVerdict[]): 0 | 1 | 2 {
   if (verdicts.some(({ problems }) => problems.length > 0)) return 1;
-  return verdicts.some(({ segments }) => segments.some(({ notVerified }) => notVerified !== null)) ? 2 : 0;
-};
+  return verdicts.every(({ segments }) => {
+    const window = segments.filter(({ isBefore }) => !isBefore);
+    return window.every(({ notVerified }) => notVerified === null) && (window.length > 0 || segments.length === 0);
+  })
+    ? 0
+    : 2;
+}
 
 export function problemText(problem: ReplayProblem): string {
   if (problem.kind === 'corruption') return `corruption: ${problem.stream}:${problem.sequence} ${problem.text}`;

@@ -79,7 +79,7 @@ const span = ({ from, to }: ReplaySegment) => (from === to ? `record ${from}` : 
 
 function* linesOf(verdict: ReplayVerdict): Generator<string> {
   const { partition, records, epochs, strays, units, frames, refused, segments, problems, last } = verdict;
-  const sign = problems.length > 0 ? '✗' : segments.every(isVerified) ? '✓' : '–';
+  const sign = problems.length > 0 ? '✗' : exitCodeOf([verdict]) === 0 ? '✓' : '–';
   if (last === 0) {
     yield `${sign} partition ${partition} is empty`;
     return;
@@ -87,7 +87,7 @@ function* linesOf(verdict: ReplayVerdict): Generator<string> {
   const dead = refused > 0 ? `, ${refused} refused as impossible to commit` : '';
   yield `${sign} partition ${partition}: ${records} records, ${epochs} epochs, ${strays} strays; ${units} units of ${frames} frames executed${dead}`;
   for (const segment of segments) {
-    const what = isVerified(segment) ? 'verified' : 'not verified';
+    const what = isVerified(segment) ? 'verified' : segment.isBefore ? 'before the window' : 'not verified';
     const why = isVerified(segment) ? '' : `: ${segment.notVerified}`;
     yield `    ${what}: ${span(segment)}, ${time(segment.fromTime)} to ${time(segment.toTime)}${why}`;
   }
