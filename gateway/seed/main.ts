@@ -6,7 +6,7 @@
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { loadConfig } from '#engine/config/config';
-import { connectLog, openDoor } from '#engine/log/mod';
+import { connectLog, openDoor, openDriver } from '#engine/log/mod';
 import { lookup } from '#engine/projections/mod';
 import { openSecrets } from '#engine/supervisor/secrets';
 import { loadScenario, scenarioOptions } from '#gateway/simulator/scenario';
@@ -24,6 +24,12 @@ async function main(): Promise<void> {
   for (const note of scenario.notes) log.info({ note }, 'sessions file');
 
   const nc = await connectLog(config.natsUrl, 'seed');
+  if (scenario.days !== undefined) {
+    // A driven clock shows 1970 until somebody drives it, and a station made then would have 50 years of slots behind it.
+    const driver = await openDriver(nc, { partitions: config.partitions });
+    if (driver.now < scenario.days.fromAt) await driver.step(scenario.days.fromAt);
+    await driver.close();
+  }
   const redis = new Redis(config.redisUrl, { maxRetriesPerRequest: null });
   redis.on('error', (error: Error) => log.warn({ error: error.message }, 'redis'));
   const door = await openDoor(nc, { name: 'seed', partitions: config.partitions });
