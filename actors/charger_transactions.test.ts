@@ -188,6 +188,28 @@ test('what was told offline is marked, and a charger that ends a session for wan
   expect(reasons(world)).toEqual(['deauthorized']);
 });
 
+test('a car that only stands there draws nothing, however long it says nothing; once it charges, silence counts', () => {
+  const { world, charger } = setUp({ ratedW: 11_000 });
+  const loadW = () => world.payloads('price').at(-1)!.loadW;
+  charger.tell('Started', 'tx', { trigger: 'CablePluggedIn', chargingState: 'EVConnected' });
+  world.advance(600_000);
+  expect(loadW()).toBe(0);
+  const state = (seq: number, chargingState: string) =>
+    charger.tell('Updated', 'tx', { seq, trigger: 'ChargingStateChanged', chargingState });
+  state(1, 'Charging');
+  world.advance(60_000);
+  expect(loadW()).toBe(11_000);
+  charger.tell('Updated', 'tx', { seq: 2, samples: register(world.now, 100, 7_000) });
+  world.advance(24_000);
+  expect(loadW()).toBe(7_000);
+  state(3, 'SuspendedEV');
+  world.advance(600_000);
+  expect(loadW()).toBe(0);
+  state(4, 'Charging');
+  world.advance(120_000);
+  expect(loadW()).toBe(7_000);
+});
+
 test('a session from before chargers named their transactions is read as one that we number', () => {
   const { charger } = setUp();
   charger.start({ tag: 'TAG-1' });

@@ -13,10 +13,11 @@
 import type { ActorEvent, Decision, PartitionView } from './actor.ts';
 import { sessionAddress } from './addresses.ts';
 import { blocksFor, meterEvent, powered, sessionBlock, takeIn, withPower, type Blocks } from './charger_meter.ts';
-import { tagEntry } from './charger_messages.ts';
+import { tagEntry, withConnector } from './charger_messages.ts';
 import { begin, numbering, number, sessionById, type Numbering } from './charger_sessions.ts';
 import { answerTo, decidedOf, remember, rememberAndSaw, saw } from './decided.ts';
 import type { DomainIndex } from './domain_index.ts';
+import { stated } from './load.ts';
 import { chargerEvent, reply, type Outputs } from './machine.ts';
 import { pointsOf } from './samples.ts';
 import type { SessionProgressBody, SessionStartedBody, StartedReply, TokenReply } from './schema/commands.ts';
@@ -156,8 +157,11 @@ export function transactionTold(charger: ChargerState, event: Told): Decision<Ch
   }
 
   next = withSamples(next, event, transaction, opening, outputs);
+  const flowing = withState(next, event, transaction);
+  const isStated = flowing !== next;
+  next = flowing;
   outputs.push(...notes(event, transaction, answer));
-  if (outputs.length === 0) return { outputs: [reply(answer)] };
+  if (outputs.length === 0 && !isStated) return { outputs: [reply(answer)] };
   return { context: next, outputs: [reply(answer), ...outputs] };
 }
 
@@ -204,6 +208,19 @@ function withSamples(
   return powered(charger, before, points, now);
 }
 
+/** Where no sample tells it, the charging state says whether power flows; of an event from the past it says nothing. */
+function withState(charger: ChargerState, { now, body, facts }: Told, transaction: number): ChargerState {
+  const { chargingState = '' } = body;
+  const { session, connector } = facts;
+  const known = charger.connectors[connector - 1];
+  if (chargingState === '' || known?.transaction !== transaction) return charger;
+  if (body.at < (session?.lastSampleAt ?? session?.startAt ?? body.at)) return charger;
+  if (pointsOf(body.samples ?? []).some((point) => point.powerW !== null)) return charger;
+  const silentW = session?.maxW || charger.ratedW;
+  const after = stated(known, chargingState === 'Charging', silentW, session?.intervalMs ?? 0, now);
+  return after === known ? charger : withConnector({ ...charger, lastHeardAt: now }, connector, () => after);
+}
+
 /** Events for the charger's history, and what must be remembered to know the message again. */
 function notes({ self, now, body, facts }: Told, transaction: number, answer: StartedReply): Outputs {
   const { session, decided, connector } = facts;
@@ -213,7 +230,7 @@ function notes({ self, now, body, facts }: Told, transaction: number, answer: St
   if (!decided.seen.includes(body.key)) {
     const { reference, tag, trigger = '' } = body;
     const reason = isStart(body) ? undefined : notable[trigger];
-    if (reason) event({ reason, chargingState: isStart(body) ? '' : body.chargingState, trigger });
+    if (reason) event({ reason, chargingState: body.chargingState ?? '', trigger });
     // A second start that says something else: the first stands.
     if (isStart(body) && session && session.startKey !== '' && session.startKey !== body.key)
       event({ reason: 'conflict', reference, tag, startAt: body.at });

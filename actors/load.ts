@@ -5,6 +5,7 @@
  * L1 No open session = 0 W.
  * L2 An open session without sample for max(30 s, 2 intervals) counts its highest power so far, or its rated power while
  *    there is none, from the instant the silence is that long.
+ *    A charger that says that nothing flows (OCPP 2.x, charging state) is not silent until it says something else.
  * L3 `wMs` holds what was drawn in `slot` before `sinceMs`; all else follows from the fields, so a station's load can be
  *    rebuilt from its connectors at any time.
  */
@@ -93,6 +94,22 @@ export const plugged = (
   lastSampleAt: null,
   lastEnergyWh: meterStartWh,
 });
+
+/** The charger says whether power flows, without a sample of it. */
+export function stated(
+  c: ConnectorState,
+  flows: boolean,
+  silentW: number,
+  intervalMs: number,
+  now: number,
+): ConnectorState {
+  if (flows) {
+    if (c.silentFromMs !== null) return c;
+    return { ...advance(c, now), silentFromMs: now + silenceMs(intervalMs), silentW };
+  }
+  if (c.silentFromMs === null && c.powerW === 0) return c;
+  return { ...advance(c, now), powerW: 0, silentFromMs: null };
+}
 
 /** The session is over: nothing is drawn from now on. */
 export const released = (c: ConnectorState, now: number): ConnectorState => ({

@@ -575,7 +575,7 @@ export class TestCharger {
     };
     switch (eventType) {
       case 'Started':
-        return this.#ask('session.started', { ...told, tag, meterStartWh: null, remoteStartId });
+        return this.#ask('session.started', { ...told, tag, meterStartWh: null, remoteStartId, chargingState });
       case 'Updated':
         return this.#ask('session.progress', { ...told, tag, chargingState });
       case 'Ended':

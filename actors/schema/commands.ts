@@ -177,6 +177,7 @@ export const SessionStarted = Type.Object(
     ...told,
     /** Id of the request of ours that it answers to (OCPP 2.x). */
     remoteStartId: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+    chargingState: Type.Optional(Type.String()),
     samples: Type.Optional(Type.Array(Sample)),
   },
   closed,

@@ -105,6 +105,7 @@ const facts: Readonly<Record<TransactionEvent['eventType'], { type: string; body
         ...told(e, notes, o),
         tag: tagOf(e.idToken),
         meterStartWh: null,
+        chargingState: text(e.transactionInfo.chargingState),
         remoteStartId: e.transactionInfo.remoteStartId ?? null,
       };
       return body;
