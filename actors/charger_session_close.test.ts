@@ -70,7 +70,7 @@ test('its real stop, when it comes after all, settles it anew: only what is new 
       transaction,
     },
   );
-  expect(endings().map(({ version, energyWh, reason, endAt }) => [version, energyWh, reason, endAt - t0])).toEqual([
+  expect(endings().map(({ version, energyWh, reason, endAt }) => [version, energyWh, reason, endAt! - t0])).toEqual([
     [1, 500, 'Operator', 600_000],
     [2, 3_000, 'EVDisconnected', 4_200_000],
   ]);

@@ -1,48 +1,77 @@
-/** NATS, Redis and ClickHouse, an engine, a history role and traders: each of the last three can be armed to die. */
+/**
+ * NATS, Redis and ClickHouse, an engine, a history role, a gateway with chargers and people at it, and a process of traders
+ * with a door of its own. Each can be armed to die or to stop at a failpoint, and killed while another one stands at one.
+ */
 import type { NatsConnection } from '@nats-io/transport-node';
 import { customerAddress, domain } from '#actors/mod';
 import { startTestClickHouse, type TestClickHouse } from '#engine/embedded/clickhouse/testing';
 import { connectLog, openDoor, provision } from '#engine/log/mod';
-import { startTestNats, type TestNats } from '#engine/log/testing';
+import { freePort, startTestNats, type TestNats } from '#engine/log/testing';
 import { verifyMoney } from '#engine/partition/verify_money';
 import { startTestRedis, type TestRedis } from '#engine/projections/testing';
-import { until } from './installation.ts';
+import { hashPassword } from '#gateway/auth/password';
+import type { Random } from '#gateway/simulator/random';
+import { sleep, until } from './installation.ts';
 import { Journals } from './money_journals.ts';
-import { customers, founding, partitions, type Told } from './money_plan.ts';
+import { Person } from './money_people.ts';
+import { customers, foundingOf, opening, partitions, password, people, plugs, type Told } from './money_plan.ts';
+import { Plug } from './money_plugs.ts';
 import { Role } from './role.ts';
 
-const files = { engine: 'engine/roles/engine.js', history: 'engine/projections/main.js' } as const;
-type Served = keyof typeof files;
+const files = {
+  engine: ['engine/roles/engine.js'],
+  history: ['engine/projections/main.js'],
+  gateway: ['gateway/main.js', '--doors', 'ocpp,api'],
+} as const;
+export type Served = keyof typeof files;
+const served = Object.keys(files) as Served[];
 
 export class Market {
   readonly nats: TestNats;
   readonly clickhouse: TestClickHouse;
   readonly nc: NatsConnection;
   readonly journals: Journals;
+  readonly plugs: Plug[];
+  readonly people: Person[];
   readonly #redis: TestRedis;
+  readonly #ports: { http: number; ocpp: number };
   readonly #roles = new Map<Served, Role>();
+  #isClosing = false;
   /** What every command was answered first, by `customer/<customer>|<id>`. */
   readonly told = new Map<string, Told>();
 
-  private constructor(nats: TestNats, redis: TestRedis, clickhouse: TestClickHouse, nc: NatsConnection, j: Journals) {
-    this.nats = nats;
-    this.#redis = redis;
-    this.clickhouse = clickhouse;
+  private constructor(
+    servers: { nats: TestNats; redis: TestRedis; clickhouse: TestClickHouse },
+    nc: NatsConnection,
+    journals: Journals,
+    ports: { http: number; ocpp: number },
+    random: Random,
+  ) {
+    this.nats = servers.nats;
+    this.#redis = servers.redis;
+    this.clickhouse = servers.clickhouse;
     this.nc = nc;
-    this.journals = j;
+    this.journals = journals;
+    this.#ports = ports;
+    this.plugs = plugs.map((plan) => new Plug(ports.ocpp, plan, random));
+    this.people = people.map((id) => new Person(`http://127.0.0.1:${ports.http}`, id));
   }
 
-  /** Starts everything, founds site and customers, and waits for the first price. */
-  static async open(): Promise<Market> {
+  /** Starts everything, founds site and customers, waits for the first price, and lets the first cars come. */
+  static async open(random: Random): Promise<Market> {
     const [nats, redis, clickhouse] = await Promise.all([startTestNats(), startTestRedis(), startTestClickHouse()]);
     const nc = await connectLog(nats.url, 'money test');
     await provision(nc, { partitions, scale: 0.1 });
-    const market = new Market(nats, redis, clickhouse, nc, await Journals.follow(nc, partitions));
-    await Promise.all([market.start('engine'), market.start('history')]);
+    const ports = { http: await freePort(), ocpp: await freePort() };
+    const journals = await Journals.follow(nc, partitions);
+    const market = new Market({ nats, redis, clickhouse }, nc, journals, ports, random);
+    await Promise.all(served.map((name) => market.start(name)));
     const door = await openDoor(nc, { name: 'founder', partitions });
-    for (const command of founding) {
+    for (const command of [...foundingOf(await hashPassword(password)), ...opening]) {
       const result = await door.request(command);
       if (!result.ok) throw new Error(`${command.type}: ${result.code}`);
+      const { id, to, type, body } = command;
+      if (to.kind === 'customer') market.#heard({ id: id!, customer: to.id, type, body, result }, []);
     }
     await until('every customer knows a price', 40_000, async () => {
       const ask = (station: string, id: string) =>
@@ -51,10 +80,12 @@ export class Market {
       return quotes.every(({ ok }) => ok) || undefined;
     });
     await door.close();
+    for (const plug of market.plugs) plug.begin();
     return market;
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     for (const role of this.#roles.values()) await role.kill();
     await this.journals.close();
     await this.nc.close();
@@ -69,28 +100,57 @@ export class Market {
       GRIDTICK_CLICKHOUSE_USER: this.clickhouse.user,
       GRIDTICK_CLICKHOUSE_PASSWORD: this.clickhouse.password,
       GRIDTICK_PARTITIONS: String(partitions),
+      GRIDTICK_HTTP_PORT: String(this.#ports.http),
+      GRIDTICK_OCPP_PORT: String(this.#ports.ocpp),
     };
   }
 
-  /** Starts a role, in place of the one that runs; `failpoint` arms it. */
+  /** Starts a role in place of the one that runs; `failpoint` arms it. One that ends is started again, unarmed. */
   async start(name: Served, failpoint = ''): Promise<Role> {
-    await this.#roles.get(name)?.kill();
-    const role = new Role(name, files[name], [], { ...this.#env, GRIDTICK_FAILPOINT: failpoint });
+    const before = this.#roles.get(name);
+    this.#roles.delete(name);
+    await before?.kill();
+    const [file, ...args] = files[name];
+    const role = new Role(name, file, args, { ...this.#env, GRIDTICK_FAILPOINT: failpoint });
     this.#roles.set(name, role);
+    void role.ended.then(async () => {
+      await sleep(200);
+      // One that cannot start yet, for want of a server, ends and is started once more.
+      if (this.#roles.get(name) === role && !this.#isClosing) await this.start(name).catch(() => undefined);
+    });
     return role.serves();
+  }
+
+  role(name: Served): Role {
+    return this.#roles.get(name)!;
+  }
+
+  /** All that a supervisor takes with it, at one moment; the roles come back as their servers do. */
+  async killAll(): Promise<void> {
+    for (const name of served) void this.role(name).kill();
+    await Promise.all([this.nats.kill9(), this.clickhouse.kill9()]);
+    await Promise.all([this.nats.restart(), this.clickhouse.restart()]);
   }
 
   /** Customers who begin (or begin again) a round. What they are told must be what they were told before. */
   trade(round: number, problems: string[], failpoint = ''): Role {
     const env = { ...this.#env, GRIDTICK_FAILPOINT: failpoint };
-    return new Role('trader', 'deploy/system/money_trader.js', [String(round)], env, (line) => {
-      const told = JSON.parse(line) as Told;
-      const name = `customer/${told.customer}|${told.id}`;
-      const before = this.told.get(name);
-      if (!before) this.told.set(name, told);
-      else if (outcomeOf(before) !== outcomeOf(told))
-        problems.push(`${name} (${told.type}) was told ${outcomeOf(before)}, then ${outcomeOf(told)}`);
-    });
+    return new Role('trader', 'deploy/system/money_trader.js', [String(round)], env, (line) =>
+      this.#heard(JSON.parse(line) as Told, problems),
+    );
+  }
+
+  /** The same by the API. */
+  async tradeByApi(round: number, problems: string[]): Promise<void> {
+    await Promise.all(this.people.map((person) => person.trade(round, (told) => this.#heard(told, problems))));
+  }
+
+  #heard(told: Told, problems: string[]) {
+    const name = `customer/${told.customer}|${told.id}`;
+    const before = this.told.get(name);
+    if (!before) this.told.set(name, told);
+    else if (outcomeOf(before) !== outcomeOf(told))
+      problems.push(`${name} (${told.type}) was told ${outcomeOf(before)}, then ${outcomeOf(told)}`);
   }
 
   /** What is wrong with the books and with what was answered, at this moment. */

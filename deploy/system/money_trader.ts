@@ -6,7 +6,7 @@ import { customerAddress } from '#actors/mod';
 import { loadConfig } from '#engine/config/config';
 import { armFailpoint } from '#engine/failpoint';
 import { connectLog, openDoor } from '#engine/log/mod';
-import { customers, partitions, trade, type Told } from './money_plan.ts';
+import { commandSeries, partitions, trade, traders, type Told } from './money_plan.ts';
 
 const round = Number(process.argv[2]);
 const config = loadConfig(process.env);
@@ -16,8 +16,9 @@ armFailpoint(config.failpoint);
 
 const nobodyKnows = new Set(['unavailable', 'overloaded']);
 await Promise.all(
-  customers.map((customer) =>
-    trade(customer, round, async (id, type, body) => {
+  traders.map((customer) =>
+    trade(customer, round, async (n, type, body) => {
+      const id = `${commandSeries.trader}:${n}`;
       for (;;) {
         const result = await door.request({ id, to: customerAddress(customer), type, body, timeoutMs: 20_000 });
         if (!result.ok && nobodyKnows.has(result.code)) {

@@ -1,6 +1,7 @@
 /** One process of the product without a supervisor: started with a setting of its own, killed, and started again. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lineSplitter } from '#engine/supervisor/log_file';
 
@@ -65,6 +66,18 @@ export class Role {
 
   get lastWords(): string {
     return this.#said.slice(-15).join('\n');
+  }
+
+  /** Whether it stands still (SIGSTOP), as at a failpoint. */
+  get isStopped(): boolean {
+    if (this.end !== undefined) return false;
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
+  }
+
+  /** Lets it go on. */
+  resume(): void {
+    if (this.end === undefined) this.#child.kill('SIGCONT');
   }
 
   async kill(): Promise<void> {
