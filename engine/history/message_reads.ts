@@ -71,17 +71,19 @@ export async function readMessages(select: Select, query: MessagesQuery): Promis
     also(`(${text.join(' OR ')})`, { q });
   }
   const where = conditions.join(' AND ');
-  // Payloads are by far the most: those of the page alone are read. Rows stored twice are one here, too.
-  const found = await select(
-    `SELECT toUnixTimestamp64Milli(at) AS atMs, direction, type, action, message_id AS messageId, payload,
-  connection_seq AS connectionSeq, latency_ms AS latencyMs, gateway, sequence, \`index\`
-FROM gridtick.ocpp_messages_log FINAL
-WHERE ${where} AND at >= (
+  // Payloads are by far the most: those of the page alone are read, unless they are searched. Rows stored twice are one
+  // here, too.
+  const page = `AND at >= (
   SELECT min(at) FROM (
     SELECT at, gateway, sequence, \`index\` FROM gridtick.ocpp_messages_log WHERE ${where}
     ${order} LIMIT 1 BY at, gateway, sequence, \`index\` LIMIT {limit:UInt32}
   )
-)
+)`;
+  const found = await select(
+    `SELECT toUnixTimestamp64Milli(at) AS atMs, direction, type, action, message_id AS messageId, payload,
+  connection_seq AS connectionSeq, latency_ms AS latencyMs, gateway, sequence, \`index\`
+FROM gridtick.ocpp_messages_log FINAL
+WHERE ${where} ${q === undefined ? page : ''}
 ${order} LIMIT {limit:UInt32}`,
     params,
   );

@@ -71,24 +71,34 @@ export interface FrameParts {
   payload: string;
 }
 
-const head = /^\s*\[\s*([234])\s*,\s*("(?:[^"\\]|\\.){0,255}"|-?[\d.eE+-]{1,64})\s*,\s*/;
-const actionText = /^"([^"\\]{0,128})"\s*(?:,\s*|(?=\]))/;
+const start = /\s*\[\s*([234])\s*,\s*("(?:[^"\\]|\\.){0,255}"|-?[\d.eE+-]{1,64})\s*,\s*/y;
+const actionText = /"([^"\\]{0,128})"\s*(?:,\s*|(?=\]))/y;
 const types = { 2: 'call', 3: 'result', 4: 'error' } as const;
 
-export function frameParts(text: string): FrameParts {
-  const found = head.exec(text);
-  if (!found) return { type: 'other', messageId: '', action: '', payload: text };
+/** The head of a frame, and where its payload begins. */
+export function frameHead(text: string): Omit<FrameParts, 'payload'> & { payloadAt: number } {
+  start.lastIndex = 0;
+  const found = start.exec(text);
+  if (!found) return { type: 'other', messageId: '', action: '', payloadAt: 0 };
   const type = types[Number(found[1]) as keyof typeof types];
   const id = found[2] as string;
-  const messageId = id.startsWith('"') ? unquoted(id) : id;
-  const rest = text.slice(found[0].length).replace(/\]\s*$/, '');
-  // Code, description and details of an error stay together.
-  if (type === 'error') return { type, messageId, action: '', payload: `[${rest}]` };
-  if (type === 'result') return { type, messageId, action: '', payload: rest };
-  const action = actionText.exec(`${rest}]`);
+  const messageId = !id.startsWith('"') ? id : id.includes('\\') ? unquoted(id) : id.slice(1, -1);
+  const payloadAt = start.lastIndex;
+  if (type !== 'call') return { type, messageId, action: '', payloadAt };
+  actionText.lastIndex = payloadAt;
+  const action = actionText.exec(text);
   return action
-    ? { type, messageId, action: action[1] as string, payload: rest.slice(action[0].length) }
-    : { type: 'other', messageId, action: '', payload: rest };
+    ? { type, messageId, action: action[1] as string, payloadAt: actionText.lastIndex }
+    : { type: 'other', messageId, action: '', payloadAt };
+}
+
+export function frameParts(text: string): FrameParts {
+  const { payloadAt, ...head } = frameHead(text);
+  if (payloadAt === 0) return { ...head, payload: text };
+  const rest = text.slice(payloadAt).trimEnd();
+  const payload = rest.endsWith(']') ? rest.slice(0, -1) : rest;
+  // Code, description and details of an error stay together.
+  return { ...head, payload: head.type === 'error' ? `[${payload}]` : payload };
 }
 
 function unquoted(id: string): string {

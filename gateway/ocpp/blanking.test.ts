@@ -41,6 +41,7 @@ const secrets: [string, string][] = [
     'an address that the charger writes with escapes',
     `[2,"x-1","GetLog",{"log":{"remoteLocation":"sftp:\\/\\/u:${word}@h"},"secret":1}]`,
   ],
+  ['a signed address with escapes', `[2,"x-1","GetLog",{"log":{"remoteLocation":"https:\\/\\/h\\/x?sig=${word}"}}]`],
   ['text inside of a vendor’s text', call('DataTransfer', { vendorId: 'a', data: JSON.stringify({ password: word }) })],
   ['a query inside of a text', call('DataTransfer', { vendorId: 'a', data: `user=a&password=${word}` })],
   ['what is no JSON', `[2,"x-1","ChangeConfiguration",{"key":"AuthorizationKey","value":"${word}"`],

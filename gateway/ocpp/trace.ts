@@ -9,7 +9,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { encodeMessageBatch, frameParts, type TracedFrame } from '#engine/history/messages';
+import { encodeMessageBatch, frameHead, type TracedFrame } from '#engine/history/messages';
 import { internal, ringPublisher, StreamRefused } from '#engine/log/mod';
 import { blanked } from './blanking.ts';
 import type { Log } from './door.ts';
@@ -172,7 +172,7 @@ class Tap implements FrameTap {
   }
 
   #take(direction: 'in' | 'out', frame: string): void {
-    const { type, messageId, action } = frameParts(frame);
+    const { type, messageId, action } = frameHead(frame);
     let answers = '';
     let latencyMs: number | null = null;
     if (type === 'call') this.#remember(direction, messageId, action);
