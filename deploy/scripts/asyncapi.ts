@@ -30,9 +30,9 @@ const channels: Record<Kind, { tokens: Record<string, string>; title: string; wh
     when: 'Once per MeterValues message with new samples, and for the samples that a stop carries.',
   },
   charger: {
-    tokens: { charger: 'identity of the charger', kind: 'booted, connected, offline, status or event' },
+    tokens: { charger: 'identity of the charger', kind: 'booted, connected, offline, status, command or event' },
     title: 'What happened to a charger',
-    when: 'When it happened. `event` is what an operator should see: vendor messages, samples set aside.',
+    when: 'When it happened. `command` is each step of a command to it; `event` is what an operator should see: vendor messages, samples set aside.',
   },
   session: {
     tokens: { charger: 'identity of the charger', transaction: 'number of the transaction' },

@@ -40,6 +40,22 @@ const table: Record<string, Ask[]> = {
   'GET /api/loads': [{ url: '/api/loads?node=nord-1&from=0&to=1', expected: staff }],
   'GET /api/consumption': [{ url: '/api/consumption?site=demo&from=0&to=1&step=hour', expected: staff }],
   'GET /api/sessions': [{ url: '/api/sessions', expected: staff }],
+  // Of the replica's chargers the domain behind the door knows none.
+  'GET /api/chargers/:id/commands': [{ url: '/api/chargers/CP-0001/commands', expected: staff }],
+  'POST /api/chargers/:id/commands': [
+    {
+      url: '/api/chargers/CP-0001/commands',
+      body: () => ({ id: id(), kind: 'charger.reset', mode: 'soft' }),
+      expected: { operator: 'unknown_charger', admin: 'unknown_charger' },
+    },
+  ],
+  'POST /api/chargers/:id/commands/:command/cancel': [
+    {
+      url: `/api/chargers/CP-0001/commands/c/cancel`,
+      body: () => ({ id: id() }),
+      expected: { operator: 'unknown_entity', admin: 'unknown_entity' },
+    },
+  ],
   'GET /api/chargers/:id/messages': [{ url: '/api/chargers/CP-0001/messages', expected: staff }],
   'GET /api/account': [{ url: '/api/account', expected: customers }],
   'GET /api/stations/:id/quote': [{ url: '/api/stations/nord-1/quote', expected: customers }],
