@@ -1,11 +1,20 @@
 /** JetStream API requests as plain JSON over core NATS; retried only by callers who know what a repeat means. */
-import { RequestError, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { RequestError, type NatsConnection } from '@nats-io/transport-node';
 import { LogApiError } from './errors.ts';
 
 const requestTimeoutMs = 5_000;
-/** While accounts are reloaded there is nobody behind the API for a moment: nobody has heard the request, so it is made again. */
+/**
+ * While accounts are reloaded there is nobody behind the API for a moment, or somebody who knows of no JetStream yet: nothing
+ * was done, so the request is made again.
+ */
 const unheardMs = 1_000;
 const unheardEveryMs = 50;
+
+interface ApiError {
+  code: number;
+  err_code?: number;
+  description?: string;
+}
 
 /** Subjects of one stream's API requests. */
 export const apiSubject = (request: string) => `$JS.API.${request}`;
@@ -17,10 +26,11 @@ export async function jsApi<Answer>(
   body?: unknown,
   timeoutMs = requestTimeoutMs,
 ): Promise<Answer> {
-  const message = await heard(() =>
-    nc.request(apiSubject(request), body === undefined ? '' : JSON.stringify(body), { timeout: timeoutMs }),
+  const answer = await heard(async () =>
+    (
+      await nc.request(apiSubject(request), body === undefined ? '' : JSON.stringify(body), { timeout: timeoutMs })
+    ).json<{ error?: ApiError } & Answer>(),
   );
-  const answer = message.json<{ error?: { code: number; err_code?: number; description?: string } } & Answer>();
   if (answer.error) {
     throw new LogApiError(
       request,
@@ -31,16 +41,18 @@ export async function jsApi<Answer>(
   return answer;
 }
 
-async function heard(ask: () => Promise<Msg>): Promise<Msg> {
+async function heard<Answer extends { error?: ApiError }>(ask: () => Promise<Answer>): Promise<Answer> {
   const started = performance.now();
   for (;;) {
+    const late = performance.now() - started > unheardMs;
     try {
-      return await ask();
+      const answer = await ask();
+      if (late || answer.error?.err_code !== apiCode.notEnabled) return answer;
     } catch (error) {
       const unheard = error instanceof RequestError && error.isNoResponders();
-      if (!unheard || performance.now() - started > unheardMs) throw error;
-      await new Promise((resolve) => setTimeout(resolve, unheardEveryMs));
+      if (!unheard || late) throw error;
     }
+    await new Promise((resolve) => setTimeout(resolve, unheardEveryMs));
   }
 }
 
@@ -50,6 +62,7 @@ export const apiCode = {
   messageNotFound: 10037,
   streamNotFound: 10059,
   consumerNotFound: 10014,
+  notEnabled: 10039,
 } as const;
 
 export const hasCode = (error: unknown, code: number): error is LogApiError =>
