@@ -77,12 +77,14 @@ async function* stored(
   if (from > last) return;
   const arrived: { messages: Pulled[]; taken: () => void }[] = [];
   let wake = () => {};
+  let isClosed = false;
   const reader = await pull(
     nc,
     name,
     { from },
     (messages) =>
       new Promise<void>((taken) => {
+        if (isClosed) return taken();
         arrived.push({ messages, taken });
         wake();
       }),
@@ -97,11 +99,12 @@ async function* stored(
   try {
     let silentMs = 0;
     while (next <= last) {
-      const batch = arrived.shift();
+      const [batch] = arrived;
       if (batch) {
         silentMs = 0;
         yield batch.messages.filter(({ sequence }) => sequence <= last);
         next = batch.messages.at(-1)!.sequence + 1;
+        arrived.shift();
         batch.taken();
         continue;
       }
@@ -124,6 +127,8 @@ async function* stored(
         throw new Error(`${name}: nothing came behind ${next - 1} for ${silentMs / 1_000} s`);
     }
   } finally {
+    // A reader stops when its last callback has settled; whoever left in the middle has taken nothing.
+    isClosed = true;
     for (const { taken } of arrived) taken();
     await reader.stop();
   }
