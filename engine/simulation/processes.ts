@@ -1,7 +1,7 @@
 /** Doors and engines of the faulty world, as far as their promises go. */
 import type { Catalogue } from '../partition/catalogue.ts';
 import { PartitionOwner } from '../partition/owner.ts';
-import { encodeFrame, type CommandEnvelope, type ReplyOut, type ReplyResult } from '../wire.ts';
+import { encodeFrame, type ClockKind, type CommandEnvelope, type ReplyOut, type ReplyResult } from '../wire.ts';
 import type { MemoryLog } from './memory_log.ts';
 
 /** A door as the writers' rules demand: dense numbers per partition, the first unacknowledged frame again until it is stored. */
@@ -51,6 +51,7 @@ export class SimulatedEngine {
     onReplies: (replies: ReplyOut[]) => void,
     trace?: (line: string) => void,
     snapshotEveryBytes = 6_000,
+    clock: ClockKind = 'wall',
   ) {
     this.#log = log;
     const partitions = log.commands.length;
@@ -60,6 +61,7 @@ export class SimulatedEngine {
         partitions,
         build: 'sim',
         catalogue,
+        clock,
         snapshotEveryBytes,
         ports: log.ports(
           partition,
