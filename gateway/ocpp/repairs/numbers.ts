@@ -11,7 +11,10 @@ const plainDecimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/;
 
 /** The exact decimal string of what a charger sent as a number, or null when it is none. */
 export function decimalString(value: unknown): string | null {
-  if (typeof value === 'number') return Number.isFinite(value) ? expand(String(value)) : null;
+  if (typeof value === 'number') {
+    const text = String(value);
+    return plainDecimal.test(text) ? text : Number.isFinite(value) ? expand(text) : null;
+  }
   if (typeof value !== 'string' || value.length > digitsMax) return null;
   if (plainDecimal.test(value)) return value.startsWith('-') && !/[1-9]/.test(value) ? value.slice(1) : value;
   const text = value.trim().replace(/^\+/, '');

@@ -235,6 +235,14 @@ test('reports are known by what they say, an authorisation by its connection and
   expect(keyOf('Authorize', { idToken: token201 }, other)).not.toBe(keyOf('Authorize', { idToken: token201 }));
 });
 
+test('samples are known by what they say and when, not by their message', () => {
+  const keyOf = (timestamp: string, origin = {}) =>
+    translate('MeterValues', { evseId: 1, meterValue: [register201(5, timestamp)] }, origin).body.key;
+  const key = keyOf('2026-03-01T12:00:00Z');
+  expect(keyOf('2026-03-01T12:00:00Z', { idText: '"2"', connectionSeq: 8 })).toBe(key);
+  expect(keyOf('2026-03-01T12:00:01Z')).not.toBe(key);
+});
+
 test('plugs of one EVSE are one connector; which of them spoke is kept', () => {
   expect(translate('StatusNotification', { ...status201('Occupied'), connectorId: 2 }).body).toMatchObject({
     ...{ connector: 1, status: 'Occupied', errorCode: '', info: 'connector 2' },

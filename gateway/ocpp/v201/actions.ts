@@ -15,7 +15,7 @@ import { repairEmptyPayload } from '../repairs/empty_payload.ts';
 import { isObject, type Notes, type Payload } from '../repairs/notes.ts';
 import { repairInteger, repairOptionalInteger, repairOptionalString, repairString } from '../repairs/numbers.ts';
 import { repairTime } from '../repairs/time.ts';
-import { repairMeterValues, samplesOf } from './meter_values.ts';
+import { linesOf, repairMeterValues, samplesOf } from './meter_values.ts';
 import { idTokenInfo, repairToken, tagOf, type IdToken } from './tokens.ts';
 import { transactionEvent } from './transaction_event.ts';
 import { lenientCheck, requestCheck } from './validation.ts';
@@ -139,7 +139,8 @@ export const actions: ReadonlyMap<string, Action> = new Map([
     }),
     body(p, notes, o) {
       const connector = p['evseId'] as number;
-      const { samples, lines } = samplesOf(p['meterValue'], notes, `${o.connectionSeq} ${o.idText}`);
+      const samples = samplesOf(p['meterValue'], notes);
+      const lines = linesOf(p['meterValue'], samples, notes, `${o.connectionSeq} ${o.idText}`);
       const key = contentKey.meter(o.charger, connector, null, lines);
       const body: MeterSampledBody = { ...fact(key, notes, o), connector, transaction: null, samples };
       return body;

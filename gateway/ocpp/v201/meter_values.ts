@@ -86,21 +86,32 @@ interface MeterEntry {
   sampledValue: SampledValue[];
 }
 
-/** Flattens meter values; `lines` collects what their content key is made of. */
-export function samplesOf(entries: unknown, notes: Notes, message: string): { samples: Sample[]; lines: string } {
+/** Flattens meter values. */
+export function samplesOf(entries: unknown, notes: Notes): Sample[] {
+  if (entries === undefined) return [];
   const samples: Sample[] = [];
-  let lines = '';
-  ((entries ?? []) as MeterEntry[]).forEach((entry, i) => {
-    const { at, raw } = notes.sampleTimes[i] ?? notes.time;
+  (entries as MeterEntry[]).forEach((entry, i) => {
+    const { at } = notes.sampleTimes[i] ?? notes.time;
     for (const sampled of entry.sampledValue) {
       const { measurand, phase = '', location, context } = sampled;
-      const unit = unitOf(sampled);
-      const value = valueOf(sampled);
-      samples.push({ at, measurand, phase, location, context, unit, value });
+      samples.push({ at, measurand, phase, location, context, unit: unitOf(sampled), value: valueOf(sampled) });
+    }
+  });
+  return samples;
+}
+
+/** What the content key of meter values is made of: the samples with the times as the charger wrote them. */
+export function linesOf(entries: unknown, samples: readonly Sample[], notes: Notes, message: string): string {
+  let lines = '';
+  let next = 0;
+  (entries as MeterEntry[]).forEach((entry, i) => {
+    const { raw } = notes.sampleTimes[i] ?? notes.time;
+    for (const until = next + entry.sampledValue.length; next < until; next++) {
+      const { measurand, phase, location, context, unit, value } = samples[next]!;
       lines += `${raw || message}\t${measurand}\t${phase}\t${location}\t${context}\t${unit}\t${value}\n`;
     }
   });
-  return { samples, lines };
+  return lines;
 }
 
 /** Wh is meant by no unit at all where energy is measured, else the unit of the measurand (2.0.1 part 2, UnitOfMeasureType). */

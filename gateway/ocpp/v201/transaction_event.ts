@@ -91,7 +91,7 @@ function told(e: TransactionEvent, notes: Notes, o: Origin) {
     connector: e.evse?.id ?? 0,
     trigger: e.triggerReason,
     offline: e.offline ?? false,
-    samples: samplesOf(e['meterValue'], notes, o.idText).samples,
+    samples: samplesOf(e['meterValue'], notes),
   };
 }
 
