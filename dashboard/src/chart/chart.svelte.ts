@@ -23,8 +23,9 @@ export const chart =
 
     const resizing = new ResizeObserver(() => instance.resize());
     resizing.observe(node);
-    const watching = new IntersectionObserver(([entry]) => {
-      onScreen = entry?.isIntersecting ?? true;
+    const watching = new IntersectionObserver((entries) => {
+      // On a busy page several come at once; the last one is true now.
+      onScreen = entries.at(-1)?.isIntersecting ?? true;
       look();
     });
     watching.observe(node);

@@ -40,11 +40,11 @@ export const monitoring = {
     columns: { at: 'From', mean: 'Mean', peak: 'Peak', use: 'Peak use' },
   },
   consumption: {
-    title: 'Consumption',
+    title: 'Energy',
     energy: 'Energy',
     steps: { hour: 'hour', day: 'day' },
     per: { hour: 'per hour', day: 'per day' },
-    total: 'in all',
+    total: 'In all',
     empty: 'Nothing was charged in this time. Choose another range.',
     summary: (of: { step: string; from: string; to: string; total: string; most: string; mostAt: string }) =>
       `Energy per ${of.step} from ${of.from} to ${of.to}: ${of.total} kWh in all, the most at ${of.mostAt} with ${of.most} kWh.`,
