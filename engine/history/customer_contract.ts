@@ -60,7 +60,7 @@ export function customerContract(name: string, open: () => Promise<HistoryOption
     /** Stores events as the sink does: one record each. */
     const store = async (partition: number, events: PublicEvent[], firstSequence = 1) => {
       for (const [i, event] of events.entries()) {
-        const made = toRows(event, { partition, sequence: firstSequence + i, index: 0 })!;
+        const made = toRows(event, { partition, sequence: firstSequence + i, index: 0 });
         await history.insert(made.table, made.rows);
       }
     };
@@ -126,7 +126,7 @@ export function customerContract(name: string, open: () => Promise<HistoryOption
       // Several steps at the same moment, in one record and in several.
       const rows = Array.from({ length: 60 }, (_, i) => {
         const event = eventOf.trade(trade(customer, i, day + Math.floor(i / 7) * 1000));
-        return toRows(event, { partition: 5, sequence: 10 + Math.floor(i / 3), index: i % 3 })!.rows;
+        return toRows(event, { partition: 5, sequence: 10 + Math.floor(i / 3), index: i % 3 }).rows;
       }).flat() as never[];
       await history.insert('trades', rows);
       let later = 0;
@@ -284,7 +284,7 @@ export function customerContract(name: string, open: () => Promise<HistoryOption
           });
           // Several batches share a record, and a sink that was killed sends some of them again.
           events.forEach((event, i) =>
-            rows.push(...toRows(event, { partition: 11, sequence: Math.floor(i / 4), index: i % 4 })!.rows),
+            rows.push(...toRows(event, { partition: 11, sequence: Math.floor(i / 4), index: i % 4 }).rows),
           );
           await history.insert('ledger_entries', rows as never[]);
           await history.insert('ledger_entries', rows.slice(rows.length / 3) as never[]);

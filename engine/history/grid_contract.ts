@@ -146,9 +146,9 @@ export function gridContract(name: string, open: () => Promise<Opened>): void {
         (typeof starts)[0] & object,
         (typeof starts)[0] & object,
       ];
-      await history.insert('sessions', [ended(first!, day + hour, 700), ended(second!, day + 2 * hour, 900)]);
-      await history.insert('sessions', [{ ...ended(second!, day + 2 * hour, 950, 2), flags: ['meter_reset'] }]);
-      await history.insert('sessions', [ended(third!, day + 3 * hour, null)]);
+      await history.insert('sessions', [ended(first, day + hour, 700), ended(second, day + 2 * hour, 900)]);
+      await history.insert('sessions', [{ ...ended(second, day + 2 * hour, 950, 2), flags: ['meter_reset'] }]);
+      await history.insert('sessions', [ended(third, day + 3 * hour, null)]);
       const one = await history.sessions({ charger, limit: 3 });
       expect(one.rows.map((r) => [r.transaction, r.state, r.energyWh])).toEqual([
         [5, 'started', null],

@@ -40,7 +40,7 @@ beforeAll(async () => {
   ];
   for (const [sequence, event] of events.entries()) {
     const { table, rows } = toRows(event, { partition: 1, sequence, index: 0 });
-    await history.insert(table, rows as never[]);
+    await history.insert(table, rows);
     if (sequence === 0) await history.insert('ocpp_messages', messages());
   }
   await history.insert('consumption', (await history.consumptionRows([{ charger: 'CP-0001', transaction: 7 }])).rows);

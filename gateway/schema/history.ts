@@ -146,7 +146,8 @@ export const Message = Type.Object(
     messageId: Type.String(),
     payload: Type.String({
       description:
-        'JSON text as it was on the wire, of an error [code, description, details]; keys and passwords are ***, tags masked; what was longer than 32 Ki characters ends in …',
+        'JSON text as it was on the wire, of an error [code, description, details]; keys and passwords are ***, ' +
+        'tags masked; what was longer than 32 Ki characters ends in …',
     }),
     connectionSeq: whole('number of the charger’s connection'),
     latencyMs: nullable(whole('of an answer: ms since its call')),

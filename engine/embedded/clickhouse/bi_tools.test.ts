@@ -50,7 +50,8 @@ test('who and what the server is', async () => {
   expect(line).toMatch(/^\d+\.\d+\.\d+\S*\tUTC\tgridtick$/);
   // As a JDBC driver asks, in binary.
   const [status] = await answer(
-    "select currentUser() user, timezone() timezone, version() version, toInt8(ifnull((select value from system.settings where name='readonly'),'0')) as readonly FORMAT RowBinaryWithNamesAndTypes",
+    'select currentUser() user, timezone() timezone, version() version, ' +
+      "toInt8(ifnull((select value from system.settings where name='readonly'),'0')) as readonly FORMAT RowBinaryWithNamesAndTypes",
   );
   expect(status).toBe(200);
   expect(await lines("SELECT value, readonly FROM system.settings WHERE name = 'max_execution_time'")).toEqual([
