@@ -180,8 +180,7 @@ async function play({ kills = [], doubles }: Disturbances = {}) {
   const ledger = await readLedgerHash(sources, compileDomain(domain));
   const newest = new Map<number, SessionEvent>();
   for (const { kind, payload } of events)
-    if (kind === 'session' && (payload as SessionEvent).state === 'ended')
-      newest.set((payload as SessionEvent).transaction, payload as SessionEvent);
+    if (kind === 'session' && payload.state === 'ended') newest.set(payload.transaction, payload);
   const sessions = [...newest.values()]
     .map(({ charger, tag, startAt, endAt, energyWh, reason, flags }) =>
       JSON.stringify([charger, tag, startAt - fromAt, (endAt ?? 0) - fromAt, energyWh, reason, flags]),
@@ -239,6 +238,7 @@ test('an hour is played as planned: each session once, to the Wh, by both versio
   expect(new Set(prices.map(([, , tier]) => tier)).size).toBeGreaterThan(2);
   expect(ledger).toMatchObject({ problems: [], sums: expect.arrayContaining([['SEK', 0n]]) as unknown });
   expect(ledger.batches).toBeGreaterThan(12);
+  expect(ledger.hash).toMatch(/^[0-9a-f]{64}$/);
 });
 
 test('everything said twice, late and out of order over two sockets: the same sessions, prices and ledger', async () => {
