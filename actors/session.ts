@@ -462,7 +462,7 @@ export const sessionMachine = setup({ types: machineTypes<SessionState>() }).cre
         'session.locate': { actions: decide(locate) },
         'session.dispute': { actions: decide(dispute) },
         'credit.answered': { actions: decide(answeredLate) },
-        'timer.forget': { actions: decide(forget) },
+        'timer.forget': { actions: act(forget) },
       },
     },
   },
