@@ -207,6 +207,29 @@ test('on any walk both ways to step a machine agree, and every state has its ima
         cs[c]!.meter(id, { at: world.now + s * 1_000, w, wh: register }, connector);
       }),
     fc
+      .record({
+        c: charger,
+        type: fc.constantFrom('Started', 'Updated', 'Ended'),
+        reference: fc.constantFrom('tx-1', 'tx-2', 'TX-1'),
+        s: back,
+        register: fc.option(wh, { nil: null }),
+        told: fc.record({
+          seq: fc.nat(3),
+          connector: fc.nat(3),
+          tag: fc.constantFrom('', 'TAG-1', 'TAG-2', 'NOBODY'),
+          trigger: fc.constantFrom('Authorized', 'StopAuthorized', 'ChargingStateChanged'),
+          chargingState: fc.constantFrom('', 'Charging', 'SuspendedEV'),
+        }),
+      })
+      .map(({ c, type, reference, s, register, told }): Act => (world, cs) => {
+        const at = world.now + s * 1_000;
+        cs[c]!.tell(type, reference, {
+          ...told,
+          at,
+          samples: register === null ? [] : samplesOf({ at, w: 1_000, wh: register }),
+        });
+      }),
+    fc
       .tuple(charger, fc.constantFrom('gw-1', 'gw-2'), fc.constantFrom('a', 'b'))
       .map(([c, gateway, connection]): Act => (_w, cs) => {
         cs[c]!.connect(gateway, connection);
