@@ -121,9 +121,12 @@ export class MoneyRun {
   async #tradeUntilKilled({ failpoint, at, killed }: Case, problems: string[]): Promise<number[]> {
     const market = this.#market;
     const setting = `${failpoint}:${1 + this.#random.below(passings[failpoint])}${killed === 'itself' ? '' : ':stop'}`;
-    const armed = at === 'trader' ? null : await market.start(at, setting);
+    let armed = at === 'trader' ? null : await market.start(at, setting);
     const played: number[] = [];
+    let last = '';
     while (played.length < roundsMax) {
+      // One that ended by itself, for want of a server, is armed once more.
+      if (armed?.end !== undefined && at !== 'trader') armed = await market.start(at, setting);
       const round = this.#round++;
       played.push(round);
       const trader = market.trade(round, problems, at === 'trader' ? setting : '');
@@ -146,8 +149,9 @@ export class MoneyRun {
         expect(await market.trade(round, problems).ended).toBe(0);
       }
       if (isReached) return played;
+      last = `${role.name} ${role.end ?? 'lives'}: ${role.lastWords}`;
     }
-    throw new Error(`nobody got to ${setting} in ${roundsMax} rounds`);
+    throw new Error(`nobody got to ${setting} in ${roundsMax} rounds; ${last}`);
   }
 
   async #kill(killed: Victim, stopped: Role, trader: Role): Promise<void> {

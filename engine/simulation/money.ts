@@ -47,6 +47,21 @@ const envelope = (id: string, { to, type, body }: Pick<CommandEnvelope, 'to' | '
   correlation: null,
 });
 
+/** Something that somebody does at a door. */
+export interface Deed {
+  given: Given;
+  /** Asked again later, under the same id. */
+  again: boolean;
+  /** What passes before the next one at that door. */
+  waitMs: number;
+}
+/** What happens in a world, where it is not left to chance. */
+export interface MoneyPlan {
+  deeds: readonly Deed[];
+  /** After so long an engine is killed, or lives on as a zombie, and another one takes over. */
+  crashes: readonly { afterMs: number; zombie: boolean }[];
+}
+
 /** Compiling the product's rules takes longer than a seed. */
 const catalogues = new Map<Domain, Catalogue>();
 function compiled(rules: Domain): Catalogue {
@@ -55,10 +70,13 @@ function compiled(rules: Domain): Catalogue {
   return catalogue;
 }
 
-/** @param rules the product's, unless a test shows that other ones are found out */
+/**
+ * @param rules the product's, unless a test shows that other ones are found out
+ * @param plan what people do and when engines die; without one, chance decides
+ */
 export async function simulateMoney(
   seed: number,
-  { rules = domain, trace }: { rules?: Domain; trace?: (line: string) => void } = {},
+  { rules = domain, plan, trace }: { rules?: Domain; plan?: MoneyPlan; trace?: (line: string) => void } = {},
 ): Promise<MoneyReport> {
   const world = new World(seed);
   const { chance } = world;
@@ -89,7 +107,13 @@ export async function simulateMoney(
 
   const given = new Map<string, Given>();
   const again: CommandEnvelope[] = [];
-  const total = 60 + chance.below(80);
+  const total = plan?.deeds.length ?? 60 + chance.below(80);
+  const deed = (n: number): Deed =>
+    plan?.deeds[n] ?? {
+      given: wish(chance, world.now, held),
+      again: chance.of(20),
+      waitMs: chance.of(60) ? chance.below(1_200) : 0,
+    };
   let doorsDone = 0;
   const tellers = 3 + plugs.length;
   const open = (name: string, work: (send: (command: CommandEnvelope) => Promise<void>) => Promise<void>) =>
@@ -105,8 +129,8 @@ export async function simulateMoney(
   for (let d = 0; d < 2; d++) {
     const counts = new Map<string, number>();
     open(`door-${d}`, async (send) => {
-      for (let n = 0; n < total / 2; n++) {
-        const next = wish(chance, world.now, held);
+      for (let n = d; n < total; n += 2) {
+        const { given: next, again: isAgain, waitMs } = deed(n);
         // One door's callers count their commands, the other's draw ids.
         const count = (counts.get(next.customer) ?? 0) + 1;
         counts.set(next.customer, count);
@@ -114,8 +138,8 @@ export async function simulateMoney(
         given.set(id, next);
         const command = envelope(id, { to: customerAddress(next.customer), type: next.type, body: next.body });
         await send(command);
-        if (chance.of(20)) again.push(command);
-        if (chance.of(60)) await world.clock.delay(chance.below(1_200));
+        if (isAgain) again.push(command);
+        if (waitMs > 0) await world.clock.delay(waitMs);
       }
     });
   }
@@ -130,16 +154,20 @@ export async function simulateMoney(
       if (command) await send(command);
     }
   });
-  const trouble = () => {
-    if (doorsDone === tellers) return;
+  const takeOver = (zombie: boolean) => {
     // Otherwise the old engine lives on as a zombie until it notices.
-    if (chance.of(60)) engines.at(-1)!.kill();
+    if (!zombie) engines.at(-1)!.kill();
     world.plan(chance.below(400), () => {
       engines.push(engine());
     });
+  };
+  const trouble = () => {
+    if (doorsDone === tellers) return;
+    takeOver(!chance.of(60));
     world.plan(800 + chance.below(6_000), trouble);
   };
-  world.plan(300 + chance.below(3_000), trouble);
+  if (plan) for (const { afterMs, zombie } of plan.crashes) world.plan(afterMs, () => takeOver(zombie));
+  else world.plan(300 + chance.below(3_000), trouble);
 
   if (!(await world.run(600_000, () => doorsDone === tellers))) problems.push('doors could not finish');
   log.faults = { ackLostPercent: 0, appendLostPercent: 0, latencyMsMax: 5 };
