@@ -507,7 +507,8 @@ class Replay {
     this.#hash = record.hash;
     const last = segments.at(-1);
     if (last?.build === record.build && last.notVerified === reason) {
-      Object.assign(last, { to: sequence, toTime: record.now, records: last.records + 1 });
+      const fromTime = last.fromTime || record.now;
+      Object.assign(last, { to: sequence, fromTime, toTime: record.now, records: last.records + 1 });
     } else {
       const at = { from: sequence, to: sequence, fromTime: record.now, toTime: record.now };
       const isBefore = reason !== null && purgedReasons.has(reason) && segments.every((segment) => segment.isBefore);

@@ -3,7 +3,7 @@
 /** Consecutive records of one build with one outcome. */
 export interface ReplaySegment {
   build: string;
-  /** Journal sequences, and the log's clock there, unix ms. */
+  /** Journal sequences, and the log's clock there, unix ms; 0 = it has not begun to go. */
   from: number;
   to: number;
   fromTime: number;

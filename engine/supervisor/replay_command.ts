@@ -98,8 +98,9 @@ function* linesOf(verdict: ReplayVerdict): Generator<string> {
 function windowOf(verdicts: readonly ReplayVerdict[]): { from: number; to: number; records: number } | null {
   const verified = verdicts.flatMap(({ segments }) => segments.filter(isVerified));
   if (verified.length === 0) return null;
+  const began = verified.filter(({ fromTime }) => fromTime > 0).map(({ fromTime }) => fromTime);
   return {
-    from: Math.min(...verified.map(({ fromTime }) => fromTime)),
+    from: began.length === 0 ? 0 : Math.min(...began),
     to: Math.max(...verified.map(({ toTime }) => toTime)),
     records: verified.reduce((sum, { records }) => sum + records, 0),
   };
