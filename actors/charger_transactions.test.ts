@@ -323,6 +323,6 @@ test('events in any order, any of them again: the same sessions, samples, energy
         expect(tell(true)).toEqual(tell(false));
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 }, 60_000);
