@@ -8,6 +8,10 @@ export function whyNot({ actions }: Pick<Charger, 'actions'>, kind: string): str
   return typeof said === 'string' ? t.refusals[said] : null;
 }
 
+/** A setting that every charger has, as its version calls it. */
+export const usualKey = ({ protocol }: Pick<Charger, 'protocol'>): string =>
+  protocol?.startsWith('ocpp2') ? 'OCPPCommCtrlr.HeartbeatInterval' : 'HeartbeatInterval';
+
 /** `a, b` → both, each once. */
 export const keysEntry = (text: string): string[] => [
   ...new Set(

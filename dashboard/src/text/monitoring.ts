@@ -131,6 +131,7 @@ export const monitoring = {
       disputed: 'disputed',
       clock: 'clock was wrong',
       superseded: 'overtaken',
+      abandoned: 'closed by an operator',
     } as Record<string, string>,
   },
 
