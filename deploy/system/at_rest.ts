@@ -14,6 +14,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { JournalEntry } from '#engine/wire';
 import type { Figures } from '#gateway/simulator/fleet';
 import { replay, select, type Replayed } from './doors.ts';
+import { executedAgain } from './executed_again.ts';
 import { type PowerSample, type SessionMark, type StationFacts } from './expected_prices.ts';
 import { until, type Installation } from './installation.ts';
 
@@ -66,6 +67,8 @@ export interface AtRest {
   verdicts: PartitionVerdict[];
   /** Where books do not add up. */
   moneyProblems: string[];
+  /** Records that do not come out of their commands again. */
+  replayProblems: string[];
 }
 
 type Events = { at: string; event: PublicEvent }[];
@@ -272,6 +275,7 @@ export async function atRest(
       })),
       verdicts: await verifyPartitions(core, partitions),
       moneyProblems: (await verifyMoney(core, domain, partitions.length)).problems,
+      replayProblems: await executedAgain(installation.dataDir),
     };
   } finally {
     await outside.close();

@@ -61,6 +61,7 @@ export function expectNothingLostOrDoubled(state: AtRest): void {
     [],
   );
   expect(state.moneyProblems).toEqual([]);
+  expect(state.replayProblems).toEqual([]);
 }
 
 /** Recomputes every produced price; returns the slots between the first and the last that were skipped. */
