@@ -75,3 +75,11 @@ test('tiers rise above 80, 100 and 120 % at once and fall two points below', () 
   ]);
   expect(tiers.filter(({ importOpen }) => !importOpen)).toHaveLength(3);
 });
+
+test('power told together with a start counts from it on, whichever of both comes first in the record', () => {
+  const together = { sequence: 9_000, receivedAt: at + 6_000 };
+  const started = { ...mark('started', 0), ...together, index: 1 };
+  const told = { ...sample(0, 8_000), ...together, sampledAt: at + 6_000, index: 0 };
+  expect(prices([101], [started], [told])[0]).toMatchObject({ loadW: 4_000 });
+  expect(prices([101], [{ ...started, index: 0 }], [{ ...told, index: 1 }])[0]).toMatchObject({ loadW: 4_000 });
+});

@@ -53,7 +53,14 @@ interface Step {
 /** Power of one connector over time. */
 function steps(marks: readonly SessionMark[], samples: readonly PowerSample[], ratedW: number): Step[] {
   type Fact = { mark: SessionMark } | { sample: PowerSample };
-  const at = (fact: Fact) => ('mark' in fact ? fact.mark : fact.sample);
+  // What is told together with a start (OCPP 2.0.1) counts from that start on, wherever it stands in the record.
+  const starts = new Map(marks.filter(({ state }) => state === 'started').map((mark) => [mark.transaction, mark]));
+  const placeOf = (sample: PowerSample) => {
+    const start = sample.transaction === null ? undefined : starts.get(sample.transaction);
+    const isTold = start?.sequence === sample.sequence && start.index > sample.index;
+    return isTold ? { ...sample, index: start.index + 0.5 } : sample;
+  };
+  const at = (fact: Fact) => ('mark' in fact ? fact.mark : placeOf(fact.sample));
   const facts: Fact[] = [...marks.map((mark) => ({ mark })), ...samples.map((sample) => ({ sample }))];
   // A start that displaces an open session first ends that one; otherwise the journal's order decides.
   facts.sort(
