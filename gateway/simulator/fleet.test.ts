@@ -204,7 +204,9 @@ test('a directory keeps its scenario, and a setting that cannot be is named', as
 test('the demo fleet comes up with 20 chargers and the open sessions of 07:30', async () => {
   const running = await simulator({ GRIDTICK_SEED: '1' });
   expect(await running.line()).toMatchObject({ ready: true, site: 'demo', chargers: 20 });
-  await system.until(() => contents('start').length >= 8 && told('sample').length >= 8, 'open sessions');
+  const complete = () =>
+    system.of('BootNotification').length >= 20 && contents('start').length >= 8 && told('sample').length >= 8;
+  await system.until(complete, 'all chargers and the open sessions');
   expect(new Set(system.calls.map((c) => c.identity)).size).toBe(20);
   expect(system.of('BootNotification')).toHaveLength(20);
   expect(contents('start').length).toBeGreaterThanOrEqual(8);
