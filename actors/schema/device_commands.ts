@@ -198,7 +198,8 @@ export const DeviceCommandView = Type.Object(
     arguments: Type.Record(Type.String(), Type.Unknown()),
     state: Type.Enum([...deviceCommandStates], {
       description:
-        'queued → sent → answered → done, when its effect was seen. unknown: sent, and no answer came (yet). Ends besides: failed, expired, cancelled, superseded',
+        'queued → sent → answered → done, when its effect was seen. unknown: sent, and no answer came (yet). ' +
+        'Ends besides: failed, expired, cancelled, superseded',
     }),
     reason: nullable(
       Type.String({ description: 'why it failed: rejected, not_supported, error, no_answer, no_effect, …' }),

@@ -115,7 +115,9 @@ export const Settings = Type.Object(
       pattern: '^(([01]\\d|2[0-3]):[0-5]\\d|\\d{4}-\\d{2}-\\d{2})?$',
       default: '',
       unit: 'time of day, or date',
-      why: 'The moment of that day which is now when the scenario starts; empty = 00:00 (also: --from 07:00). With a speed: the first day to play; empty = the first of the file.',
+      why:
+        'The moment of that day which is now when the scenario starts; empty = 00:00 (also: --from 07:00). ' +
+        'With a speed: the first day to play; empty = the first of the file.',
     }),
     to: Type.String({
       pattern: '^(\\d{4}-\\d{2}-\\d{2})?$',
@@ -127,7 +129,9 @@ export const Settings = Type.Object(
       pattern: '^(max|\\d{1,6}(\\.\\d{1,3})?)?$',
       default: '',
       unit: 'factor, or max',
-      why: 'Plays recorded days on a clock of their own, so many times as fast as it was, or as fast as it goes; the clock is fixed when a data directory is created. Empty: the clock of the machine (also: --speed max).',
+      why:
+        'Plays recorded days on a clock of their own, so many times as fast as it was, or as fast as it goes; the clock is ' +
+        'fixed when a data directory is created. Empty: the clock of the machine (also: --speed max).',
     }),
     zone: text({
       default: 'America/Los_Angeles',

@@ -16,6 +16,7 @@ import { startMessageSink } from './message_sink.ts';
 import { natsJournal, partitionList, type JournalReader } from './journal.ts';
 import { readOldestSnapshot } from '../partition/snapshot.ts';
 import { snapshotStore } from '../partition/snapshot_store.ts';
+import type { ClockKind } from '../wire.ts';
 import { announcePositions } from './positions_feed.ts';
 import { startPublisher } from './publisher.ts';
 import { startRedisProjection } from './redis_projection.ts';
@@ -28,7 +29,7 @@ export type HistorySink = (typeof historySinks)[number];
 export type HistoryConfig = Pick<
   Config,
   'natsUrl' | 'redisUrl' | 'clickhouseUrl' | 'clickhouseUser' | 'clickhousePassword' | 'partitions'
->;
+> & { clock?: ClockKind };
 
 export interface HistoryOptions {
   log?: Logger;
@@ -118,7 +119,7 @@ export async function runHistory(
       const feed = announcePositions(nc, id, positions[id]);
       closers.push(() => feed.stop());
     }
-    const watch = setInterval(() => void logLag(journal, positions, log), lagEveryMs);
+    const watch = setInterval(() => void logLag(journal, positions, log, config.clock ?? 'wall'), lagEveryMs);
     closers.push(() => clearInterval(watch));
     return { close };
   } catch (error) {
@@ -127,11 +128,12 @@ export async function runHistory(
   }
 }
 
-/** Journal records that each sink has yet to write durably; above 1,000 it is a warning. */
+/** Journal records that each sink has yet to write durably; above 1,000 it is a warning, unless hours pass in a second. */
 async function logLag(
   journal: JournalReader,
   positions: Record<HistorySink, () => [number, number][]>,
   log: Logger,
+  clock: ClockKind,
 ): Promise<void> {
   try {
     const lasts = await Promise.all(partitionList(journal.partitions).map(async (p) => (await journal.bounds(p)).last));
@@ -139,7 +141,7 @@ async function logLag(
       const at = new Map(positions[id]());
       return [id, lasts.reduce((sum, last, p) => sum + Math.max(0, last - (at.get(p) ?? 0)), 0)] as const;
     });
-    const level = behind.some(([, records]) => records > 1_000) ? 'warn' : 'info';
+    const level = clock === 'wall' && behind.some(([, records]) => records > 1_000) ? 'warn' : 'info';
     log[level](Object.fromEntries(behind), 'records behind');
   } catch (error) {
     log.warn({ error: String(error) }, 'journal bounds unknown');

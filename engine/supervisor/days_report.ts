@@ -122,10 +122,12 @@ export function reportLines({ played, sessions, stations, ledgers, zone }: DaysR
   return [
     line,
     `  played in ${(played.wallMs / 1_000).toFixed(0)} s, up to ${local(played.untilAt)} ${zone}`,
-    `  sessions     ${sessions.ended} ended, ${kWh(sessions.energyWh)}; the chargers counted ${played.sessions}, ${kWh(played.energyWh)}`,
+    `  sessions     ${sessions.ended} ended, ${kWh(sessions.energyWh)}; ` +
+      `the chargers counted ${played.sessions}, ${kWh(played.energyWh)}`,
     `               ${sessions.doubled} twice, ${sessions.unlikeRegisters} unlike their registers by more than 1 Wh`,
     ...stations.flatMap((s) => [
-      `  ${s.station.padEnd(12)} peak ${(s.peakW / 1_000).toFixed(1)} kW = ${percent(s.peakBp)} of ${(s.capacityW / 1_000).toFixed(0)} kW at ${local(s.peakAt)}`,
+      `  ${s.station.padEnd(12)} peak ${(s.peakW / 1_000).toFixed(1)} kW = ${percent(s.peakBp)} of ` +
+        `${(s.capacityW / 1_000).toFixed(0)} kW at ${local(s.peakAt)}`,
       `               minutes up to 80 %: ${minutes(s.minutes.normal)}, to 100 %: ${minutes(s.minutes.double)}, ` +
         `to 120 %: ${minutes(s.minutes.triple)}, above: ${minutes(s.minutes.capped)}`,
     ]),

@@ -35,14 +35,20 @@ class TestDriver implements Driver {
   now = 0;
   readonly steps: number[] = [];
   settled = 0;
+  /** Messages that were there when all was last settled, without heartbeats, which go by the machine's clock. */
+  #told = 0;
+  readonly unsettled: number[] = [];
+  #said = () => system.calls.filter(({ action }) => action !== 'Heartbeat').length;
   step(at: number) {
     if (at < this.now) throw new RangeError(`back from ${this.now} to ${at}`);
+    if (this.steps.length > 0 && this.#said() !== this.#told) this.unsettled.push(at);
     this.now = at;
     this.steps.push(at);
     return Promise.resolve();
   }
   settle() {
     this.settled += 1;
+    this.#told = this.#said();
     return Promise.resolve();
   }
 }
@@ -110,7 +116,10 @@ test('a plan is played on the log’s clock, at once: samples on the minute, at 
   expect(said[0]).toMatchObject({ progress: { at: fromAt, fraction: 0, sessions: 0 } });
   // The clock never goes further than a minute at once, and everything that was due was said at its own time.
   expect(driver.steps.every((at, i) => i === 0 || at - (driver.steps[i - 1] ?? 0) <= minute)).toBe(true);
-  expect(driver.settled).toBe(driver.steps.length + 1);
+  // Whatever was said is settled before the clock goes on; where nobody spoke there is nothing to settle.
+  expect(driver.unsettled).toEqual([]);
+  expect(driver.settled).toBeGreaterThan(4);
+  expect(driver.settled).toBeLessThan(driver.steps.length);
   const minutes = (text: unknown) => (Date.parse(String(text)) - fromAt) / minute;
   const samples = system
     .of('MeterValues')

@@ -74,9 +74,12 @@ export class Drive {
     let pace = { at, machineAt: machine.now() };
     for (;;) {
       await driver.step(at);
-      clock.run(at);
-      await this.#done();
-      await driver.settle();
+      // Where nobody has anything to say, the step itself has settled everything.
+      if (clock.nextAt <= at || fleet.busy) {
+        clock.run(at);
+        await this.#done();
+        await driver.settle();
+      } else clock.run(at);
       if (this.#stopped) return at;
       if (at >= untilAt) break;
       this.#progress(at);
