@@ -214,7 +214,10 @@ GROUP BY second HAVING energyWh != 0 ORDER BY second`,
 
 const second = (at: number): number => Math.min(Math.ceil(at / 1_000), 0xffff_ffff);
 
-/** Quarters in range of sessions that have no rows yet: they run, or have ended a moment ago. */
+/**
+ * Quarters in range of sessions that have no rows yet: they run, or have ended a moment ago. Of a start that was told again,
+ * because connector or tag became known later (OCPP 2.x), the newest word counts.
+ */
 async function runningQuarters(select: Select, query: ConsumptionQuery): Promise<Consumption[]> {
   const { condition, params } = scopeCondition(query);
   const rows = await select(
@@ -226,7 +229,7 @@ WHERE ${condition} AND received_at >= newest - INTERVAL ${runningMsMax / 1_000} 
   AND (charger, transaction) NOT IN (
     SELECT charger, transaction FROM gridtick.consumption_log
     WHERE ${condition} AND at >= toStartOfHour(toDateTime(newest, 'UTC')) - INTERVAL ${(2 * runningMsMax) / 1_000} SECOND)
-ORDER BY received_at DESC LIMIT ${runningMax}`,
+ORDER BY received_at DESC, sequence DESC, \`index\` DESC LIMIT 1 BY charger, transaction LIMIT ${runningMax}`,
     { ...params, until: dateTime(query.to) },
   );
   if (rows.length === 0) return [];

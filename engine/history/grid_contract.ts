@@ -218,6 +218,17 @@ export function gridContract(name: string, open: () => Promise<Opened>): void {
       expect(await history.consumption({ ...query, from: day + hour })).toEqual([]);
     });
 
+    test('a start that is told again, when its tag becomes known, is one running session', async () => {
+      const charger = `CT-${own}`;
+      const begun = { ...start(charger, 12, day), tag: '', received_at: dateTime(day) };
+      const told = { ...begun, tag: 'DEMO0001', sequence: begun.sequence + 3, meter_start_wh: 1_500 };
+      await history.insert('session_starts', [begun, told]);
+      await history.insert('meter_values', [register(begun, day + 10 * minute, 2_000)]);
+      const query = { charger, from: day, to: day + hour, step: 'hour', zone: 'UTC' } as const;
+      expect(await history.consumption(query)).toEqual([{ at: day, energyWh: 500 }]);
+      expect((await history.sessions({ charger })).rows.map((r) => r.tag)).toEqual(['DEMO0001']);
+    });
+
     test('a day begins at the midnight of its zone, also where that is no full hour of UTC', async () => {
       const charger = `CZ-${own}`;
       // 18:00 to 19:00 UTC; midnight of Kathmandu is at 18:15 UTC.
