@@ -7,6 +7,9 @@ const blank = '***';
 
 /** Names of properties and of configuration keys whose value is nobody's business. */
 const secretName = /authori[sz]ationkey|passw|passphrase|secret|credential|private.?key|^(sim)?pin$/i;
+/** Whether a setting of that name, `Component.Variable[Instance]` included, is a password or a key. */
+export const isSecret = (setting: string): boolean =>
+  setting.split(/[.@[\]]/).some((part) => secretName.test(part.trim()));
 const words = 'authori[sz]ationkey|passw|passphrase|secret|credential|private.?key|"(?:sim)?pin"';
 /** Whether a frame is worth taking apart. */
 const suspicious = new RegExp(words, 'i');

@@ -1,5 +1,6 @@
 /** What every version of OCPP says of commands to chargers: the CALL that each becomes, and what its answer means. */
 import type { CommandWrite, ConfigValue, DeviceAnswer } from '#actors/schema/device_commands';
+import { isSecret } from './blanking.ts';
 import { isObject } from './repairs/notes.ts';
 
 /** A CALL of ours. */
@@ -55,9 +56,7 @@ export function errorAnswer([code, description]: readonly unknown[]): DeviceAnsw
 
 /** What is set by a command can be read by everybody who sees commands, so passwords are not. */
 export const secretProblem = (key: string): string | null =>
-  /(^|\.)(authorizationkey|basicauthpassword)(\[|$)/i.test(key)
-    ? 'a password is neither set nor read by a command that others can see'
-    : null;
+  isSecret(key) ? 'a password is neither set nor read by a command that others can see' : null;
 
 /** R08: some chargers answer `accepted`. The status in the spelling of `words`; others stay as they are. */
 export function foldStatus(payload: unknown, field: string, words: readonly string[]): unknown {
