@@ -66,7 +66,7 @@ export const connected =
         params: {
           to: gatewayAddress(facts.partition, body.gateway),
           type: 'gateway.alive',
-          body: { gateway: body.gateway },
+          body: { gateway: body.gateway, ...(body.holdsMs !== undefined && { holdsMs: body.holdsMs }) },
         },
       });
     }

@@ -92,6 +92,13 @@ const fact = {
 /** `at` = the time that counts; `clock` true when the charger's own time could not be used (repair R10). */
 const time = { at: Type.Integer(), atRaw: Type.String(), clock: Type.Boolean() };
 
+const holdsMs = Type.Optional(
+  Type.Integer({
+    minimum: 1,
+    description: 'log time without a sign of life after which the gateway counts as lost; 15 s if absent',
+  }),
+);
+
 /** Asks for a connection: the newest wins. Reply `{ connectionSeq, registration }`; the older socket gets effect `connection.close`. */
 export const ChargerConnected = Type.Object(
   {
@@ -99,6 +106,7 @@ export const ChargerConnected = Type.Object(
     connection: id('connection'),
     protocol: Type.String(),
     remote: Type.String(),
+    holdsMs,
   },
   closed,
 );
@@ -252,12 +260,7 @@ export const ChargerReported = Type.Object(
 export const GatewayAlive = Type.Object(
   {
     gateway: id('gateway'),
-    holdsMs: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        description: 'log time without another after which it counts as lost; 15 s if absent',
-      }),
-    ),
+    holdsMs,
   },
   closed,
 );

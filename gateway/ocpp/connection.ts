@@ -211,7 +211,7 @@ export class Connection implements CallReceiver, CallLine {
         type: 'charger.connected',
         timeoutMs: limits.grantMs,
         correlation: this.id,
-        body: { gateway: gatewayId, connection: this.id, protocol, remote },
+        body: { gateway: gatewayId, connection: this.id, protocol, remote, holdsMs: limits.gatewayHoldsMs },
       });
     } catch (error) {
       result = { ok: false, code: 'unavailable', at: '' };

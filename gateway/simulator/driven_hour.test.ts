@@ -195,6 +195,8 @@ async function play({ kills = [], doubles }: Disturbances = {}) {
     0,
   );
 
+  const connections = events.filter(({ kind, payload }) => kind === 'charger' && payload.kind === 'connected').length;
+
   running.drive.stop();
   await running.over;
   await running.fleet.close();
@@ -208,7 +210,7 @@ async function play({ kills = [], doubles }: Disturbances = {}) {
   await nats.stop();
   rmSync(directory, { recursive: true, force: true });
   expect(fatal).toEqual([]);
-  return { finished, figures, sessions, prices, samples, ledger };
+  return { finished, figures, sessions, prices, samples, connections, ledger };
 }
 
 let undisturbed: Awaited<ReturnType<typeof play>>;
@@ -216,8 +218,10 @@ let undisturbed: Awaited<ReturnType<typeof play>>;
 test('an hour is played as planned: each session once, to the Wh, by both versions, and paid for by its card holder', async () => {
   const { timeline } = scenario();
   undisturbed = await play();
-  const { finished, figures, sessions, prices, samples, ledger } = undisturbed;
+  const { finished, figures, sessions, prices, samples, connections, ledger } = undisturbed;
   expect(sessions).toHaveLength(12);
+  // A living gateway is never missed, though an hour passes between two of its signs of life.
+  expect(connections).toBe(6);
   const planned = timeline.chargers.flatMap((charger) =>
     [0, 1].map((index) => {
       const session = timeline.session(charger, index)!;
