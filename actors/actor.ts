@@ -78,6 +78,8 @@ export interface PartitionView {
 
 /** Derived in memory from states, told of every change, rebuilt on recovery; never written anywhere. */
 export interface Index {
+  /** How much was asked of the world outside and is neither answered nor given up; absent: nothing ever is. */
+  readonly awaited?: number;
   changed(kind: string, id: string, before: Stored | undefined, after: Stored | undefined): void;
 }
 

@@ -52,12 +52,17 @@ export class DomainIndex implements Index {
   readonly #ended = new Groups();
   readonly #openCommands = new Groups();
   readonly #endedCommands = new Groups();
+  /** Commands whose CALL is out. */
+  readonly #calls = new Set<string>();
   readonly #tags = new Set<string>();
   #sortedTags: string[] | null = null;
   /** Customers whose battery is sampled. */
   readonly sampled = new SampledCustomers();
   readonly #boards = new Boards();
 
+  get awaited() {
+    return this.#calls.size;
+  }
   stationsOf(site: string) {
     return this.#stations.get(site);
   }
@@ -132,6 +137,8 @@ export class DomainIndex implements Index {
         const [b, a] = [before as Command, after as Command];
         this.#openCommands.move(id, group(b, isUnsettled), group(a, isUnsettled));
         this.#endedCommands.move(id, group(b, hasEnded), group(a, hasEnded));
+        if ((a?.context.call ?? null) === null) this.#calls.delete(id);
+        else this.#calls.add(id);
         return;
       }
       case 'sample_keys':

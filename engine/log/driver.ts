@@ -1,8 +1,9 @@
 /**
  * Moves a driven clock: one process, the simulator, writes clock frames with the time into every partition's command log.
  *
- * V1 The clock goes on only when all that came before is decided, and all that this sent to other partitions: what is
- *    decided at which time then follows from the log alone, whatever process was killed meanwhile.
+ * V1 The clock goes on only when all that came before is decided, all that this sent to other partitions, and (for 3 s of the
+ *    machine at most) when chargers have answered what it asks of them: what is decided at which time then follows from the
+ *    log alone, whatever process was killed meanwhile.
  * V2 The same time may be written again: a lost acknowledgement or another start of the driver changes nothing.
  */
 import type { NatsConnection } from '@nats-io/transport-node';

@@ -5,6 +5,7 @@ import { connectLog, journalBounds, openDoor, openDriver, openLogClock, provisio
 import { startTestNats } from '../log/testing.ts';
 import { accountAddress, tallyDomain } from '../simulation/tally.ts';
 import { startEngine } from './engine_role.ts';
+import { Settlement } from './settlement.ts';
 
 const nats = await startTestNats();
 const partitions = 4;
@@ -67,6 +68,37 @@ test('a driver that comes back goes on where the log is', async () => {
   await driver.step(driver.now);
   await driver.close();
   await engine.close();
+});
+
+test('the clock waits until the world outside has answered, but not for ever', async () => {
+  let awaited = 1;
+  const owner = {
+    isSettled: () => true,
+    state: {
+      index: {
+        get awaited() {
+          return awaited;
+        },
+      },
+    },
+  };
+  const settlement = new Settlement(nc, () => [owner, owner], 1_000);
+  const driver = await openDriver(nc, { partitions });
+  const started = performance.now();
+  const waited = async () => {
+    const from = performance.now();
+    await driver.settle();
+    return performance.now() - from;
+  };
+  setTimeout(() => (awaited = 0), 100);
+  expect(await waited()).toBeGreaterThan(90);
+  expect(performance.now() - started).toBeLessThan(1_000);
+  awaited = 1;
+  expect(await waited()).toBeGreaterThan(990);
+  // Whoever was given up on holds nobody up.
+  expect(await waited()).toBeLessThan(900);
+  settlement.close();
+  await driver.close();
 });
 
 test('a step waits for an engine that is away, and for the server', async () => {

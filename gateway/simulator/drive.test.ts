@@ -46,10 +46,12 @@ class TestDriver implements Driver {
     this.steps.push(at);
     return Promise.resolve();
   }
-  settle() {
+  /** What the log does on the way: its chargers are asked for something. */
+  onSettle: (at: number) => Promise<void> = () => Promise.resolve();
+  async settle() {
     this.settled += 1;
     this.#told = this.#said();
-    return Promise.resolve();
+    await this.onSettle(this.now);
   }
 }
 
@@ -142,6 +144,32 @@ test('a plan is played on the log’s clock, at once: samples on the minute, at 
   ]);
   expect(system.of('StartTransaction').map(({ payload }) => minutes(payload.timestamp))).toEqual([3.5, 33.5]);
   expect(system.of('StopTransaction').map(({ payload }) => payload.meterStop)).toEqual([1_100, 4_015]);
+  drive.stop();
+  await end;
+});
+
+test('what the system asks of a charger while it settles has its effect before the clock goes on', async () => {
+  const driver = new TestDriver();
+  const answers: unknown[] = [];
+  driver.onSettle = async (at) => {
+    if (at !== fromAt + 7 * minute || answers.length > 0) return;
+    answers.push('asked');
+    answers.push(await system.ask('A', 'RemoteStopTransaction', { transactionId: 1 }));
+  };
+  const stoppedAt: number[] = [];
+  system.react = ({ action }) => {
+    if (action === 'StopTransaction') stoppedAt.push(driver.now);
+    return undefined;
+  };
+  const { drive, said } = await played(driver);
+  const end = drive.run();
+  await waitFor(() => finished(said));
+  expect(answers).toEqual(['asked', { status: 'Accepted' }]);
+  expect(stoppedAt[0]).toBe(fromAt + 7 * minute);
+  expect(driver.unsettled).toEqual([]);
+  const [stop] = system.of('StopTransaction').map(({ payload }) => payload);
+  expect(stop).toMatchObject({ transactionId: 1, reason: 'Remote', meterStop: 385 });
+  expect(Date.parse(String(stop?.timestamp))).toBe(fromAt + 7 * minute);
   drive.stop();
   await end;
 });

@@ -3,7 +3,8 @@
  * and decided. However long that takes, and whatever is killed meanwhile, every message has the same time each run.
  *
  * One round: (1) the log's clock to T, (2) every charger does what is due by T, (3) until no message is unanswered,
- * (4) until all of it is decided, (5) T = what is due next, or a bit later if that is far.
+ * (4) until all of it is decided and what that asks of chargers is answered, again from (2) while they have more to say,
+ * (5) T = what is due next, or a bit later if that is far.
  */
 import type { DrivenClock } from './clock.ts';
 
@@ -74,12 +75,13 @@ export class Drive {
     let pace = { at, machineAt: machine.now() };
     for (;;) {
       await driver.step(at);
-      // Where nobody has anything to say, the step itself has settled everything.
-      if (clock.nextAt <= at || fleet.busy) {
+      // Where nobody has anything to say, the step itself has settled everything. What was decided may ask chargers for more.
+      while (!this.#stopped && (clock.nextAt <= at || fleet.busy)) {
         clock.run(at);
         await this.#done();
         await driver.settle();
-      } else clock.run(at);
+      }
+      clock.run(at);
       if (this.#stopped) return at;
       if (at >= untilAt) break;
       this.#progress(at);

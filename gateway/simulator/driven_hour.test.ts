@@ -35,12 +35,13 @@ const fromAt = Date.UTC(2019, 4, 15, 14);
 const log = pino({ level: process.env.GRIDTICK_TEST_LOG ?? 'silent' }, pino.destination(2));
 
 /** Six plugs, two cars each within the hour; some are full before they leave, some are not, one takes nothing. */
-function scenario(): Scenario {
+function scenario(shared: readonly string[] = []): Scenario {
   const random = new Random('driven hour');
   const chargers = Array.from({ length: 6 }, (_, i) => `P-${i}`);
   const sessions = chargers.flatMap((charger, plug): PlannedSession[] =>
     [0, 1].map((index) => {
-      const startMs = (index * 30 + random.below(5)) * minute;
+      const drawn = (index * 30 + random.below(5)) * minute;
+      const startMs = shared.includes(`CARD-${plug}${index}`) ? 4 * minute : drawn;
       const endMs = (index * 30 + 22 + random.below(6)) * minute;
       const wh = plug === 3 && index === 0 ? 0 : 500 + random.below(3_000);
       return { charger, index, tag: `CARD-${plug}${index}`, startMs, endMs, curve: constantCurve(6_600, wh) };
@@ -54,11 +55,11 @@ function scenario(): Scenario {
     timeline: finiteTimeline(sessions, { chargers, tags, ratedW: 6_600, fingerprint: 'hour' }),
     days: { fromAt, toAt: fromAt + 60 * minute },
     spareTags: [],
-    holders: tags.map((tag) => ({
-      tag,
-      customer: `card-${tag}`,
-      opened: { name: tag, creditE5Sek: 1_000_000_000 },
-    })),
+    holders: tags.map((tag) =>
+      shared.includes(tag)
+        ? { tag, customer: 'shared', ...(tag === shared[0] && { opened: { name: 'Shared', creditE5Sek: 1_000 } }) }
+        : { tag, customer: `card-${tag}`, opened: { name: tag, creditE5Sek: 1_000_000_000 } },
+    ),
     notes: [],
   };
 }
@@ -67,10 +68,12 @@ interface Disturbances {
   /** Minutes of the hour at which one part of the installation is gone at once and another comes. */
   kills?: readonly (readonly [minute: number, part: 'engine' | 'gateway' | 'fleet'])[];
   doubles?: number;
+  /** Cards of one customer that are presented at once, who has money for one session. */
+  shared?: readonly string[];
 }
 
-async function play({ kills = [], doubles }: Disturbances = {}) {
-  const { site, station, timeline, ...rest } = scenario();
+async function play({ kills = [], doubles, shared }: Disturbances = {}) {
+  const { site, station, timeline, ...rest } = scenario(shared);
   const nats = await startTestNats();
   const directory = mkdtempSync(join(tmpdir(), 'gridtick-hour-'));
   const nc = await connectLog(nats.url, 'driven hour');
@@ -268,4 +271,14 @@ test('engines, gateways and the fleet itself killed on the way: the same session
   expect(killed.prices).toEqual(undisturbed.prices);
   expect(killed.samples).toBe(undisturbed.samples);
   expect(killed.ledger.hash).toBe(undisturbed.ledger.hash);
+});
+
+test('a session that nobody has money for is stopped by its charger at the very time it began', async () => {
+  const { sessions } = await play({ shared: ['CARD-00', 'CARD-10'] });
+  const unfunded = sessions
+    .map((text) => JSON.parse(text) as [string, string, number, number, number, string, string[]])
+    .filter(([, , , , , , flags]) => flags.includes('unfunded'));
+  expect(sessions).toHaveLength(12);
+  expect(unfunded).toHaveLength(1);
+  expect(unfunded[0]?.slice(2)).toEqual([4 * minute, 4 * minute, 0, 'Remote', ['unfunded']]);
 });
