@@ -245,7 +245,7 @@ test('an answer that comes late still counts', () => {
   commands.written(write!);
   commands.unanswered(write!);
   world.advance(1_000);
-  commands.answer({ ...write!, release: 0 });
+  commands.answer(write!);
   expect(commands.stateOf(id)).toBe('done');
   commands.wait(100_000);
   expect(commands.writes()).toEqual([]);
@@ -436,6 +436,27 @@ test('of one charger 32 commands may be open, and ended ones go after a week', (
   expect(world.partitions[0]!.all('device_command')).toHaveLength(1);
   world.advance(600_001);
   expect([commands.stateOf(id), world.partitions[0]!.all('device_command')]).toEqual(['gone', []]);
+});
+
+test('256 commands of a charger may end in a day; after it they make room, and an id that is free again starts afresh', () => {
+  const { world, commands } = setUp({ online: false });
+  const day = 24 * 3_600_000;
+  const ids = Array.from({ length: 256 }, () => {
+    const id = commands.ask(reset());
+    world.advance(1);
+    expect(commands.cancel(id).ok).toBe(true);
+    return id;
+  });
+  expect(commands.try(reset())).toMatchObject({ ok: false, code: 'too_many_device_commands' });
+  const firstEndedAt = commands.stored(ids[0]!)!.state.endedAt!;
+  world.jumpTo(firstEndedAt + 7 * day - 60_000);
+  commands.ask(reset());
+  expect(world.partitions[0]!.all('device_command')).toHaveLength(256);
+  expect([commands.stateOf(ids[0]!), commands.stateOf(ids[1]!)]).toEqual(['gone', 'cancelled']);
+  commands.ask(get('A'), ids[0]);
+  // When the first of that id would have been forgotten the second waits, as it should.
+  world.advance(120_000);
+  expect([commands.stateOf(ids[0]!), commands.stateOf(ids[1]!)]).toEqual(['queued', 'gone']);
 });
 
 test('a charger that has never been accepted is sent nothing', () => {

@@ -30,6 +30,7 @@ import {
   unmet,
   writeFacts,
 } from './device_command_steps.ts';
+import { isOpen } from './device_command_rules.ts';
 import type { Step, Stepper } from './device_command_step.ts';
 import { machineTypes } from './machine.ts';
 import {
@@ -125,7 +126,8 @@ const steps: Record<DeviceCommandValue, Record<string, Stepper>> = {
 
 const on = (value: DeviceCommandValue) => ({
   'command.request': { actions: decide(requestAgain(value)) },
-  'timer.forget': { actions: decide(forget) },
+  // An older command of the same id may have left its timer behind when it made room.
+  ...(isOpen(value) ? {} : { 'timer.forget': { actions: decide(forget) } }),
   ...Object.fromEntries(Object.entries(steps[value]).map(([type, make]) => [type, towards(value, make)])),
 });
 

@@ -65,11 +65,11 @@ export const CommandCancel = Type.Object({ charger: Type.String() }, closed);
 const DeviceCall = Type.Enum(['act', 'read']);
 export type DeviceCall = Static<typeof DeviceCall>;
 
-/** `release`: which permission to write it was; 0 for an answer whose CALL this gateway does not know. */
+/** `release`: which permission to write it was. */
 const report = {
   charger: Type.String(),
   call: DeviceCall,
-  release: Type.Integer({ minimum: 0 }),
+  release: Type.Integer({ minimum: 1 }),
 };
 /** The frame went to the socket. */
 export const CommandWritten = Type.Object(report, closed);
