@@ -166,6 +166,15 @@ test('a tag that an admin has given to somebody else stays there', async () => {
   expect(world.get<CustomerState>(customerAddress('customer'))?.context.tags).toEqual([]);
 });
 
+test('a tag that an admin has taken from everybody stays nobody’s, and nothing waits for an owner', async () => {
+  const scenario = await demoScenario();
+  await sow(ground(), { scenario, passwords });
+  const body = { customer: null, group: null, status: 'Accepted', expiresAt: null };
+  world.ask(nameAddress('tag', 'DEMO0041'), 'tag.put', body);
+  await sow(ground(), { scenario, passwords, timeoutMs: 2_000 });
+  expect(world.get<CustomerState>(customerAddress('customer'))?.context.tags).toEqual([]);
+});
+
 test('answers that do not come are asked for again, whether or not the command was applied', async () => {
   const shaky = ground((attempt) => attempt % 3 === 0);
   await sow(shaky, { scenario: await demoScenario(), passwords, lookEveryMs: 1 });

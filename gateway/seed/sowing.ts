@@ -92,7 +92,7 @@ interface Wanted {
   id: string;
   /** Only of names: to whom it must be confirmed. */
   owner?: EntityAddress;
-  /** Only of a site's copy of a card: somebody must pay for it. An admin may have found somebody else meanwhile. */
+  /** Only of a site's copy of a card: somebody must pay for it, unless an admin has said otherwise since. */
   paid?: boolean;
 }
 
@@ -118,10 +118,14 @@ function wantedOf({ site, timeline, spareTags, holders }: Scenario, partitions: 
   ];
 }
 
+/** A card is put without an owner, then with one. */
+const cardVersionSown = 2;
+
 /** Throws when the name belongs to somebody else: waiting would not help. */
 async function isThere(ground: Ground, { kind, id, owner, paid }: Wanted): Promise<boolean> {
   const found = await ground.lookup(kind, id);
-  if (paid === true && (found?.context as TagEntryState | undefined)?.customer === null) return false;
+  const card = paid === true ? (found?.context as TagEntryState | undefined) : undefined;
+  if (card?.customer === null && card.version <= cardVersionSown) return false;
   if (found === undefined || owner === undefined) return found !== undefined;
   const holder = (found.context as NameState).owner;
   if (holder.kind !== owner.kind || holder.key !== owner.key || holder.id !== owner.id) {
