@@ -124,7 +124,7 @@ test('deposit, quote, hold, cancel, commit: each answer is in the account at onc
     customer: 'customer',
     availableE5Sek: 0,
     battery: { energyWh: 50_000, powerW: 0 },
-    tags: ['…040'],
+    tags: ['…041'],
   });
   for (let n = 1; n <= 20; n++) {
     const { status } = await customer.ask('/api/account/deposit', { id: `notes:${n}`, amount: '5.00' });
