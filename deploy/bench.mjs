@@ -14,7 +14,7 @@ await entry(async () => {
   if (!names.includes(name))
     throw new Refusal(`Which bench? npm run bench -- ${names.join(' | ') || '<none is here>'}`);
   checkNode();
-  await provideAll(['nats-server', 'redis-server']);
+  await provideAll(['nats-server', 'redis-server', ...(name === 'monitoring' ? ['chromium'] : [])]);
   await build();
   await run(process.execPath, [join(root, `dist/deploy/bench/${name}.js`), ...options]);
 });
