@@ -9,6 +9,8 @@ const screens = [
 
 for (const { name, colorScheme, viewport } of screens) {
   test(`stations and a station are accessible: ${name}`, async ({ operator: page, station }) => {
+    // The first price may take half a minute, and two audits and two pictures are work: on a busy machine more than 45 s.
+    test.setTimeout(150_000);
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(viewport);
     await page.goto('/stations');
