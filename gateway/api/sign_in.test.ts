@@ -23,7 +23,7 @@ test('an operator signs in, is known by the cookie, and signs out', async () => 
   const me = await api.app.inject({ url: '/api/me', headers: { cookie } });
   expect(me.json<Me>()).toMatchObject({
     user: 'operator',
-    rights: ['view_site', 'view_station', 'view_charger', 'view_prices'],
+    rights: ['view_site', 'view_station', 'view_charger', 'view_prices', 'close_session', 'control_charger'],
     actions: { signOut: true },
   });
   expect(me.json<Me>().signedInUntil).toBeGreaterThan(Date.now() + 11 * 3_600_000);
