@@ -17,7 +17,7 @@ test('options of up are settings, and win over the environment', () => {
 });
 
 test('an unknown option refuses and shows the usage', () => {
-  expect(() => upConfig(['--speed', '9'], {})).toThrow(/--speed[^]*gridtick <command>/);
+  expect(() => upConfig(['--haste', '9'], {})).toThrow(/--haste[^]*gridtick <command>/);
 });
 
 test('a refusal is words and exit code 1, no stack', () => {

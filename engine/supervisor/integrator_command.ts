@@ -136,8 +136,10 @@ async function mayComeIn(core: string, user: string, password: string): Promise<
 /** Whether a request of that user comes through to the core account and back. */
 async function isAnswered(core: NatsConnection, url: string, user: string, password: string): Promise<boolean> {
   const answerer = core.subscribe(`${commandsOf(user)}.added`, { callback: (_, message) => void message.respond() });
-  const nc = await connectLog(loginUrl(url, user, password), 'integrators', { waitForFirst: false });
+  let nc: NatsConnection | undefined;
   try {
+    // While the server reloads for the second time, it may not know the user any more for a moment.
+    nc = await connectLog(loginUrl(url, user, password), 'integrators', { waitForFirst: false });
     await core.flush();
     await nc.request(`${commandsOf(user)}.added`, '', { timeout: 1_000 });
     return true;
@@ -145,7 +147,7 @@ async function isAnswered(core: NatsConnection, url: string, user: string, passw
     return false;
   } finally {
     answerer.unsubscribe();
-    await nc.close();
+    await nc?.close();
   }
 }
 
