@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { lineSplitter } from '#engine/supervisor/log_file';
 
 const dist = join(import.meta.dirname, '../../dist');
@@ -57,9 +58,18 @@ export class Role {
     return this.#ended;
   }
 
-  /** Resolves when it serves. @throws with its last words when it ends before; not when it is killed */
+  /**
+   * Resolves when it serves, or stands at its failpoint before that.
+   * @throws with its last words when it ends before; not when it is killed
+   */
   async serves(): Promise<this> {
-    const end = await Promise.race([this.#ready.then(() => null), this.#ended]);
+    let isOver = false;
+    const stands = async () => {
+      while (!isOver && !this.isStopped) await sleep(25);
+      return null;
+    };
+    const end = await Promise.race([this.#ready.then(() => null), this.#ended, stands()]);
+    isOver = true;
     if (end !== null && end !== 'SIGKILL') throw new Error(`${this.name} ended (${end}): ${this.lastWords}`);
     return this;
   }
