@@ -90,7 +90,10 @@ test('samples from before its end still count when they come later; those from a
   expect(endings().at(-1)).toMatchObject({ version: 2, energyWh: 500, reason: 'Operator' });
   charger.meter(transaction, { w: 3_000, wh: 9_000 });
   expect(endings().at(-1)).toMatchObject({ version: 2, energyWh: 500 });
-  expect(world.payloads('charger').at(-1)).toMatchObject({ kind: 'event', detail: { reason: 'late_value', transaction } });
+  expect(world.payloads('charger').at(-1)).toMatchObject({
+    kind: 'event',
+    detail: { reason: 'late_value', transaction },
+  });
   expect(charger.state.context.connectors[0]).toMatchObject({ transaction: 0, powerW: 0 });
 });
 

@@ -12,7 +12,7 @@ export function setAddress(values: Record<string, string | null>): void {
 }
 
 /** `?node=…` with everything else as it is. */
-export function withParam(name: string, value: string): string {
+function withParam(name: string, value: string): string {
   const params = address();
   params.set(name, value);
   return `?${params}`;
