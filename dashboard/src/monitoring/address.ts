@@ -10,10 +10,3 @@ export function setAddress(values: Record<string, string | null>): void {
     if (value === null || value === '') searchParams.delete(name, undefined, { replace: true });
     else searchParams.set(name, value, { replace: true });
 }
-
-/** `?node=…` with everything else as it is. */
-function withParam(name: string, value: string): string {
-  const params = address();
-  params.set(name, value);
-  return `?${params}`;
-}
