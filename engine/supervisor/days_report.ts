@@ -74,8 +74,7 @@ export interface Played {
 }
 
 export async function daysReport(client: ClickHouseClient, played: Played): Promise<DaysReport> {
-  const read = async <T = Row>(query: string) =>
-    (await client.query({ query, format: 'JSONEachRow' })).json<T>();
+  const read = async <T = Row>(query: string) => (await client.query({ query, format: 'JSONEachRow' })).json<T>();
   const [stations, [sessions], ledgers] = await Promise.all([
     read<StationRow>(stationsQuery),
     read(sessionsQuery),
