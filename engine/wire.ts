@@ -126,6 +126,23 @@ export interface CommitRecord {
   hash: string;
 }
 
+/** What a record says of itself. */
+type Heading = 'offset' | 'now' | 'kind' | 'owner' | 'build' | 'epoch' | 'batch' | 'hash';
+
+/** What a record holds that changes nothing: one that opens an ownership, or one that does not count. */
+export const noContent = (): Omit<CommitRecord, Heading> => ({
+  writers: {},
+  relayAcked: {},
+  entities: [],
+  timers: { set: [], del: [], fired: [] },
+  relays: [],
+  effects: [],
+  events: [],
+  replies: [],
+  snapshot: null,
+  cut: null,
+});
+
 /** A record as read from the journal. */
 export interface JournalEntry {
   partition: number;

@@ -17,6 +17,7 @@ import { failpoint } from '../failpoint.ts';
 import { StreamRefused } from '../log/errors.ts';
 import {
   decodeFrame,
+  noContent,
   timeOfFrame,
   type ClockKind,
   type CommitRecord,
@@ -235,16 +236,7 @@ export class PartitionOwner {
         batch: 0,
         offset: last?.offset ?? 0,
         now: last?.now ?? 0,
-        writers: {},
-        relayAcked: {},
-        entities: [],
-        timers: { set: [], del: [], fired: [] },
-        relays: [],
-        effects: [],
-        events: [],
-        replies: [],
-        snapshot: null,
-        cut: null,
+        ...noContent(),
       };
       const { bytes } = encodeRecord(record, last?.hash ?? genesisHash);
       this.#epochAt = { wall: this.#ports.clock.wall(), monotonic: this.#ports.clock.monotonic() };

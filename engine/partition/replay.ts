@@ -10,7 +10,15 @@
  */
 import { crc32 } from 'node:zlib';
 import type { RefusalCode } from '#actors/refusals';
-import { decodeFrame, timeOfFrame, type ClockKind, type CommitRecord, type Frame, type RecordCut } from '../wire.ts';
+import {
+  decodeFrame,
+  noContent,
+  timeOfFrame,
+  type ClockKind,
+  type CommitRecord,
+  type Frame,
+  type RecordCut,
+} from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
 import { Decider, type Decided } from './decider.ts';
 import { encodeRecord, genesisHash } from './record.ts';
@@ -241,7 +249,7 @@ class Replay {
     this.#executing = this.#mayExecute(record);
     if (!this.#executing) return this.#apply(entry, this.#whyNot(record));
     const { offset, now } = this.#state;
-    const due: Made = { ...nothing, offset, now };
+    const due: Made = { ...noContent(), offset, now };
     const { hash } = encodeRecord({ ...record, ...due }, this.#hash);
     if (hash !== record.hash) this.#differ(entry, differencesOf(record, due, this.#rules.catalogue));
     this.#apply(entry, hash === record.hash ? null : differs);
@@ -565,18 +573,6 @@ const commandsPurged = 'its commands were purged';
 const beginsBehind = 'execution begins behind it, with the next owner or snapshot';
 const purgedReasons: ReadonlySet<string> = new Set([leadsUp, commandsPurged, beginsBehind]);
 const differs = 'it does not come out of its commands';
-const nothing = {
-  writers: {},
-  relayAcked: {},
-  entities: [],
-  timers: { set: [], del: [], fired: [] },
-  relays: [],
-  effects: [],
-  events: [],
-  replies: [],
-  snapshot: null,
-  cut: null,
-};
 
 /** Where a program lies on its disk is in the stacks of its dead letters, and is none of the rules' business. */
 function withStacksOf({ events }: CommitRecord, made: Made) {

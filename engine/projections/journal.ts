@@ -2,7 +2,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { journalBounds, tailJournal } from '../log/mod.ts';
 import { RecordFilter, tailWindow } from '../partition/record_filter.ts';
-import type { CommitRecord, JournalEntry } from '../wire.ts';
+import { noContent, type CommitRecord, type JournalEntry } from '../wire.ts';
 
 export interface JournalReader {
   readonly partitions: number;
@@ -70,16 +70,7 @@ function filterBehind(
 
 const voided = (record: CommitRecord): CommitRecord => ({
   ...record,
-  writers: {},
-  relayAcked: {},
-  entities: [],
-  timers: { set: [], del: [], fired: [] },
-  relays: [],
-  effects: [],
-  events: [],
-  replies: [],
-  snapshot: null,
-  cut: null,
+  ...noContent(),
 });
 
 /** A projection that must not go on; its process ends with this message and is started again. */

@@ -1,5 +1,7 @@
 /** What every version of OCPP says of its actions: the fact each becomes in the domain, and the answer the charger gets. */
+import { contentKey } from './content_key.ts';
 import type { CallError } from './errors.ts';
+import { repairEmptyPayload } from './repairs/empty_payload.ts';
 import { isObject, type Notes, type Payload } from './repairs/notes.ts';
 
 /** Where a message came from; stable for the life of a connection but for `idText` and `frameHash`. */
@@ -52,3 +54,37 @@ export const fields =
     if (isObject(payload)) repair(payload, notes);
     return payload;
   };
+
+type Draft = Omit<Action, 'check' | 'short' | 'replays'> & Partial<Action>;
+
+/** Names an action of a version and has its payload checked by the version's own schemas. */
+export const defineBy =
+  (requestCheck: (name: string) => Action['check']) =>
+  (name: string, draft: Draft): [string, Action] => [
+    name,
+    { short: false, replays: true, check: requestCheck(name), ...draft },
+  ];
+
+/** The same in all versions: the clock, and nothing is told. */
+export const heartbeat: Draft = {
+  answered: 'here',
+  type: '',
+  replays: false,
+  repair: repairEmptyPayload,
+  body: () => ({}),
+  answer: (_, now) => `{"currentTime":"${iso(now)}"}`,
+};
+
+interface Device {
+  vendor: string;
+  model: string;
+  serial: string;
+  firmware: string;
+}
+
+/** The fact of a boot, whatever the version calls the parts of it. */
+export function bootOf(device: Device, notes: Notes, o: Origin): Record<string, unknown> {
+  const { vendor, model, serial, firmware } = device;
+  const key = contentKey.message('boot', o.charger, o.connectionSeq, o.idText, vendor, model, serial, firmware);
+  return { ...fact(key, notes, o), ...device };
+}

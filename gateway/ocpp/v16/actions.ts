@@ -15,9 +15,8 @@ import type {
   TokenReply,
 } from '#actors/schema/commands';
 import type { Sample } from '#actors/schema/events';
-import { fact, fields, iso, text, time, type Action } from '../action.ts';
+import { bootOf, defineBy, fact, fields, heartbeat, iso, text, time, type Action } from '../action.ts';
 import { contentKey } from '../content_key.ts';
-import { repairEmptyPayload } from '../repairs/empty_payload.ts';
 import { repairMeterValues } from '../repairs/meter_values.ts';
 import type { Notes } from '../repairs/notes.ts';
 import { repairInteger, repairOptionalInteger, repairOptionalString, repairString } from '../repairs/numbers.ts';
@@ -52,10 +51,7 @@ const idTagInfo = (token: TokenReply): Record<string, string> => ({
   ...(token.group === null ? {} : { parentIdTag: token.group }),
 });
 
-const define = (
-  name: string,
-  action: Omit<Action, 'check' | 'short' | 'replays'> & Partial<Action>,
-): [string, Action] => [name, { short: false, replays: true, check: requestCheck(name), ...action }];
+const define = defineBy(requestCheck);
 
 export const actions: ReadonlyMap<string, Action> = new Map([
   define('BootNotification', {
@@ -78,8 +74,7 @@ export const actions: ReadonlyMap<string, Action> = new Map([
       const [vendor, model] = [text(p['chargePointVendor']), text(p['chargePointModel'])];
       const serial = text(p['chargePointSerialNumber'] ?? p['chargeBoxSerialNumber']);
       const firmware = text(p['firmwareVersion']);
-      const key = contentKey.message('boot', o.charger, o.connectionSeq, o.idText, vendor, model, serial, firmware);
-      return { ...fact(key, notes, o), vendor, model, serial, firmware };
+      return bootOf({ vendor, model, serial, firmware }, notes, o);
     },
     answer(value, now) {
       const { status, intervalS } = value as BootedReply;
@@ -87,14 +82,7 @@ export const actions: ReadonlyMap<string, Action> = new Map([
     },
   }),
 
-  define('Heartbeat', {
-    answered: 'here',
-    type: '',
-    replays: false,
-    repair: repairEmptyPayload,
-    body: () => ({}),
-    answer: (_, now) => `{"currentTime":"${iso(now)}"}`,
-  }),
+  define('Heartbeat', heartbeat),
 
   define('StatusNotification', {
     answered: 'appended',

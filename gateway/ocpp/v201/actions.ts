@@ -9,9 +9,8 @@ import type {
   MeterSampledBody,
   TokenReply,
 } from '#actors/schema/commands';
-import { fact, fields, iso, text, time, type Action } from '../action.ts';
+import { bootOf, defineBy, fact, fields, heartbeat, iso, text, time, type Action } from '../action.ts';
 import { contentKey } from '../content_key.ts';
-import { repairEmptyPayload } from '../repairs/empty_payload.ts';
 import { isObject, type Notes, type Payload } from '../repairs/notes.ts';
 import { repairInteger, repairOptionalInteger, repairOptionalString, repairString } from '../repairs/numbers.ts';
 import { repairTime } from '../repairs/time.ts';
@@ -20,10 +19,7 @@ import { idTokenInfo, repairToken, tagOf, type IdToken } from './tokens.ts';
 import { transactionEvent } from './transaction_event.ts';
 import { lenientCheck, requestCheck } from './validation.ts';
 
-const define = (
-  name: string,
-  action: Omit<Action, 'check' | 'short' | 'replays'> & Partial<Action>,
-): [string, Action] => [name, { short: false, replays: true, check: requestCheck(name), ...action }];
+const define = defineBy(requestCheck);
 
 /** What a device says about itself: kept as an event, nothing is decided from it. */
 const report = (
@@ -70,8 +66,7 @@ export const actions: ReadonlyMap<string, Action> = new Map([
       const station = p['chargingStation'] as Payload;
       const [vendor, model] = [text(station['vendorName']), text(station['model'])];
       const [serial, firmware] = [text(station['serialNumber']), text(station['firmwareVersion'])];
-      const key = contentKey.message('boot', o.charger, o.connectionSeq, o.idText, vendor, model, serial, firmware);
-      return { ...fact(key, notes, o), vendor, model, serial, firmware };
+      return bootOf({ vendor, model, serial, firmware }, notes, o);
     },
     answer(value, now) {
       const { status, intervalS } = value as BootedReply;
@@ -79,14 +74,7 @@ export const actions: ReadonlyMap<string, Action> = new Map([
     },
   }),
 
-  define('Heartbeat', {
-    answered: 'here',
-    type: '',
-    replays: false,
-    repair: repairEmptyPayload,
-    body: () => ({}),
-    answer: (_, now) => `{"currentTime":"${iso(now)}"}`,
-  }),
+  define('Heartbeat', heartbeat),
 
   define('StatusNotification', {
     answered: 'appended',
