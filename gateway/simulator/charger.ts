@@ -79,6 +79,8 @@ export class Charger implements Plug {
   readonly #remote: Remote;
   #takeBack: (() => void) | undefined;
   #driver: Driver | undefined;
+  /** What the charger does once it is its turn; see {@link waiting}. */
+  #turn: (() => void) | undefined;
   #status = '';
   #producing = true;
   #stopped = false;
@@ -121,6 +123,17 @@ export class Charger implements Plug {
   /** Something that is due is not done: to be said, to be answered, or without a line to say it. */
   get busy(): boolean {
     return this.line.busy || this.#remote.rebooting || this.#driver?.asking === true;
+  }
+
+  /** In lock-step a driver shows the card when the fleet says so: of several at one instant, one after the other. */
+  get waiting(): boolean {
+    return this.#turn !== undefined;
+  }
+  /** It is this charger's turn. */
+  enter(): void {
+    const turn = this.#turn;
+    this.#turn = undefined;
+    turn?.();
   }
 
   /** Switches the charger on; it dials after `delayMs`. */
@@ -171,6 +184,7 @@ export class Charger implements Plug {
   /** Does what is due and asks to be called for what comes next. */
   advance(): void {
     this.#takeBack?.();
+    this.#turn = undefined;
     if (this.#stopped || !this.#producing || this.#remote.rebooting) return;
     const now = this.now();
     const open = openSession(this.memory);
@@ -241,7 +255,9 @@ export class Charger implements Plug {
     const leavesAt = anchorAt + session.endMs;
     if (driver.asking || (lockStep && !this.registered)) return leavesAt;
     if (driver.nextAt > now) return driver.nextAt;
-    this.#presentCard(session, driver);
+    const present = this.#presentCard.bind(this, session, driver);
+    if (lockStep) this.#turn = present;
+    else present();
     return leavesAt;
   }
 

@@ -62,7 +62,7 @@ const plans: [charger: string, fromMinute: number, toMinute: number, wh: number]
   ['B', 5, 20, 1_100],
   ['B', 90, 100, 0],
 ];
-const timelineOf = (sessions: typeof plans) => {
+const timelineOf = (sessions: typeof plans = plans) => {
   const counts = new Map<string, number>();
   const planned = sessions.map(([charger, from, to, wh], i) => {
     const index = counts.get(charger) ?? 0;
@@ -73,8 +73,7 @@ const timelineOf = (sessions: typeof plans) => {
   return finiteTimeline(planned, { chargers: ['A', 'B'], tags: ['T0'], ratedW: 6_600, fingerprint: 'test' });
 };
 
-async function played(driver: TestDriver, options: Partial<FleetOptions> = {}) {
-  const timeline = timelineOf(plans);
+async function played(driver: TestDriver, { timeline = timelineOf(), ...options }: Partial<FleetOptions> = {}) {
   const clock = new DrivenClock(Math.max(fromAt, driver.now));
   fleet = await Fleet.open({
     url: system.url,
@@ -237,6 +236,32 @@ test('whatever is killed meanwhile, every message has the same time and content,
   await over;
 });
 
+test('sessions of one instant begin one after the other in the order of the fleet, whoever has lost the line', async () => {
+  const timeline = timelineOf([
+    ['A', 10, 20, 1_100],
+    ['B', 10, 20, 1_100],
+  ]);
+  // A's line is cut at its card and at its start, so B could long have been through.
+  const cuts = new Set(['Authorize', 'StartTransaction']);
+  system.react = ({ identity, action }) => (identity === 'A' && cuts.delete(action) ? 'cut' : undefined);
+  const { drive, said } = await played(new TestDriver(), { timeline });
+  const end = drive.run();
+  await waitFor(() => finished(said));
+  const begins = system.calls
+    .filter(({ action, payload }) => /Authorize|Start/.test(action) || payload.eventType === 'Started')
+    .map(({ identity, action }) => `${identity} ${action}`);
+  expect(begins).toEqual([
+    'A Authorize',
+    'A Authorize',
+    'A StartTransaction',
+    'A StartTransaction',
+    'B Authorize',
+    'B TransactionEvent',
+  ]);
+  drive.stop();
+  await end;
+});
+
 test('everything twice: each transaction message comes again on a later socket, under a new id', async () => {
   const { drive, said } = await played(new TestDriver(), { doubles: 5 });
   const end = drive.run();
@@ -285,6 +310,7 @@ test('a speed is kept: never faster than asked for, and no catching up after a l
   const pauses: number[] = [];
   const idle: Driven = {
     busy: false,
+    letIn: () => undefined,
     changed: () => new Promise((resolve) => setImmediate(resolve)),
     played: () => ({ sessions: 0, energyWh: 0 }),
     flush: () => undefined,

@@ -20,6 +20,8 @@ export interface Driver {
 export interface Driven {
   /** Some charger has something to say, waits for an answer, or is without a line. */
   readonly busy: boolean;
+  /** Lets the next one begin of those who wait for their turn, when nobody else is busy. */
+  letIn(): void;
   /** Resolves when that may have changed. */
   changed(): Promise<void>;
   /** What was played so far: sessions that have ended, and their energy. */
@@ -110,6 +112,7 @@ export class Drive {
     const { clock, fleet } = this.#options;
     while (!this.#stopped) {
       clock.run();
+      fleet.letIn();
       if (!fleet.busy && clock.nextAt > clock.now()) return;
       await fleet.changed();
     }
@@ -132,6 +135,7 @@ export class Drive {
       const goOn = new Promise<void>((resolve) => (this.#goOn = resolve));
       await Promise.race([goOn, fleet.changed()]);
       clock.run();
+      fleet.letIn();
     }
     this.#resting = false;
   }

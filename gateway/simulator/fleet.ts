@@ -137,7 +137,16 @@ export class Fleet implements Driven {
   }
 
   get busy(): boolean {
-    return this.#chargers.some((charger) => charger.busy);
+    return this.#chargers.some((charger) => charger.busy || charger.waiting);
+  }
+
+  /**
+   * Sessions of one instant begin one after the other, in the order of the fleet, after all else that is due: the engine
+   * numbers transactions as it hears of them, and the same days must come to the same numbers.
+   */
+  letIn(): void {
+    if (this.#chargers.some((charger) => charger.busy)) return;
+    this.#chargers.find((charger) => charger.waiting)?.enter();
   }
 
   played(): { sessions: number; energyWh: number } {

@@ -23,6 +23,11 @@ test('rows follow names, CP-2 before CP-10, whatever order nodes come in', () =>
   expect(treeRows(nodes, () => true).map(({ level }) => level)).toEqual([1, 2, 3, 3, 2]);
 });
 
+test('each row knows its place among its siblings, whether or not all of them are in the document', () => {
+  const places = treeRows(nodes, () => true).map(({ place, siblings }) => `${place}/${siblings}`);
+  expect(places).toEqual(['1/1', '1/2', '1/2', '2/2', '2/2']);
+});
+
 test('what is folded is not shown', () => {
   expect(names(treeRows(nodes, (key) => key === 'site:Hafen'))).toEqual(['Hafen', 'Nord 1', 'Süd 1']);
 });

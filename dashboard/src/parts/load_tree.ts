@@ -6,6 +6,9 @@ export interface TreeRow {
   node: TreeNode;
   /** 1 for a site. */
   level: number;
+  /** Its place among its siblings, from 1, and how many there are. */
+  place: number;
+  siblings: number;
   hasChildren: boolean;
   open: boolean;
 }
@@ -30,15 +33,18 @@ export function treeRows(
   for (const siblings of children.values()) siblings.sort(([, a], [, b]) => collator.compare(a.name, b.name));
 
   const wanted = filter.trim().toLowerCase();
-  const walk = (parent: string | null, level: number): TreeRow[] =>
-    (children.get(parent) ?? []).flatMap(([key, node]) => {
+  const walk = (parent: string | null, level: number): TreeRow[] => {
+    const branches = (children.get(parent) ?? []).flatMap(([key, node]) => {
       const below = walk(key, level + 1);
       const matches = wanted === '' || node.name.toLowerCase().includes(wanted);
       if (!matches && below.length === 0) return [];
       const hasChildren = children.has(key);
       const open = hasChildren && (isOpen(key) || (wanted !== '' && below.length > 0));
-      return [{ key, node, level, hasChildren, open }, ...(open ? below : [])];
+      return [{ row: { key, node, level, hasChildren, open }, below: open ? below : [] }];
     });
+    const siblings = branches.length;
+    return branches.flatMap(({ row, below }, i) => [{ ...row, place: i + 1, siblings }, ...below]);
+  };
   return walk(null, 1);
 }
 

@@ -1,11 +1,13 @@
-import { render, screen } from '@testing-library/svelte';
+import { fireEvent, render, screen } from '@testing-library/svelte';
 import { createRawSnippet } from 'svelte';
 import { expect, test, vi } from 'vitest';
+import type { TreeNode } from '#gateway/schema/live';
 import { aPrice } from '../live/a_price.ts';
 import Card from './Card.svelte';
 import { freshness, refusedState, type CardState } from './card_state.ts';
 import ConnectorGrid from './ConnectorGrid.svelte';
 import Gauge from './Gauge.svelte';
+import LoadTree from './LoadTree.svelte';
 import PriceTable from './PriceTable.svelte';
 import { bandOf } from './tier.ts';
 
@@ -92,4 +94,29 @@ test('connectors say their state in words, those of OCPP 2.0.1 too, and a silent
   expect(row('CP-0002/1')).toContain('Offline');
   expect(row('CP-0003/1')).toContain('Charging');
   expect(row('CP-0004/1')).toContain('In use');
+});
+
+test('of a tree of hundreds only what is near is in the document, and keys reach the rest', async () => {
+  const node = (kind: TreeNode['kind'], id: string, parent: string | null): [string, TreeNode] => [
+    `${kind}:${id}`,
+    {
+      ...{ kind, id, name: id, parent, loadW: null, liveW: 0, limitW: null, utilisationBp: null, stale: false },
+      ...{ counts: { Available: 1 }, health: 'ok', worst: null },
+    },
+  ];
+  const chargers = Array.from({ length: 300 }, (_, i) => node('charger', `CP-${i}`, 'station:Nord'));
+  const nodes = [node('site', 'Hafen', null), node('station', 'Nord', 'site:Hafen'), ...chargers];
+  render(LoadTree, { nodes, filter: '', hrefOf: () => null, open: () => undefined });
+  const rows = () => screen.getAllByRole('treeitem').map((row) => row.getAttribute('data-node'));
+  expect(rows()).toEqual(['site:Hafen', 'station:Nord']);
+  const press = (key: string) => fireEvent.keyDown(document.querySelector('[role=treeitem][tabindex="0"]')!, { key });
+  await press('ArrowDown');
+  await press('ArrowRight');
+  await expect.poll(() => rows().length).toBeGreaterThan(20);
+  expect(rows().length).toBeLessThan(80);
+  expect(rows()).not.toContain('charger:CP-299');
+  await press('End');
+  await expect.poll(() => document.activeElement?.getAttribute('data-node')).toBe('charger:CP-299');
+  expect(document.activeElement?.getAttribute('aria-posinset')).toBe('300');
+  expect(rows()).not.toContain('charger:CP-0');
 });

@@ -10,7 +10,7 @@ export interface RowWindow {
 /** Rows above and below what is seen, so that scrolling meets no hole. */
 const spare = 12;
 /** A list that is not laid out yet, or never is, as in a test without a browser. */
-const unknownPx = { row: 32, height: 640 } as const;
+export const unknownPx = { row: 32, height: 640 } as const;
 
 /** `scrollTop` and `height` of the region, `rowPx` of each row; below `most` rows all of them are there. */
 export function rowWindow(list: {
