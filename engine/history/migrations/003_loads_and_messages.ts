@@ -37,7 +37,7 @@ export const statements = [
   connector UInt16,
   transaction Int64,
   at DateTime('UTC') COMMENT 'start of the quarter of an hour',
-  energy_wh Int64 COMMENT 'the quarters of a session sum to its energy; 0 where an earlier making of it had some',
+  energy_wh Int64 COMMENT 'the quarters of a session sum to its energy',
   version UInt64 COMMENT 'journal sequence of the newest fact it is made of',
   ingested_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
 ) ENGINE = ReplacingMergeTree(version)
@@ -92,8 +92,7 @@ FROM gridtick.session_starts_log FINAL`,
   site, station, charger, connector, transaction, at, energy_wh,
   ${decimal('energy_wh', 3)} AS energy_kwh,
   version, ingested_at
-FROM gridtick.consumption_log FINAL
-WHERE energy_wh != 0`,
+FROM gridtick.consumption_log FINAL`,
 
   `CREATE VIEW IF NOT EXISTS gridtick.ocpp_messages AS SELECT
   charger, at, direction, type, action, message_id, payload, connection_seq, latency_ms, gateway, sequence, \`index\`,

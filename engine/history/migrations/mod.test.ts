@@ -6,5 +6,6 @@ test('a released migration stays as it was, to the letter: installations have it
     [1, '8d1612088cd9c32b4151da25c39fb3981c3306bcc2d8834e7b8ba9b7db010ee1'],
     [2, 'cb00873c5e0bb2f65beedc143ca0a56f8be31733362c9b5830c683c8b1599fee'],
     [3, '261ef253554b5a88aaf7a3ce0324f659c46ee6728447d756d858fed9e83a9e0d'],
+    [4, '233d078d7e727c76355c9e0cb46badb5111bed637fb6e796b362adf5a62371f3'],
   ]);
 });

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { statements as firstTables } from './001_first_tables.ts';
 import { statements as customerTables } from './002_customers.ts';
 import { statements as loadsAndMessages } from './003_loads_and_messages.ts';
+import { statements as quartersThatHoldSomething } from './004_quarters_that_hold_something.ts';
 
 export interface Migration {
   number: number;
@@ -14,6 +15,7 @@ export const migrations: readonly Migration[] = [
   { number: 1, name: 'first_tables', statements: firstTables },
   { number: 2, name: 'customers', statements: customerTables },
   { number: 3, name: 'loads_and_messages', statements: loadsAndMessages },
+  { number: 4, name: 'quarters_that_hold_something', statements: quartersThatHoldSomething },
 ];
 
 /** What is recorded, so that a changed migration is noticed instead of skipped. */
