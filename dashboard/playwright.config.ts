@@ -12,11 +12,15 @@ const isRoot = process.getuid?.() === 0;
 
 export default defineConfig({
   testDir: 'e2e',
-  testMatch: '*.e2e.ts',
   outputDir: '../test-results',
   globalSetup: './e2e/installation.ts',
   // One installation for all: its stations move on their own, so tests look and do not change it.
   fullyParallel: true,
+  // The longest begins first: at the end nobody waits for it alone.
+  projects: [
+    { name: 'trader', testMatch: 'trader.e2e.ts' },
+    { name: 'other pages', testMatch: '*.e2e.ts', testIgnore: 'trader.e2e.ts' },
+  ],
   workers: 2,
   timeout: 45_000,
   expect: { timeout: 10_000 },

@@ -1,5 +1,5 @@
 /**
- * `npm test`: provides what is missing, builds, runs the server's tests, the dashboard's, then whole installations beside
+ * `npm test`: provides what is missing, builds, runs the server's tests, then whole installations beside the dashboard's and
  * the browser's (both mostly wait), each within its limit, and ends with one line of counts. `--long` runs the *.long.test.ts
  * files instead.
  */
@@ -125,9 +125,12 @@ await entry(async () => {
     const step = (name) => steps.find((candidate) => candidate.name === name);
     const [server, system, dashboard, browser] = ['server', 'system', 'dashboard', 'browser'].map(step);
     await take(server, false);
-    if (dashboard) await take(dashboard, false);
+    const inBrowser = async () => {
+      if (dashboard) await take(dashboard, false);
+      if (browser) await take(browser, false);
+    };
     // What two print at once nobody can read: the one is shown when it has ended.
-    await Promise.all([take(system, browser !== undefined), browser && take(browser, false)]);
+    await Promise.all([take(system, browser !== undefined), inBrowser()]);
   } finally {
     rmSync(reports, { recursive: true, force: true });
   }
