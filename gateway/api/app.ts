@@ -30,6 +30,7 @@ import { sessionCloseRoutes } from './routes/session_close.ts';
 import { signInRoutes } from './routes/sign_in.ts';
 import type { ApiScope } from './scope.ts';
 import { helmetOptions } from './security.ts';
+import { buildSerializer } from './serialization.ts';
 import { validatorCompiler } from './validation.ts';
 import type { CommandDeps } from './writing.ts';
 
@@ -73,6 +74,7 @@ export async function buildApi(deps: ApiDeps) {
     forceCloseConnections: true,
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: 384 },
+    schemaController: { compilersFactory: { buildSerializer } },
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
     clientErrorHandler: answerBrokenHttp,
   }).withTypeProvider<TypeBoxTypeProvider>();

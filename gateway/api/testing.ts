@@ -24,6 +24,8 @@ import { DomainBehindDoor, emptyGridHistory, historyOf } from './testing_world.t
 
 export const partitions = 16;
 export const password = 'correct horse battery staple';
+/** Made once: it is slow on purpose. */
+const passwordHash = hashPassword(password);
 
 export interface TestApiOptions {
   replica?: MemoryReplica;
@@ -47,10 +49,10 @@ export async function startTestApi(options: TestApiOptions = {}) {
   const server = await startTestRedis();
   const redis = server.client();
   const replica = options.replica ?? demoReplica();
-  const passwordHash = await hashPassword(password);
+  const hash = await passwordHash;
   const putUser = async (id: string, changes: { roles: Role[]; value?: string }) => {
     const { roles, value = 'active' } = changes;
-    const user: UserState = { email: `${id}@demo.local`, name: id, passwordHash, roles, createdAt: 1 };
+    const user: UserState = { email: `${id}@demo.local`, name: id, passwordHash: hash, roles, createdAt: 1 };
     const name: NameState = { owner: { kind: 'user', key: id, id }, tag: null, claimedAt: 1 };
     await redis.set(`e:user:${id}`, JSON.stringify({ p: 0, s: 1, value, context: user }));
     replica.commit(id, [{ kind: 'user', id, value, context: user }]);
