@@ -35,7 +35,7 @@ export interface ClickhouseSinkOptions {
   rowsMax?: number;
   /** @default 8 MiB, estimated */
   bytesMax?: number;
-  /** Oldest row to insert, at most. @default 500 */
+  /** Oldest row to insert, at most. @default 300 */
   lingerMs?: number;
   /** Positions of stored rows are written no more often than this. @default 2,000 */
   positionsMs?: number;
@@ -95,7 +95,7 @@ export async function startClickhouseSink(
   journal: JournalReader,
   options: ClickhouseSinkOptions,
 ): Promise<ClickhouseSink> {
-  const { rowsMax = 20_000, bytesMax = 8 * 1024 * 1024, lingerMs = 500 } = options;
+  const { rowsMax = 20_000, bytesMax = 8 * 1024 * 1024, lingerMs = 300 } = options;
   const { positionsMs = 2_000, idlePositionsMs = 5_000 } = options;
   const written = new Map(await store.readPositions());
   const tails = new JournalTails();
