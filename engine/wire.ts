@@ -37,16 +37,19 @@ export interface Frame {
   writer: string;
   first: number;
   commands: CommandEnvelope[];
-  /** Log time of a driven clock, unix ms. */
+  /** Under a driven clock: the log time that a clock frame brings, or that relays were sent at; unix ms. */
   at?: number;
 }
 
 /** What moves the log's clock: the store time of commands (`wall`), or the clock frames of the one driver (`driven`). */
 export type ClockKind = 'wall' | 'driven';
 
-/** The log time from which a frame of the command log is decided, before it is held against what the clock shows already. */
+/**
+ * The log time from which a frame of the command log is decided, before it is held against what the clock shows already. Under
+ * a driven clock a relay brings the time of its sender: it may overtake the clock frame that it owes its being to.
+ */
 export const timeOfFrame = (clock: ClockKind, frame: Frame | null, storedAt: number): number =>
-  clock === 'wall' ? storedAt : frame?.kind === 'clock' ? (frame.at ?? 0) : 0;
+  clock === 'wall' ? storedAt : (frame?.at ?? 0);
 
 export type CommandResult =
   /** `at` = `<partition>:<journal sequence>` of the record that holds the decision. */

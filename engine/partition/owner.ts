@@ -149,6 +149,7 @@ export class PartitionOwner {
         if (!this.#failed) this.#decider.relayAcknowledged(target, seq);
       },
       (ms) => this.#ports.clock.delay(ms),
+      () => (this.#driven ? this.#state.now : undefined),
     );
   }
 

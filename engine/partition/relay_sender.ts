@@ -22,14 +22,18 @@ export class RelaySender {
   #busy = new Set<number>();
   #stopped = false;
   #delay: (ms: number) => Promise<void>;
+  #time: () => number | undefined;
 
+  /** `time`: what the sender's clock shows, where it is driven. */
   constructor(
     partition: number,
     append: (target: number, bytes: Uint8Array) => Promise<void>,
     onStored: (target: number, seq: number) => void,
     delay: (ms: number) => Promise<void>,
+    time: () => number | undefined,
   ) {
     this.#delay = delay;
+    this.#time = time;
     this.#partition = partition;
     this.#append = append;
     this.#onStored = onStored;
@@ -60,12 +64,14 @@ export class RelaySender {
       const waiting = this.#waiting.get(target);
       if (this.#stopped || waiting === undefined || waiting.length === 0) break;
       const part = waiting.slice(0, frameCommandsMax);
+      const at = this.#time();
       const bytes = Uint8Array.from(
         encodeFrame({
           kind: 'commands',
           writer: relayWriter(this.#partition),
           first: part[0]!.seq,
           commands: part.map((relay) => relay.command),
+          ...(at !== undefined && { at }),
         }),
       );
       try {

@@ -4,10 +4,12 @@ import { customerAddress, domain, partitionOf } from '#actors/mod';
 import { compileDomain } from '../partition/catalogue.ts';
 import { readLedgerHash } from '../partition/ledger_reader.ts';
 import { replayPartition } from '../partition/replay.ts';
+import { decodeRecord } from '../partition/record.ts';
 import { problemText } from '../partition/replay_verdict.ts';
 import { encodeFrame, type CommandEnvelope } from '../wire.ts';
-import { MemoryLog } from './memory_log.ts';
+import { MemoryLog, type MemoryStream } from './memory_log.ts';
 import { customers, founding, partitions, stations } from './money_world.ts';
+import { accountAddress, tallyDomain } from './tally.ts';
 import { SimulatedDoor, SimulatedEngine } from './processes.ts';
 import { storedPartition } from './stored.ts';
 import { Chance, World } from './world.ts';
@@ -97,8 +99,16 @@ async function play(seed: number, isDisturbed: boolean) {
   const verdicts = await Promise.all(
     sources.map((source) => replayPartition(source, { catalogue, build: 'sim', clock: 'driven' })),
   );
-  return { books, kills, verdicts };
+  return { books, kills, verdicts, postings: postingsOf(log.journals) };
 }
+
+/** Every posting that the history would show: its time, its legs and the balances after it; in an order of their own. */
+const postingsOf = (journals: readonly MemoryStream[]): string[] =>
+  journals
+    .flatMap(({ messages }) => messages.flatMap(({ bytes }) => decodeRecord(bytes).events))
+    .filter(({ kind }) => kind === 'ledger')
+    .map(({ payload }) => JSON.stringify(payload))
+    .sort();
 
 test(
   'a day that is killed again and again ends with the ledger hash of the day that was left in peace',
@@ -108,7 +118,8 @@ test(
     expect(peace.books.problems).toEqual([]);
     expect(peace.books.batches).toBeGreaterThan(50);
     for (const seed of [2, 3]) {
-      const { books, kills, verdicts } = await play(seed, true);
+      const { books, kills, verdicts, postings } = await play(seed, true);
+      expect(postings).toEqual(peace.postings);
       expect(kills).toBeGreaterThan(10);
       expect(books).toEqual({ ...peace.books, batches: books.batches });
       expect(verdicts.flatMap(({ problems }) => problems.map(problemText))).toEqual([]);
@@ -118,3 +129,35 @@ test(
     }
   },
 );
+
+test('what a step of the clock causes elsewhere has the time of that step, although it comes before its clock frame', async () => {
+  const world = new World(1);
+  const log = new MemoryLog(world, 2);
+  const engine = new SimulatedEngine(log, compileDomain(tallyDomain), () => {}, undefined, 24_000, 'driven');
+  const door = new SimulatedDoor(log, 'door');
+  const settled = async (work: Promise<unknown>) => {
+    let isDone = false;
+    void work.then(() => (isDone = true));
+    expect(await world.run(60_000, () => isDone && engine.quiet)).toBe(true);
+  };
+  const ids = Array.from({ length: 20 }, (_, i) => `account-${i}`);
+  const [giver, taker] = [0, 1].map((p) => accountAddress(ids.find((id) => partitionOf(id, 2) === p)!));
+  const clockTo = (at: number, ...streams: MemoryStream[]) =>
+    settled(
+      Promise.all(
+        streams.map((stream) =>
+          log.append(stream, encodeFrame({ kind: 'clock', writer: 'driver', first: 0, commands: [], at })),
+        ),
+      ),
+    );
+  await settled(door.open());
+  await clockTo(monday, ...log.commands);
+  await clockTo(monday + stepMs, log.commands[0]!);
+  const body = { to: taker!.id, amount: 7 };
+  const answered = { id: null, reply: null, deadline: 0, correlation: null };
+  await settled(door.send([{ ...answered, to: giver!, type: 'transfer', body }], 0));
+  const record = decodeRecord(log.journals[1]!.messages.at(-1)!.bytes);
+  expect(record.entities.map(({ id }) => id)).toEqual([taker!.id]);
+  expect(record.now).toBe(monday + stepMs);
+  engine.kill();
+});
