@@ -73,6 +73,8 @@ test('a driver that comes back goes on where the log is', async () => {
 test('the clock waits until the world outside has answered, but not for ever', async () => {
   let awaited = 1;
   const owner = {
+    epoch: 1,
+    committed: { offset: 1_000_000, sequence: 0, batch: 0 },
     isSettled: () => true,
     state: {
       index: {
@@ -82,7 +84,7 @@ test('the clock waits until the world outside has answered, but not for ever', a
       },
     },
   };
-  const settlement = new Settlement(nc, () => [owner, owner], 1_000);
+  const settlement = new Settlement(nc, () => new Map([0, 1, 2, 3].map((p) => [p, owner])), 1_000);
   const driver = await openDriver(nc, { partitions });
   const started = performance.now();
   const waited = async () => {
