@@ -38,7 +38,13 @@ afterAll(async () => {
 });
 
 const shareOf = (engine: Engine, ...others: Engine[]) =>
-  all.filter((p) => rendezvous(p, [engine, ...others].map(({ id }) => id)) === engine.id);
+  all.filter(
+    (p) =>
+      rendezvous(
+        p,
+        [engine, ...others].map(({ id }) => id),
+      ) === engine.id,
+  );
 const settled = (...living: Engine[]) =>
   expect
     .poll(() => living.map((engine) => partitionsOf(engine)), { timeout: 10_000, interval: 10 })
@@ -123,7 +129,9 @@ test('a partition that is lost to another owner is dropped alone; everything els
     onFailed: (error) => ended.push(error.name),
   });
   await thief.start();
-  await expect.poll(() => engines.noted.filter(({ event }) => event === 'superseded')).toMatchObject([{ partition: 3 }]);
+  await expect
+    .poll(() => engines.noted.filter(({ event }) => event === 'superseded'))
+    .toMatchObject([{ partition: 3 }]);
   await expect.poll(() => ended, { timeout: 10_000 }).toEqual(['Superseded']);
   await expect.poll(() => epochsOf(engine).get(3)).toBe(before.get(3)! + 2);
   before.delete(3);
@@ -144,7 +152,9 @@ test('an engine with other settings than those who are there refuses to begin', 
       sinks: [],
     });
   await expect(other({ partitions: 4 })).rejects.toThrow('runs 8 partitions by the wall clock, this one 4 partitions');
-  await expect(other({ partitions, clock: 'driven' })).rejects.toThrow('engines of one installation have the same settings');
+  await expect(other({ partitions, clock: 'driven' })).rejects.toThrow(
+    'engines of one installation have the same settings',
+  );
   expect(partitionsOf(engine)).toEqual(all);
   await callers.more(10);
   await callers.stop();

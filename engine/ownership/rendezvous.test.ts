@@ -21,7 +21,9 @@ test('an engine that comes only takes, one that goes only gives, whatever order 
 
 test('shares are about equal, and without engines there is no owner', () => {
   const four = ['a1b2c3d4', '0f9e8d7c', '5a5a5a5a', 'deadbeef'];
-  const shares = four.map((engine) => Array.from({ length: 4_000 }, (_, p) => p).filter((p) => rendezvous(p, four) === engine));
+  const shares = four.map((engine) =>
+    Array.from({ length: 4_000 }, (_, p) => p).filter((p) => rendezvous(p, four) === engine),
+  );
   for (const { length } of shares) expect(Math.abs(length - 1_000)).toBeLessThan(120);
   expect(rendezvous(0, [])).toBe(null);
 });

@@ -83,7 +83,8 @@ export class Callers {
       const result = await this.#door.request({ id: `test:${n}`, to, type, body, timeoutMs: 25_000 });
       const wanted = Math.floor(n / 2) + (n % 2) * 2;
       this.answered += 1;
-      if (!result.ok || result.value !== wanted) this.wrong.push(`${id} ${n}: ${JSON.stringify(result)}, not ${wanted}`);
+      if (!result.ok || result.value !== wanted)
+        this.wrong.push(`${id} ${n}: ${JSON.stringify(result)}, not ${wanted}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }

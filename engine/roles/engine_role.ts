@@ -49,6 +49,8 @@ export interface Engine {
   readonly id: string;
   /** The partitions that it owns at the moment, in their order. */
   readonly owners: readonly PartitionOwner[];
+  /** By this name it is known to the others, and in logs. */
+  readonly ready: { engine: string };
   /** Gives its partitions to the other engines, if there are any. */
   close(): Promise<void>;
 }
@@ -128,6 +130,7 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
   await ownership.begin();
   return {
     id,
+    ready: { engine: id },
     get owners() {
       return [...ownership.owned.values()];
     },
