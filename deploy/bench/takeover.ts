@@ -45,6 +45,8 @@ const all = Array.from({ length: partitions }, (_, p) => p);
 const here = (file: string) => new URL(file, import.meta.url).pathname;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
+// Ends the server too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 const nats = await startTestNats();
 const nc = await connectLog(nats.url, 'bench');
 await provision(nc, { partitions });
@@ -154,6 +156,7 @@ async function round(load: Load): Promise<number[]> {
       for (;;) {
         const first = load.replies[p]!.find(({ sequence }) => sequence > taken);
         if (first) return first.at - killedAt;
+        if (load.wrong.length > 0) throw new Error(`a wrong answer: ${load.wrong[0]!}`);
         await sleep(5);
       }
     }),
@@ -204,7 +207,7 @@ try {
   say(`${hardware()}; ${size}`);
   const bare = await yardstick();
   for (let i = 0; i < Number(values.engines); i++) await startEngine();
-  const load = new Load(await openDoor(nc, { name: 'load', partitions }));
+  const load = new Load(await openDoor(nc, { name: 'load', partitions, lagMax: { commands: 1e6, ms: 60_000 } }));
   const times: number[] = [];
   const whole: number[] = [];
   for (let set = 0; set * roundsPerSet < rounds; set++) {
@@ -213,6 +216,7 @@ try {
       const ofRound = await round(load);
       ofSet.push(...ofRound);
       whole.push(Math.max(...ofRound));
+      process.stderr.write(`\r${whole.length} of ${rounds}: ${ofRound.map((ms) => ms.toFixed(0)).join(' ')} ms\x1b[K`);
     }
     say(`  rounds ${set * roundsPerSet + 1} to ${whole.length}: ${ofSet.length} partitions, ${figures(ofSet)}`);
     times.push(...ofSet);
