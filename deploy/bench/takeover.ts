@@ -37,6 +37,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const everyMs = Number(values.every);
 const partitions = 16;
+const accountsPerPartition = 16;
 const roundsPerSet = 5;
 const yardstickRounds = 5;
 const gateMs = 1_000;
@@ -89,7 +90,7 @@ async function balanced() {
   while (!all.every((p) => owners.get(p)?.engine === rendezvous(p, ids))) await sleep(20);
 }
 
-/** One account per partition gets a command every 20 ms, and every answer is what it must be. */
+/** The accounts of each partition get commands in turn, and every answer is what it must be. */
 class Load {
   /** Per partition: replies since the kill, by place in the journal and time. */
   readonly replies: { sequence: number; at: number }[][] = all.map(() => []);
@@ -103,8 +104,11 @@ class Load {
     this.#door = door;
     this.#timers = all.map((p) => {
       let n = 0;
-      const id = keyOf(p);
-      return setInterval(() => this.#send(p, id, ++n), everyMs);
+      const ids = keysOf(p);
+      return setInterval(() => {
+        this.#send(p, ids[n % ids.length]!, Math.floor(n / ids.length) + 1);
+        n += 1;
+      }, everyMs);
     });
   }
 
@@ -132,9 +136,12 @@ class Load {
   }
 }
 
-/** An account that lives in the partition. */
-function keyOf(partition: number): string {
-  for (let i = 0; ; i++) if (partitionOf(`account-${i}`, partitions) === partition) return `account-${i}`;
+/** Accounts that live in the partition: so many that an answer asked for again is still remembered after a takeover. */
+function keysOf(partition: number): string[] {
+  const keys: string[] = [];
+  for (let i = 0; keys.length < accountsPerPartition; i++)
+    if (partitionOf(`account-${i}`, partitions) === partition) keys.push(`account-${i}`);
+  return keys;
 }
 
 /** ms from the kill to the first reply of the new owner, for each partition of the killed engine. */
