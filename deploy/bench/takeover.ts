@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- takeover [--rounds 50] [--engines 3] [--every 20]`: engine processes share 16 partitions under a light load,
+ * `npm run bench -- takeover [--rounds 50] [--engines 3] [--every 50]`: engine processes share 16 partitions under a light load,
  * one is killed (kill -9), again and again. Measured is, for each partition of the killed one, the time from the kill to the first
  * reply that its new owner gave; every reply of the run is checked, and so are the journals at the end.
  * Yardstick, in the same run: from the kill of a process that only answers pings to "no responders", asked every ms.
@@ -31,7 +31,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '50' },
     engines: { type: 'string', default: '3' },
-    every: { type: 'string', default: '20' },
+    every: { type: 'string', default: '50' },
   },
 });
 const rounds = Number(values.rounds);
@@ -55,7 +55,7 @@ const env = {
   ...process.env,
   GRIDTICK_NATS_URL: nats.url,
   GRIDTICK_PARTITIONS: String(partitions),
-  GRIDTICK_LOG_LEVEL: 'error',
+  GRIDTICK_LOG_LEVEL: process.env['GRIDTICK_LOG_LEVEL'] ?? 'error',
 };
 
 /** Who owns what, as the engines say. */

@@ -11,7 +11,9 @@ test(
     const totals = { epochs: 0, given: 0, superseded: 0 };
     for (let seed = from; seed < from + seeds; seed++) {
       const report = await churn(seed);
-      expect(report.problems, `seed ${seed}: run again with GRIDTICK_SIM_FROM=${seed} GRIDTICK_SIM_CHURN=1`).toEqual([]);
+      expect(report.problems, `seed ${seed}: run again with GRIDTICK_SIM_FROM=${seed} GRIDTICK_SIM_CHURN=1`).toEqual(
+        [],
+      );
       for (const name of ['epochs', 'given', 'superseded'] as const) totals[name] += report[name];
     }
     // A world in which nothing changes hands would prove nothing.

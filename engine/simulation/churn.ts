@@ -182,7 +182,11 @@ export async function churn(seed: number): Promise<ChurnReport> {
   const problems: string[] = [];
   const answers = new Answers(problems);
   const counted = { given: 0, superseded: 0 };
-  log.faults = { ackLostPercent: chance.below(6), appendLostPercent: chance.below(6), latencyMsMax: 1 + chance.below(20) };
+  log.faults = {
+    ackLostPercent: chance.below(6),
+    appendLostPercent: chance.below(6),
+    latencyMsMax: 1 + chance.below(20),
+  };
   let born = 0;
   const engines: SharingEngine[] = [];
   const join = () =>
@@ -244,12 +248,15 @@ export async function churn(seed: number): Promise<ChurnReport> {
     const owned = engines.filter(({ alive }) => alive).flatMap(({ ownership }) => [...ownership.owned]);
     return (
       owned.length === partitions &&
-      owned.every(([p, owner]) => owner.relaysPending === 0 && owner.committed.offset === log.commands[p]!.messages.length)
+      owned.every(
+        ([p, owner]) => owner.relaysPending === 0 && owner.committed.offset === log.commands[p]!.messages.length,
+      )
     );
   };
   // Timers that are armed fire meanwhile, and what was asked before is given away.
   await world.run(12_000, () => false);
-  if (!(await world.run(10_000, isQuiet))) problems.push('no engine, or more than one, owns a partition, or it does not come to rest');
+  if (!(await world.run(10_000, isQuiet)))
+    problems.push('no engine, or more than one, owns a partition, or it does not come to rest');
   for (const { id, errors } of engines) for (const error of errors) problems.push(`${id} failed: ${error.message}`);
   for (const engine of engines) engine.kill();
   await world.run(4_000, () => false);
