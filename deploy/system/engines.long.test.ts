@@ -57,25 +57,24 @@ test(`engines join, leave, die and stand still for ${minutes} min; every command
   });
   const done = { joined: 0, left: 0, killed: 0, paused: 0 };
   const crashed: unknown[] = [];
-  while (Date.now() < until - 10_000) {
+  const turns = ['joined', 'left', 'killed', 'paused'] as const;
+  for (let turn = 0; Date.now() < until - 10_000; turn++) {
     await sleep(turnMs);
-    const roll = random.below(4);
-    if (engines.length < 2 || (roll === 0 && engines.length < livingMax)) {
-      await join();
-      done.joined += 1;
-    } else if (roll === 1) {
+    // Each in its turn, but among whom and in between is chance.
+    const next = random.below(3) === 0 ? turns[random.below(turns.length)]! : turns[turn % turns.length]!;
+    const isJoining = engines.length < 2 || (next === 'joined' && engines.length < livingMax);
+    const what = isJoining ? 'joined' : next === 'joined' ? 'left' : next;
+    done[what] += 1;
+    if (what === 'joined') await join();
+    else if (what === 'left') {
       const end = await take().leave();
       if (end !== 0) crashed.push(end);
-      done.left += 1;
-    } else if (roll === 2) {
-      await take().kill();
-      done.killed += 1;
-    } else {
+    } else if (what === 'killed') await take().kill();
+    else {
       const sleeper = engines[random.below(engines.length)]!;
       sleeper.pause();
       await sleep(pauseMs);
       sleeper.resume();
-      done.paused += 1;
     }
   }
   await Promise.all(callers);
