@@ -48,6 +48,10 @@ const snapshotEveryBytes = 64 * 1024 * 1024;
 const snapshotEveryMs = 15 * 60_000;
 /** After a snapshot that failed; every turn of the loop would be too often. */
 const snapshotRetryMs = 60_000;
+/** Who had to read more records than this to begin writes a snapshot soon: whoever comes next should not have to. */
+const replayedMost = 500;
+/** Not while callers wait for the first replies. */
+const snapshotAfterStartMs = 5_000;
 /** Generations of an epoch: a superseded owner that still writes one overwrites none of its successor's. */
 const generationsPerEpoch = 1_000_000;
 
@@ -204,6 +208,11 @@ export class PartitionOwner {
     this.#goOn();
     const { offset } = this.#state;
     this.committed = { offset, sequence, batch: 0 };
+    this.#snapshotAt = this.#ports.clock.monotonic();
+    if (this.#replayed > replayedMost) {
+      this.#bytesSinceSnapshot = Infinity;
+      this.#snapshotNotBefore = this.#snapshotAt + snapshotAfterStartMs;
+    }
     await this.#follow(offset + 1);
     if (this.#stopped) await this.#stopReading();
     this.#goOn();

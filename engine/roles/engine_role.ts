@@ -159,7 +159,7 @@ const levelOf = {
   taken: 'info',
   given: 'info',
   superseded: 'info',
-  unreachable: 'info',
+  unreachable: 'warn',
 } as const satisfies Record<(OwnerEvent | OwnershipEvent | MemberEvent)['event'], string>;
 
 interface SinkMessage {
