@@ -12,7 +12,8 @@ import type { ClockKind } from '../wire.ts';
 const tickMs = 100;
 const announceEveryMs = 500;
 const silentMs = 2_000;
-const pingMs = 400;
+/** Longer than a busy process stands still: its timer would fire before it reads the answer that is there. */
+const pingMs = 1_500;
 const confirmMs = 30;
 /** A tick that comes so late was none of the others' doing. */
 const stalledMs = 500;

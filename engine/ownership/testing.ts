@@ -6,12 +6,20 @@ import { startTestProxy, type TestNats, type TestProxy } from '../log/testing.ts
 import type { NatsConnection } from '@nats-io/transport-node';
 import { startEngine, type Engine } from '../roles/engine_role.ts';
 
-type Noted = { engine: string; event: string; partition?: number; epoch?: number; gapMs?: number | null };
+type Noted = {
+  engine: string;
+  event: string;
+  partition?: number;
+  epoch?: number;
+  gapMs?: number | null;
+  reason?: string;
+};
 
 export class TestEngines {
   readonly failures: unknown[] = [];
   /** What the engines wrote to their logs. */
   readonly noted: Noted[] = [];
+  readonly #started: Engine[] = [];
   readonly #nats: TestNats;
   readonly #partitions: number;
 
@@ -20,14 +28,22 @@ export class TestEngines {
     this.#partitions = partitions;
   }
 
-  start(url = this.#nats.url): Promise<Engine> {
-    return startEngine({
+  async start(url = this.#nats.url): Promise<Engine> {
+    const engine = await startEngine({
       config: { natsUrl: url, partitions: this.#partitions },
       domain: tallyDomain,
       log: pino({ level: 'info' }, { write: (line: string) => void this.noted.push(JSON.parse(line) as Noted) }),
       onFatal: (error) => this.failures.push(error),
       sinks: [],
     });
+    this.#started.push(engine);
+    return engine;
+  }
+
+  /** Those too that are closed already, or cut off. */
+  async closeAll() {
+    const closing = this.#started.splice(0).map((engine) => engine.close().catch(() => undefined));
+    await Promise.race([Promise.all(closing), new Promise((resolve) => setTimeout(resolve, 2_000))]);
   }
 
   /** One whose line to the log can be held or cut. */
