@@ -11,7 +11,7 @@ export function partitionOf(key: string, partitions: number): number {
   return fnv1a32(key) % partitions;
 }
 
-function fnv1a32(key: string): number {
+export function fnv1a32(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) {
     const code = key.charCodeAt(i);

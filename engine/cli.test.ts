@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { upConfig } from './cli.ts';
 
 test('options of up are settings, and win over the environment', () => {
-  const config = upConfig(['--sessions', 'a.csv', '--day', '2019-05-15', '--from', '07:00', '--no-simulator'], {
+  const args = ['--sessions', 'a.csv', '--day', '2019-05-15', '--from', '07:00', '--no-simulator', '--engines', '3'];
+  const config = upConfig(args, {
     GRIDTICK_DAY: '2020-01-01',
   });
   expect(config).toMatchObject({
@@ -13,6 +14,7 @@ test('options of up are settings, and win over the environment', () => {
     from: '07:00',
     zone: 'America/Los_Angeles',
     simulator: false,
+    engines: 3,
   });
 });
 

@@ -15,9 +15,11 @@ const usage = `gridtick <command>
      --sessions FILE [--from DATE] [--to DATE] [--zone ZONE] --speed N|max
                      plays those days on a clock of their own, N times as fast or as fast as it goes, and reports
      --no-simulator  without simulated chargers
+     --engines N     N engine processes that share the partitions
   provision          creates or checks all streams of the log at GRIDTICK_NATS_URL
   engine | history | gateway
-                     one role in this process, against GRIDTICK_NATS_URL, _REDIS_URL and _CLICKHOUSE_URL
+                     one role in this process, against GRIDTICK_NATS_URL, _REDIS_URL and _CLICKHOUSE_URL; an engine without
+                     GRIDTICK_NATS_URL joins the installation running on GRIDTICK_DATA_DIR, until SIGTERM
   verify [p]         checks hash chain, dense sequences, versions and money of one partition's journal, or of all: of
                      the installation running on GRIDTICK_DATA_DIR, or of the log at GRIDTICK_NATS_URL
   replay --verify [p] [--json]
@@ -39,6 +41,7 @@ const upOptions = {
   to: { type: 'string' },
   speed: { type: 'string' },
   zone: { type: 'string' },
+  engines: { type: 'string' },
   'no-simulator': { type: 'boolean' },
 } as const satisfies ParseArgsConfig['options'];
 
@@ -54,7 +57,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     if (command === 'up') await up(args);
     else if (command === 'provision') await provision();
-    else if (command in roles) await import(new URL(roles[command as keyof typeof roles], import.meta.url).href);
+    else if (command in roles) await role(command as keyof typeof roles);
     else if (command === 'verify') await verify(args);
     else if (command === 'replay') await replay(args);
     else if (command === 'ledger-hash') await ledgerHash(args);
@@ -95,6 +98,14 @@ async function up(args: readonly string[]): Promise<void> {
   for (const name of unknownVariables(process.env))
     say(`${name} is no setting of Gridtick: deploy/docs/settings.md lists them`);
   await runSupervisor(upConfig(args, process.env), say);
+}
+
+async function role(name: keyof typeof roles): Promise<void> {
+  if (name === 'engine') {
+    const { joiningEnvironment } = await import('./supervisor/joining.ts');
+    Object.assign(process.env, joiningEnvironment(process.env));
+  }
+  await import(new URL(roles[name], import.meta.url).href);
 }
 
 async function provision(): Promise<void> {

@@ -19,13 +19,13 @@ export class KilledDay {
   #installation: Installation | null = null;
 
   /** `minutes`: how long there are cars; the kills should need less. */
-  async play(options: KillOptions & { minutes: number }): Promise<void> {
-    const { seed, minutes } = options;
+  async play(options: KillOptions & { minutes: number; engines?: number }): Promise<void> {
+    const { seed, minutes, engines = 1 } = options;
     const file = join(this.#folder, 'sessions.csv');
     const waves = Array.from({ length: (minutes * 60_000) / waveMs }, (_, i) => cars[i % cars.length]!);
     writeTwin(file, { seed, chargers: 52, waves, waveMs });
     const installation = (this.#installation = new Installation({
-      args: ['--sessions', file, '--day', twinDay.day, '--from', twinDay.from],
+      args: ['--sessions', file, '--day', twinDay.day, '--from', twinDay.from, '--engines', String(engines)],
       env: { GRIDTICK_TEST_SAMPLE_EVERY_MS: '500', GRIDTICK_TEST_RETRY_MOST_MS: '500' },
     }));
     await installation.start();

@@ -85,6 +85,17 @@ export class Role {
     return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
   }
 
+  /** Lets it stand still until {@link resume}. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  /** SIGTERM; resolves with how it ended. */
+  leave(): Promise<NodeJS.Signals | number | null> {
+    this.#child.kill('SIGTERM');
+    return this.#ended;
+  }
+
   /** Lets it go on. */
   resume(): void {
     if (this.end === undefined) this.#child.kill('SIGCONT');

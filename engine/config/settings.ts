@@ -59,6 +59,13 @@ export const Settings = Type.Object(
       unit: 'count',
       why: 'How many independent orders of events there are; fixed when a data directory is created. 64 for production.',
     }),
+    engines: Type.Integer({
+      minimum: 1,
+      maximum: 16,
+      default: 1,
+      unit: 'count',
+      why: 'Engine processes that share the partitions; more may join and leave while it runs (also: --engines 3).',
+    }),
     logScale: Type.Number({
       exclusiveMinimum: 0,
       maximum: 16,

@@ -11,11 +11,11 @@ import { encodeFrame, packr } from '../wire.ts';
 import { commandBounds } from './journal.ts';
 import { lastLogTime } from './log_clock.ts';
 import { ringPublisher } from './ring_publisher.ts';
+import { Settling } from './settling.ts';
 import { internal } from './subjects.ts';
 
 /** A longer way is taken in steps: a record of one partition must not hold a day of slots. */
 export const stepMsMax = 3_600_000;
-const requestMs = 2_000;
 const retryMs = 50;
 
 export interface Driver {
@@ -34,6 +34,7 @@ export interface Driver {
 
 export async function openDriver(nc: NatsConnection, { partitions }: { partitions: number }): Promise<Driver> {
   const publisher = ringPublisher(nc);
+  const settling = new Settling(nc, partitions);
   const all = Array.from({ length: partitions }, (_, partition) => partition);
   let now = await lastLogTime(nc, partitions);
   let closed = false;
@@ -50,11 +51,7 @@ export async function openDriver(nc: NatsConnection, { partitions }: { partition
     }
   }
 
-  const settledTo = (sequences: readonly number[]) =>
-    insist(async () => {
-      const answer = await nc.request(internal.settled, packr.pack(sequences), { timeout: requestMs });
-      if (packr.unpack(answer.data) !== true) throw new Error('not settled yet');
-    });
+  const settledTo = (sequences: readonly number[]) => insist(() => settling.to(sequences));
 
   async function tick(at: number) {
     const frame = Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'driver', first: 0, commands: [], at }));
@@ -81,6 +78,7 @@ export async function openDriver(nc: NatsConnection, { partitions }: { partition
     },
     async close() {
       closed = true;
+      settling.close();
       publisher.close();
       await nc.flush().catch(() => undefined);
     },

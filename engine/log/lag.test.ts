@@ -80,6 +80,15 @@ test('a superseded engine that still talks moves nothing backwards', () => {
   expect(feed.lag(0)).toEqual({ commands: 0, ms: 0 });
 });
 
+test('of two engines that claim a partition the one of the newer epoch is heard, however far the other says it is', () => {
+  feed.heard({ engine: 'zombie', partitions: [[0, 500, 520, 30, 4]] });
+  feed.heard({ engine: 'owner', partitions: [[0, 500, 560, 900, 5]] });
+  feed.heard({ engine: 'zombie', partitions: [[0, 500, 500, 0, 4]] });
+  expect(feed.lag(0)).toEqual({ commands: 60, ms: 900 });
+  feed.heard({ engine: 'owner', partitions: [[0, 560, 560, 0, 5]] });
+  expect(feed.lag(0)).toEqual({ commands: 0, ms: 0 });
+});
+
 test('positions arrive from any engine on its commit subject, and noise on it is ignored', async () => {
   nc.publish(internal.commits('engine-1'), 'noise');
   nc.publish(

@@ -8,10 +8,13 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { packr } from '../wire.ts';
 import { anyCommits } from './subjects.ts';
 
-/** What an engine says every 250 ms. `offset`: last committed frame, `last`: last frame in the log, `lagMs`: age of the oldest uncommitted. */
+/**
+ * What an engine says every 250 ms of the partitions it owns. `offset`: last committed frame, `last`: last frame in the log,
+ * `lagMs`: age of the oldest uncommitted. Of two that speak for a partition the one of the newer epoch is right.
+ */
 export interface CommitPositions {
   engine: string;
-  partitions: [partition: number, offset: number, last: number, lagMs: number][];
+  partitions: [partition: number, offset: number, last: number, lagMs: number, epoch?: number][];
 }
 
 export interface Lag {
@@ -22,6 +25,7 @@ export interface Lag {
 }
 
 interface Position {
+  epoch: number;
   offset: number;
   last: number;
   lagMs: number;
@@ -53,6 +57,7 @@ export class LagFeed {
     this.#now = now;
     this.#quietUntil = now() + startMs;
     this.#positions = Array.from({ length: partitions }, () => ({
+      epoch: 0,
       offset: 0,
       last: 0,
       lagMs: 0,
@@ -75,9 +80,10 @@ export class LagFeed {
   /** Takes in positions. A superseded engine may still talk, so offsets only grow. */
   heard({ partitions }: CommitPositions): void {
     const now = this.#now();
-    for (const [partition, offset, last, lagMs] of partitions) {
+    for (const [partition, offset, last, lagMs, epoch = 0] of partitions) {
       const p = this.#positions[partition];
-      if (!p || offset < p.offset) continue;
+      if (!p || epoch < p.epoch || offset < p.offset) continue;
+      p.epoch = epoch;
       if (offset > p.offset || p.own <= offset) p.waitingSince = p.own > offset ? now : 0;
       p.offset = offset;
       p.last = Math.max(last, offset);

@@ -26,9 +26,13 @@ export const internal = {
   positions: (sink: string) => `engine.${token(sink)}.positions`,
   /** Answers while that engine lives; "no responders" means it is gone. */
   ping: (engine: string) => `engine.${token(engine)}.ping`,
+  /** What an engine says of itself to the others. */
+  member: (engine: string) => `engine.${token(engine)}.member`,
+  /** Asks all engines to say it now. */
+  rollCall: 'engine.members',
   /** Log time of a driven clock, told by the driver when it is stored. */
   clock: 'engine.clock',
-  /** Asks the engine to answer once the command log is decided up to given sequences, relays and all. */
+  /** Asks all engines to answer once their part of the command log is decided up to given sequences, relays and all. */
   settled: 'engine.settled',
   /** Batches of frames of one gateway process. */
   messages: (gateway: string) => `raw.${token(gateway)}`,
@@ -36,6 +40,7 @@ export const internal = {
 };
 
 export const anyCommits = 'engine.*.commits';
+export const anyMember = 'engine.*.member';
 export const anyPositions = 'engine.*.positions';
 
 /** Prefix of reply inboxes. nats-server keeps it for itself as a *reply* address, so no client can redirect a reply here. */

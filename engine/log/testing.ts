@@ -83,6 +83,9 @@ export interface TestProxy {
   cut(): void;
   /** Throws away what the server says on the present connections: what is published is stored, its acks are lost. */
   mute(): void;
+  /** Nothing goes through, either way, as if the client were paused; it is not lost, and all comes with `flow`. */
+  hold(): void;
+  flow(): void;
   stop(): Promise<void>;
 }
 
@@ -117,6 +120,12 @@ export async function startTestProxy(targetPort: number): Promise<TestProxy> {
     },
     mute() {
       for (const state of clients.values()) state.muted = true;
+    },
+    hold() {
+      for (const socket of sockets) socket.pause();
+    },
+    flow() {
+      for (const socket of sockets) socket.resume();
     },
     async stop() {
       server.close();

@@ -3,7 +3,7 @@ import { accountAddress, tallyDomain, type Account } from '../simulation/tally.t
 import { encodeFrame, type CommandEnvelope, type Frame } from '../wire.ts';
 import { compileDomain } from './catalogue.ts';
 import { recordBytesTarget } from './decider.ts';
-import { PartitionOwner } from './owner.ts';
+import { PartitionOwner, type OwnerEvent } from './owner.ts';
 import { Bench, type Sent } from './testing.ts';
 
 class TallyBench extends Bench {
@@ -248,4 +248,58 @@ test('a state that cannot be written is refused also while the reader is held ba
     { ok: false, code: 'internal_error' },
     { ok: true, value: 3 },
   ]);
+});
+
+test('who had to read many records to begin writes a snapshot soon, but not before the first replies', async () => {
+  const bench = await new TallyBench().start();
+  for (let i = 0; i < 510; i++) await bench.send(add(1));
+  bench.owner.abandon();
+  const events: OwnerEvent[] = [];
+  const next = new PartitionOwner({
+    partition: 0,
+    partitions: 1,
+    build: 'test',
+    catalogue: compileDomain(tallyDomain),
+    ports: bench.log.ports(
+      0,
+      () => true,
+      () => {},
+    ),
+    onFailed: (error) => bench.failures.push(error),
+    onEvent: (event) => events.push(event),
+  });
+  void next.start();
+  await bench.idle(4_500);
+  expect(events.map(({ event }) => event)).toEqual(['recovered']);
+  await bench.idle(3_000);
+  expect(events.map(({ event }) => event)).toEqual(['recovered', 'snapshot']);
+  expect(bench.failures).toEqual([]);
+});
+
+test('an owner that lets go says nothing any more, not even of what is acknowledged afterwards', async () => {
+  const bench = await new TallyBench().start();
+  await bench.send(add(1));
+  const said = bench.replies.length;
+  const records = bench.journal().length;
+  bench.store({
+    kind: 'commands',
+    writer: 'door',
+    first: 2,
+    commands: [
+      {
+        id: null,
+        to: accountAddress('a'),
+        type: 'add',
+        body: { amount: 5 },
+        reply: { inbox: 'i', token: 0 },
+        deadline: 0,
+        correlation: null,
+      },
+    ],
+  });
+  await bench.world.run(5_000, () => bench.journal().length > records);
+  bench.owner.abandon();
+  await bench.idle(5_000);
+  expect([bench.journal().length, bench.replies.length]).toEqual([records + 1, said]);
+  expect(bench.failures).toEqual([]);
 });

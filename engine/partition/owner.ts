@@ -48,6 +48,12 @@ const snapshotEveryBytes = 64 * 1024 * 1024;
 const snapshotEveryMs = 15 * 60_000;
 /** After a snapshot that failed; every turn of the loop would be too often. */
 const snapshotRetryMs = 60_000;
+/** Who had to read more records than this to begin writes a snapshot soon: whoever comes next should not have to. */
+const replayedMost = 500;
+/** Not while callers wait for the first replies. */
+const snapshotAfterStartMs = 5_000;
+/** Generations of an epoch: a superseded owner that still writes one overwrites none of its successor's. */
+const generationsPerEpoch = 1_000_000;
 
 export interface OwnerOptions {
   partition: number;
@@ -59,6 +65,8 @@ export interface OwnerOptions {
   clock?: ClockKind;
   /** Told once when the partition cannot go on: superseded, a broken log, a time jump. */
   onFailed(error: Error): void;
+  /** Asked before each attempt to fence the journal: whether the claim is still wanted. @default always */
+  mayClaim?(): boolean;
   onEvent?(event: OwnerEvent): void;
   snapshotEveryBytes?: number;
 }
@@ -162,6 +170,9 @@ export class PartitionOwner {
     return this.#options.clock === 'driven';
   }
 
+  get partition() {
+    return this.#options.partition;
+  }
   get state(): PartitionState {
     return this.#state;
   }
@@ -195,10 +206,18 @@ export class PartitionOwner {
     const started = this.#ports.clock.monotonic();
     const sequence = await this.#fence();
     await this.#rebuild(sequence);
+    this.#goOn();
     const { offset } = this.#state;
     this.committed = { offset, sequence, batch: 0 };
-    this.#sendOutbox();
+    this.#snapshotAt = this.#ports.clock.monotonic();
+    if (this.#replayed > replayedMost) {
+      this.#bytesSinceSnapshot = Infinity;
+      this.#snapshotNotBefore = this.#snapshotAt + snapshotAfterStartMs;
+    }
     await this.#follow(offset + 1);
+    if (this.#stopped) await this.#stopReading();
+    this.#goOn();
+    this.#sendOutbox();
     this.#running = this.#run().catch((error: Error) => this.#fail(error));
     this.#armClock();
     this.#options.onEvent?.({
@@ -223,9 +242,22 @@ export class PartitionOwner {
     this.#relays.stop();
   }
 
+  /** Lets go at once and says nothing any more: somebody else has the partition. */
+  abandon() {
+    this.#failed = true;
+    this.#end();
+  }
+
+  #goOn() {
+    if (this.#stopped) throw new Superseded(`partition ${this.partition}: stopped before it began`);
+  }
+
   /** Appends the epoch record; from then on every older owner's append fails or is void. */
   async #fence(): Promise<number> {
     for (;;) {
+      this.#goOn();
+      if (this.#options.mayClaim?.() === false)
+        throw new Superseded(`partition ${this.partition}: another owner has it`);
       const { last: lastSequence } = await this.#ports.journalBounds();
       const last = await this.#lastValid(lastSequence);
       this.#epoch = (last?.epoch ?? 0) + 1;
@@ -461,7 +493,7 @@ export class PartitionOwner {
 
   /** Lets out the committed head of the line, in order. */
   #release() {
-    while (this.#inFlight[0]?.outcome === 'committed') {
+    while (!this.#failed && this.#inFlight[0]?.outcome === 'committed') {
       const { record, sequence, onReleased } = this.#inFlight.shift()!;
       this.committed = { offset: record.offset, sequence, batch: record.batch };
       this.#ports.release(`${this.#options.partition}:${sequence}`, record.replies, record.effects);
@@ -536,18 +568,21 @@ export class PartitionOwner {
   /** Records from a sequence to the end, read until the server answers: an owner that guesses would be wrong. */
   async #tail(from: number): Promise<JournalEntry[]> {
     for (;;) {
+      const entries: JournalEntry[] = [];
+      let isRead = true;
       try {
-        const entries: JournalEntry[] = [];
         const { first, last } = await this.#ports.journalBounds();
         // A look-back may begin before what is kept.
         if (last >= from)
           await this.#ports.readJournal(Math.max(from, first), last, (entry) => {
             entries.push(entry);
           });
-        return entries;
       } catch {
         // The server is away.
+        isRead = false;
       }
+      if (this.#failed) throw new Superseded(`partition ${this.partition}: given up`);
+      if (isRead) return entries;
       if (this.#stopped) throw new Superseded('stopped while the journal was out of reach');
       await this.#ports.clock.delay(settleRetryMs);
     }
@@ -614,7 +649,8 @@ export class PartitionOwner {
     this.#snapshotting = true;
     const started = this.#ports.clock.monotonic();
     try {
-      const gen = Math.max(0, ...(await this.#ports.snapshots.generations())) + 1;
+      const least = this.#epoch * generationsPerEpoch;
+      const gen = Math.max(least, ...(await this.#ports.snapshots.generations())) + 1;
       const { sequence: j0, offset, batch } = this.committed;
       const state = this.#state;
       const pointer = await writeSnapshot(this.#ports.snapshots, state, this.#options.catalogue, {
@@ -638,7 +674,7 @@ export class PartitionOwner {
       while (this.#kept.length > 2) this.#kept.shift();
       const keep = new Set(this.#kept.map((kept) => kept.gen));
       for (const old of await this.#ports.snapshots.generations())
-        if (!keep.has(old)) await this.#ports.snapshots.remove(old);
+        if (old < gen && !keep.has(old)) await this.#ports.snapshots.remove(old);
       this.#options.onEvent?.({
         event: 'snapshot',
         gen,
@@ -654,11 +690,19 @@ export class PartitionOwner {
   #fail(error: Error) {
     if (this.#failed) return;
     this.#failed = true;
+    this.#end();
+    this.#options.onFailed(error);
+  }
+
+  /** What is in flight stays in doubt, and is for the next owner to find. */
+  #end() {
     this.#stopped = true;
     this.#cancelClock?.();
     this.#relays.stop();
     void this.#stopReading();
-    for (const flight of this.#inFlight) flight.onReleased?.();
-    this.#options.onFailed(error);
+    for (const flight of this.#inFlight.splice(0)) flight.onReleased?.();
+    this.#queue = [];
+    this.#wake?.();
+    this.#wakeRoom?.();
   }
 }

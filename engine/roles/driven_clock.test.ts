@@ -2,8 +2,8 @@
 import { afterAll, expect, test } from 'vitest';
 import pino from 'pino';
 import { connectLog, journalBounds, openDoor, openDriver, openLogClock, provision, readJournal } from '../log/mod.ts';
-import { startTestNats } from '../log/testing.ts';
-import { accountAddress, tallyDomain } from '../simulation/tally.ts';
+import { startTestNats, startTestProxy } from '../log/testing.ts';
+import { accountAddress, tallyDomain, type Account } from '../simulation/tally.ts';
 import { startEngine } from './engine_role.ts';
 import { Settlement } from './settlement.ts';
 
@@ -12,9 +12,9 @@ const partitions = 4;
 const nc = await connectLog(nats.url, 'driven clock test');
 await provision(nc, { partitions });
 const failures: unknown[] = [];
-const start = () =>
+const start = (natsUrl = nats.url) =>
   startEngine({
-    config: { natsUrl: nats.url, partitions, clock: 'driven' },
+    config: { natsUrl, partitions, clock: 'driven' },
     domain: tallyDomain,
     log: pino({ level: 'silent' }),
     onFatal: (error) => failures.push(error),
@@ -73,6 +73,8 @@ test('a driver that comes back goes on where the log is', async () => {
 test('the clock waits until the world outside has answered, but not for ever', async () => {
   let awaited = 1;
   const owner = {
+    epoch: 1,
+    committed: { offset: 1_000_000, sequence: 0, batch: 0 },
     isSettled: () => true,
     state: {
       index: {
@@ -82,7 +84,7 @@ test('the clock waits until the world outside has answered, but not for ever', a
       },
     },
   };
-  const settlement = new Settlement(nc, () => [owner, owner], 1_000);
+  const settlement = new Settlement(nc, () => new Map([0, 1, 2, 3].map((p) => [p, owner])), 1_000);
   const driver = await openDriver(nc, { partitions });
   const started = performance.now();
   const waited = async () => {
@@ -114,4 +116,42 @@ test('a step waits for an engine that is away, and for the server', async () => 
   expect(engine.owners.map((owner) => owner.state.now)).toEqual(Array(partitions).fill(at));
   await driver.close();
   await engine.close();
+});
+
+test('with engines that come, go and are cut off, a step still ends only when all that it caused is decided everywhere', async () => {
+  const door = await openDoor(nc, { name: 'several', partitions });
+  const driver = await openDriver(nc, { partitions });
+  const pot = accountAddress('pot');
+  const givers = Array.from({ length: 8 }, (_, i) => accountAddress(`giver-${i}`));
+  let sent = 0;
+  let at = driver.now;
+  const living = [await start()];
+  const balance = () => {
+    const owner = living.flatMap((engine) => engine.owners).find(({ state }) => state.entity('account', 'pot'));
+    return (owner?.state.get<Account>('account', 'pot')?.context.balance ?? 0) + 0;
+  };
+  const rounds = async (count: number) => {
+    for (let n = 0; n < count; n++) {
+      // Nobody waits for an answer: all of it is under way when the clock is asked to go on.
+      for (const to of givers)
+        await door.append({ id: null, to, type: 'transfer', body: { to: pot.id, amount: 1 }, fact: true });
+      sent += givers.length;
+      await driver.step((at += 10_000));
+      expect(balance()).toBe(sent);
+    }
+  };
+  await rounds(3);
+  living.push(await start());
+  await rounds(3);
+  const proxy = await startTestProxy(nats.port);
+  const third = await start(proxy.url);
+  living.push(third);
+  await rounds(3);
+  for (let n = 0; n < 5; n++) await Promise.all([rounds(1), n === 1 ? living.shift()!.close() : undefined]);
+  living.splice(living.indexOf(third), 1);
+  await Promise.all([proxy.stop(), rounds(3)]);
+  await door.close();
+  await driver.close();
+  void third.close().catch(() => undefined);
+  await Promise.all(living.map((engine) => engine.close()));
 });

@@ -1,6 +1,6 @@
 /**
- * The role "engine": owns partitions, tells doors how far it is, purges what nobody needs any more.
- * One process owns all partitions here; when it is superseded on one, it ends, and the supervisor starts it again.
+ * The role "engine": owns its share of the partitions, tells doors how far it is, purges what nobody needs any more. Engines
+ * come and go while the installation runs; who owns what is in `../ownership`.
  */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -19,8 +19,12 @@ import {
   type Bounds,
   type CommitPositions,
 } from '../log/mod.ts';
+import { Members, type MemberEvent } from '../ownership/members.ts';
+import { NatsBus } from '../ownership/nats_bus.ts';
+import { Ownership, type OwnershipEvent } from '../ownership/ownership.ts';
 import { compileDomain } from '../partition/catalogue.ts';
-import { PartitionOwner, recordEveryMs } from '../partition/owner.ts';
+import { PartitionOwner, recordEveryMs, type OwnerEvent } from '../partition/owner.ts';
+import { systemClock } from '../partition/ports.ts';
 import { packr, type ClockKind } from '../wire.ts';
 import { build } from './build.ts';
 import { jetstreamPorts } from './jetstream_ports.ts';
@@ -35,6 +39,7 @@ export interface EngineOptions {
   config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind };
   domain: Domain;
   log: Logger;
+  /** Something is wrong with a partition that no other engine could do better. Losing one to another engine is no such thing. */
   onFatal(error: unknown): void;
   /** Readers of the journal whose positions must be known before anything is purged. */
   sinks: readonly string[];
@@ -42,10 +47,15 @@ export interface EngineOptions {
 
 export interface Engine {
   readonly id: string;
+  /** The partitions that it owns at the moment, in their order. */
   readonly owners: readonly PartitionOwner[];
+  /** By this name it is known to the others, and in logs. */
+  readonly ready: { engine: string };
+  /** Gives its partitions to the other engines, if there are any. */
   close(): Promise<void>;
 }
 
+/** Resolves when it has all partitions that it should own. @throws what is wrong with one of them */
 export async function startEngine({ config, domain, log, onFatal, sinks }: EngineOptions): Promise<Engine> {
   const id = randomUUID().slice(0, 8);
   const { partitions, clock = 'wall' } = config;
@@ -53,10 +63,15 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
   const publisher = ringPublisher(nc);
   const catalogue = compileDomain(domain);
   const pace = new Pace(clock === 'driven' ? drivenRecordEveryMs : recordEveryMs);
-  const settlement = new Settlement(nc, () => owners);
-  const owners = Array.from(
-    { length: partitions },
-    (_, partition) =>
+  const settlement = new Settlement(nc, () => ownership.owned);
+  const note = (event: OwnerEvent | OwnershipEvent | MemberEvent, partition?: number) =>
+    log[levelOf[event.event]]({ engine: id, ...(partition === undefined ? {} : { partition }), ...event }, event.event);
+  const ownership: Ownership<PartitionOwner> = new Ownership({
+    id,
+    partitions,
+    clock: systemClock,
+    members: () => members,
+    newOwner: (partition, mayClaim, onFailed) =>
       new PartitionOwner({
         partition,
         partitions,
@@ -64,59 +79,66 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
         catalogue,
         ports: jetstreamPorts(nc, publisher, partition, pace, (target, at) => settlement.relayStored(target, at)),
         clock,
-        onFailed: onFatal,
-        onEvent: (event) => {
-          const level =
-            event.event === 'rebuilt' || event.event === 'snapshot_failed'
-              ? 'warn'
-              : event.event === 'uncertain'
-                ? 'info'
-                : 'debug';
-          log[level]({ partition, ...event }, event.event);
-        },
+        mayClaim,
+        onFailed,
+        onEvent: (event) => note(event, partition),
       }),
-  );
-  await Promise.all(owners.map((owner) => owner.start()));
-  const ping = nc.subscribe(internal.ping(id), {
-    callback: (_error, message) => {
-      message.respond();
+    onFatal,
+    onEvent(event) {
+      note(event);
+      if (event.event === 'taken') tellCommits();
     },
   });
+  const members = new Members({
+    id,
+    partitions,
+    clockKind: clock,
+    bus: new NatsBus(nc, id),
+    clock: systemClock,
+    self: () => ownership.told,
+    onChange: () => ownership.look(),
+    onEvent: note,
+  });
   const tellCommits = () => {
-    const positions: CommitPositions = {
+    const told: CommitPositions = {
       engine: id,
-      partitions: owners.map((owner, p) => [
+      partitions: [...ownership.owned].map(([p, owner]) => [
         p,
         owner.committed.offset,
         Math.max(owner.logEnd, owner.committed.offset),
         owner.lagMs,
+        owner.epoch,
       ]),
     };
-    if (!nc.isClosed()) nc.publish(internal.commits(id), packr.pack(positions));
+    if (!nc.isClosed()) nc.publish(internal.commits(id), packr.pack(told));
   };
-  const commits = setInterval(tellCommits, commitsEveryMs);
   const positions = new SinkPositions(sinks);
   const heard = nc.subscribe(anyPositions, {
     callback: (error, message) => {
       if (!error) positions.heard(packr.unpack(message.data) as SinkMessage);
     },
   });
+  const commits = setInterval(tellCommits, commitsEveryMs);
   let purging = false;
   const purge = setInterval(() => {
     // Snapshots of large states may take longer than the pause between two rounds.
     if (purging) return;
     purging = true;
-    void purgeAll(owners, positions, nc, log).finally(() => (purging = false));
+    void purgeAll(ownership.owned, positions, nc, log).finally(() => (purging = false));
   }, purgeEveryMs);
+  await members.join();
+  await ownership.begin();
   return {
     id,
-    owners,
+    ready: { engine: id },
+    get owners() {
+      return [...ownership.owned.values()];
+    },
     async close() {
       clearInterval(commits);
       clearInterval(purge);
-      await Promise.all(owners.map((owner) => owner.stop()));
-      tellCommits();
-      ping.unsubscribe();
+      await ownership.leave();
+      members.close();
       settlement.close();
       heard.unsubscribe();
       publisher.close();
@@ -124,6 +146,21 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
     },
   };
 }
+
+/** What an operator wants to find in the log of an engine is `info`, what he should see at once `warn`. */
+const levelOf = {
+  recovered: 'debug',
+  uncertain: 'info',
+  rebuilt: 'warn',
+  snapshot: 'debug',
+  snapshot_failed: 'warn',
+  joined: 'info',
+  lost: 'info',
+  taken: 'info',
+  given: 'info',
+  superseded: 'info',
+  unreachable: 'warn',
+} as const satisfies Record<(OwnerEvent | OwnershipEvent | MemberEvent)['event'], string>;
 
 interface SinkMessage {
   sink: string;
@@ -153,12 +190,12 @@ export class SinkPositions {
  * half full: until then everything can be looked up and executed again.
  */
 async function purgeAll(
-  owners: readonly PartitionOwner[],
+  owners: ReadonlyMap<number, PartitionOwner>,
   positions: SinkPositions,
   nc: Parameters<typeof purgeJournal>[0],
   log: Logger,
 ) {
-  for (const [partition, owner] of owners.entries()) {
+  for (const [partition, owner] of owners) {
     try {
       await purge(partition, owner, positions, nc, log);
     } catch (error) {

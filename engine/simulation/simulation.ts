@@ -27,7 +27,7 @@ export interface SimulationReport {
   log: MemoryLog;
 }
 
-const partitions = 3;
+export const partitions = 3;
 const accounts = Array.from({ length: 9 }, (_, i) => `acct-${i}`);
 
 /** @param trace gets a line per owner event and, at the end, per journal record. */
@@ -119,7 +119,7 @@ export async function simulate(seed: number, trace?: (line: string) => void): Pr
 }
 
 /** Knows only C and J. */
-async function checkLogs(
+export async function checkLogs(
   log: MemoryLog,
   catalogue: Catalogue,
   acked: Set<string>,

@@ -113,7 +113,7 @@ export const realParts: Parts = {
   roles: (place) => {
     const env = roleEnvironment(place);
     return [
-      roleSpec('engine', distDir(), 'engine/roles/engine.js', env),
+      ...engineNames(place.config.engines).map((name) => roleSpec(name, distDir(), 'engine/roles/engine.js', env)),
       roleSpec('history', distDir(), 'engine/projections/main.js', env),
       roleSpec('gateway', distDir(), 'gateway/main.js', env),
     ];
@@ -127,6 +127,10 @@ export const realParts: Parts = {
       ? [roleSpec('simulator', distDir(), 'gateway/simulator/main.js', roleEnvironment(place))]
       : [],
 };
+
+/** One is called `engine`, several `engine-1`, `engine-2` and so on. */
+export const engineNames = (count: number): string[] =>
+  count === 1 ? ['engine'] : Array.from({ length: count }, (_, i) => `engine-${i + 1}`);
 
 /** Creates or checks all streams, and the integrators' consumers when the accounts are ours. */
 export async function provisionLog(place: Place): Promise<void> {

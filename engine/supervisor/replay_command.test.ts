@@ -7,6 +7,7 @@ import pino from 'pino';
 import { customerAddress, domain } from '#actors/mod';
 import { ConfigError, loadConfig, type Config } from '../config/config.ts';
 import { openDoor, provision } from '../log/mod.ts';
+import { startTestProxy } from '../log/testing.ts';
 import { startEngine } from '../roles/engine_role.ts';
 import { coreUser } from './endpoints.ts';
 import { ledgerHashCommand } from './ledger_hash_command.ts';
@@ -43,9 +44,10 @@ beforeAll(async () => {
   await withLog(config, 'test', async ({ nc }) => {
     await provision(nc, { partitions, scale: config.logScale });
     const natsUrl = `nats://${coreUser}:${openSecrets(dataDir).nats}@${nc.getServer()}`;
-    const engineOf = () =>
+    const proxy = await startTestProxy(Number(nc.getServer().split(':').at(-1)));
+    const engineOf = (url: string) =>
       startEngine({
-        config: { natsUrl, partitions },
+        config: { natsUrl: url, partitions },
         domain,
         log: pino({ level: 'silent' }),
         sinks: [],
@@ -64,15 +66,16 @@ beforeAll(async () => {
       expect((await Promise.all(customers.map((customer) => deposit(customer, n)))).map(({ ok }) => ok)).toEqual(
         customers.map(() => true),
       );
-    const first = await engineOf();
+    const first = await engineOf(proxy.url.replace('//', `//${coreUser}:${openSecrets(dataDir).nats}@`));
     await all(1);
     await all(2);
     for (const owner of first.owners) await owner.snapshot();
-    // The server dies with commands under way, and the engine is superseded while it lives.
+    // The server dies with commands under way; then the engine is cut off, and superseded while it lives.
     const third = all(3);
     process.kill(PidFile.living(dataDir, 'nats')!, 'SIGKILL');
     await third;
-    const second = await engineOf();
+    await proxy.stop();
+    const second = await engineOf(natsUrl);
     await all(4);
     const on = { ...config, natsUrl };
     running = { exitCode: (await replay([], on)).exitCode, hash: (await ledgerHash(on)).hash };

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { ConfigError, type Config } from '../config/config.ts';
 import { variable } from '../config/settings.ts';
+import type { ClockKind } from '../wire.ts';
 import { writeJson } from './files.ts';
 
 /**
@@ -32,10 +33,18 @@ interface Kept {
   scenario: string;
   partitions: number;
 }
+const fileOf = (dataDir: string) => join(dataDir, 'installation.json');
+
+/** What a data directory was created with; null when nothing was. */
+export function keptInstallation(dataDir: string): { partitions: number; clock: ClockKind } | null {
+  if (!existsSync(fileOf(dataDir))) return null;
+  const { scenario, partitions } = JSON.parse(readFileSync(fileOf(dataDir), 'utf8')) as Kept;
+  return { partitions, clock: scenario.endsWith('/driven') ? 'driven' : 'wall' };
+}
 
 /** @throws {ConfigError} when the directory belongs to another scenario or has other partitions */
 export async function keepScenario(config: Config): Promise<void> {
-  const path = join(config.dataDir, 'installation.json');
+  const path = fileOf(config.dataDir);
   const wanted: Kept = { scenario: await scenarioOf(config), partitions: config.partitions };
   if (!existsSync(path)) return writeJson(path, { ...wanted, createdAt: new Date().toISOString() });
   const kept = JSON.parse(readFileSync(path, 'utf8')) as Kept;

@@ -7,7 +7,7 @@ const silenceMsMax = 3_000;
 const lagMsMax = 2_000;
 
 export class EngineWatch {
-  readonly #heard: ({ atMs: number; lagMs: number } | null)[];
+  readonly #heard: ({ atMs: number; lagMs: number; epoch: number } | null)[];
   readonly #subscription: { unsubscribe(): void };
   readonly #clock: () => number;
 
@@ -27,8 +27,10 @@ export class EngineWatch {
   }
 
   #take({ partitions }: CommitPositions): void {
-    for (const [p, , , lagMs] of partitions) {
-      if (p in this.#heard) this.#heard[p] = { atMs: this.#clock(), lagMs };
+    for (const [p, , , lagMs, epoch = 0] of partitions) {
+      // An engine that has lost a partition and does not know it yet serves nobody.
+      if (p in this.#heard && epoch >= (this.#heard[p]?.epoch ?? 0))
+        this.#heard[p] = { atMs: this.#clock(), lagMs, epoch };
     }
   }
 
