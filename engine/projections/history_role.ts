@@ -21,10 +21,7 @@ import { announcePositions } from './positions_feed.ts';
 import { startPublisher } from './publisher.ts';
 import { startRedisProjection } from './redis_projection.ts';
 import { sharedJournal } from './shared_journal.ts';
-
-/** Ids under which positions are announced; the journal is kept for all three. */
-export const historySinks = ['clickhouse', 'redis', 'publisher'] as const;
-export type HistorySink = (typeof historySinks)[number];
+import { historySinks, type HistorySink } from './sinks.ts';
 
 export type HistoryConfig = Pick<
   Config,

@@ -58,6 +58,29 @@ export async function withLog<Result>(
   }
 }
 
+/**
+ * The log of an installation that runs: of the one on the data directory, or at the configured NATS.
+ * @throws {ConfigError} when none runs there
+ */
+export async function withRunningLog<Result>(
+  config: Config,
+  name: string,
+  work: (access: LogAccess) => Promise<Result>,
+): Promise<Result> {
+  if (config.natsUrl !== '')
+    return connected(config.natsUrl, name, { partitions: config.partitions, clock: config.clock }, work);
+  return connected(runningLogUrl(config), name, keptOf(config), work);
+}
+
+/** @throws {ConfigError} when nothing runs on the data directory and no other log is configured */
+export function runningLogUrl(config: Config): string {
+  const url = config.natsUrl || runningNatsUrl(config);
+  if (url) return url;
+  throw new ConfigError(
+    `nothing runs on ${config.dataDir}: start it, name its data by ${variable('dataDir')}, or set ${variable('natsUrl')}`,
+  );
+}
+
 async function onStopped<Result>(config: Config, work: (url: string) => Promise<Result>): Promise<Result> {
   const { dataDir, bind, partitions, logScale } = config;
   const secrets = openSecrets(dataDir);
