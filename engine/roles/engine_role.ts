@@ -20,11 +20,12 @@ import {
   type CommitPositions,
 } from '../log/mod.ts';
 import { compileDomain } from '../partition/catalogue.ts';
-import { PartitionOwner, recordEveryMs } from '../partition/owner.ts';
+import { PartitionOwner, recordEveryMs, type DeadlyUnit } from '../partition/owner.ts';
 import { packr, type ClockKind } from '../wire.ts';
 import { build } from './build.ts';
 import { jetstreamPorts } from './jetstream_ports.ts';
 import { Settlement } from './settlement.ts';
+import { trial } from './trial.ts';
 
 const commitsEveryMs = 250;
 /** A driver waits for every record, and nobody else sends meanwhile: what would leave together is not worth a wait. */
@@ -32,12 +33,14 @@ const drivenRecordEveryMs = 1;
 const purgeEveryMs = 30_000;
 
 export interface EngineOptions {
-  config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind };
+  config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind; stuckMs?: number };
   domain: Domain;
   log: Logger;
   onFatal(error: unknown): void;
   /** Readers of the journal whose positions must be known before anything is purged. */
   sinks: readonly string[];
+  /** File of the process in which a partition is tried when its owners die of it; absent: none is tried. */
+  trialFile?: string;
 }
 
 export interface Engine {
@@ -46,7 +49,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-export async function startEngine({ config, domain, log, onFatal, sinks }: EngineOptions): Promise<Engine> {
+export async function startEngine({ config, domain, log, onFatal, sinks, trialFile }: EngineOptions): Promise<Engine> {
   const id = randomUUID().slice(0, 8);
   const { partitions, clock = 'wall' } = config;
   const nc = await connectLog(config.natsUrl, `engine-${id}`);
@@ -64,10 +67,11 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
         catalogue,
         ports: jetstreamPorts(nc, publisher, partition, pace, (target, at) => settlement.relayStored(target, at)),
         clock,
+        ...(trialFile !== undefined && { probe: proberOf(trialFile, partition, config.stuckMs, log) }),
         onFailed: onFatal,
         onEvent: (event) => {
           const level =
-            event.event === 'rebuilt' || event.event === 'snapshot_failed'
+            event.event === 'rebuilt' || event.event === 'snapshot_failed' || event.event === 'isolated'
               ? 'warn'
               : event.event === 'uncertain'
                 ? 'info'
@@ -124,6 +128,19 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
     },
   };
 }
+
+const stuckMsDefault = 15_000;
+
+/** A trial of which nothing comes is told, and the partition begins as it would without. */
+const proberOf =
+  (file: string, partition: number, unitMs = stuckMsDefault, log: Logger) =>
+  async (deadly: readonly string[]): Promise<DeadlyUnit | null> => {
+    log.warn({ partition, deadly }, 'owners die of what comes next: it is tried in a process of its own');
+    return trial({ file, partition, deadly, unitMs }).catch((error: Error) => {
+      log.error({ partition, err: error }, 'trial failed');
+      return null;
+    });
+  };
 
 interface SinkMessage {
   sink: string;
