@@ -40,6 +40,13 @@ export const commands: Readonly<Record<string, Command>> = {
     ],
     load: async () => (await import('./inspect_command.ts')).inspectCommand,
   },
+  'dead-letters': {
+    usage: [
+      'dead-letters [list [--all] | show | retry | discard <p:seq:i>] [--json]',
+      'commands that could not be applied: what they were, and what is to become of them',
+    ],
+    load: async () => (await import('./dead_letters_command.ts')).deadLettersCommand,
+  },
   verify: {
     usage: ['verify [p] [--json]', 'checks hash chain, dense sequences, versions and money of the journals'],
     load: async () => (await import('./verify_command.ts')).verifyCommand,

@@ -18,7 +18,8 @@ import { accountAddress, tallyDomain } from '../simulation/tally.ts';
 import type { JournalEntry } from '../wire.ts';
 import { compileDomain } from './catalogue.ts';
 import { PartitionState } from './state.ts';
-import { blanked, momentOf, TimeTravel } from './time_travel.ts';
+import { blanked } from '../blanked.ts';
+import { momentOf, TimeTravel } from './time_travel.ts';
 
 const partitions = 2;
 const definitions = definitionsOf(tallyDomain);

@@ -13,6 +13,7 @@ import { partitionOf } from '#actors/partition_key';
 import { journalBounds, readJournal, SequenceGone } from '../log/mod.ts';
 import { decodeEntity, projectedId, type Definitions } from '../projections/entities.ts';
 import { natsJournal } from '../projections/journal.ts';
+import { blanked } from '../blanked.ts';
 import { Refusal } from '../refusal.ts';
 import type { CommitRecord, EntityImage, JournalEntry, SnapshotPointer } from '../wire.ts';
 import { tailWindow } from './record_filter.ts';
@@ -308,21 +309,6 @@ function outsideWindow(window: Window, asked: string): Refusal {
       : `${asked} lies outside of what is kept of partition ${partition}: ` +
           `${partition}:${from.sequence} (${time(from.time)}) to ${partition}:${to.sequence} (${time(to.time)})`,
     { asked, window },
-  );
-}
-
-const secretField = /password|secret|verifier|privatekey/i;
-const blank = '<blanked>';
-
-/** A copy without what would let somebody in, wherever it stands; that something is there is told. */
-export function blanked(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(blanked);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, part]) => [
-      name,
-      secretField.test(name) && part !== '' && part !== null ? blank : blanked(part),
-    ]),
   );
 }
 
