@@ -134,7 +134,12 @@ export class DeadLetters {
     if (place.partition >= this.#deps.door.partitions) throw unknown(place);
     const result = await this.#deps.door.request({ id: null, to, type: 'letter.read', body: {} });
     if (result.ok) {
-      const { outcome, code, by, at } = result.value as { outcome: 'retried'; code: string | null; by: string; at: number };
+      const { outcome, code, by, at } = result.value as {
+        outcome: 'retried';
+        code: string | null;
+        by: string;
+        at: number;
+      };
       return { state: outcome, settled: { by, code, at } };
     }
     if (result.code === 'unknown_entity') return null;

@@ -78,7 +78,10 @@ function* linesOf({ place, at, entity, command, reason, correlation, detail, sta
     ['writer', writer],
     ['build', build],
     ['correlation', correlation],
-    ['settled', settled && `by ${settled.by}, ${isoTime(settled.at)}${settled.code === null ? '' : `, ${settled.code}`}`],
+    [
+      'settled',
+      settled && `by ${settled.by}, ${isoTime(settled.at)}${settled.code === null ? '' : `, ${settled.code}`}`,
+    ],
     ...Object.entries(more),
   ];
   for (const [label, value] of rows)
