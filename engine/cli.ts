@@ -34,6 +34,8 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 const screen: Screen = {
   say: (line) => void process.stdout.write(`${line}\n`),
+  write: (text) =>
+    new Promise((resolve, reject) => process.stdout.write(text, (error) => (error ? reject(error) : resolve()))),
   tell: (line) => void process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}\r` : `${line}\n`),
 };
 

@@ -6,6 +6,8 @@ import type { Tell } from './progress.ts';
 export interface Screen {
   /** A line of the result. */
   say(line: string): void;
+  /** A piece of a result that may be long; resolves when there is room for the next. */
+  write(text: string | Uint8Array): Promise<void>;
   /** How far long work is; not part of the result. */
   tell: Tell;
 }

@@ -47,6 +47,27 @@ export const commands: Readonly<Record<string, Command>> = {
     ],
     load: async () => (await import('./dead_letters_command.ts')).deadLettersCommand,
   },
+  export: {
+    usage: [
+      'export <view | entity kind> [--from T] [--to T] [--format jsonl|csv]',
+      'rows of the history, or all entities of a kind as they are, however many',
+    ],
+    load: async () => (await import('./export_command.ts')).exportCommand,
+  },
+  rebuild: {
+    usage: [
+      'rebuild redis | clickhouse [--drop-older] [--json]',
+      'drops a projection and makes it anew from the journal; doors answer 503 until it is whole',
+    ],
+    load: async () => (await import('./rebuild_command.ts')).rebuildCommand,
+  },
+  doctor: {
+    usage: [
+      'doctor [--json]',
+      'looks for what is wrong, and says what to do: versions, disk, streams, clocks, readers',
+    ],
+    load: async () => (await import('./doctor_command.ts')).doctorCommand,
+  },
   verify: {
     usage: ['verify [p] [--json]', 'checks hash chain, dense sequences, versions and money of the journals'],
     load: async () => (await import('./verify_command.ts')).verifyCommand,
