@@ -106,7 +106,7 @@ export async function startTestApi(options: TestApiOptions = {}) {
       ...emptyGridHistory,
       ...options.history,
     },
-    audit: { ...auditOf(door.world), ...options.audit },
+    audit: Object.assign(options.audit ?? {}, { ...auditOf(door.world), ...options.audit }),
     probes: { engine: fine, ...probes },
     // The machine of a test may be busy with others.
     loopDelayMsMax: 60_000,
