@@ -123,7 +123,11 @@ test('ps and lag tell who owns what, and that nobody is behind', async () => {
 
 test('inspect shows a customer as it is, and as it was at a record and at a time', async () => {
   interface Shown {
-    entities: { partition: number; changed: { sequence: number; time: number }; state: { sek: { available: number } } }[];
+    entities: {
+      partition: number;
+      changed: { sequence: number; time: number };
+      state: { sek: { available: number } };
+    }[];
   }
   const now = (await gridtick('inspect', 'customer:ada', '--json')).json() as unknown as Shown;
   const { partition, changed, state } = now.entities[0]!;
@@ -182,7 +186,9 @@ test('a dead letter holds the whole command; it is sent again once, however ofte
 async function rowsOf(view: string): Promise<string[]> {
   const { said } = await gridtick('export', view);
   const lines = said.join('').split('\n').filter(Boolean);
-  return lines.map((line) => JSON.stringify({ ...(JSON.parse(line) as object), ingested_at: null, sequence: 0 })).sort();
+  return lines
+    .map((line) => JSON.stringify({ ...(JSON.parse(line) as object), ingested_at: null, sequence: 0 }))
+    .sort();
 }
 const exact = async (view: string) => {
   const { said } = await gridtick('export', view);
@@ -224,7 +230,18 @@ test('while the history is being rebuilt it answers nobody', async () => {
 test('doctor finds nothing wrong, and says so of each thing it looked at', async () => {
   const { json } = await gridtick('doctor', '--json');
   const { findings } = json() as unknown as { findings: { check: string; level: string; found: string }[] };
-  const checks = ['node', 'nats', 'redis', 'disk', 'clock', 'streams', 'partitions', 'commands', 'clickhouse', 'publisher'];
+  const checks = [
+    'node',
+    'nats',
+    'redis',
+    'disk',
+    'clock',
+    'streams',
+    'partitions',
+    'commands',
+    'clickhouse',
+    'publisher',
+  ];
   expect(findings.map(({ check }) => check)).toEqual(expect.arrayContaining(checks));
   expect(findings.filter(({ level }) => level === 'problem')).toEqual([]);
 }, 30_000);

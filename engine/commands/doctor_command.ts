@@ -20,7 +20,7 @@ interface Finding {
   level: Level;
   found: string;
   /** null: nothing. */
-  todo: string | null;
+  advice: string | null;
 }
 
 const gib = 1024 ** 3;
@@ -33,8 +33,8 @@ export async function doctorCommand(
   const { values, words } = argumentsOf(args, { json: { type: 'boolean' } }, doctorUsage);
   if (words.length > 0) throw new ConfigError(doctorUsage);
   const findings: Finding[] = [];
-  const note = (check: string, level: Level, found: string, todo: string | null = null) =>
-    findings.push({ check, level, found, todo: level === 'ok' ? null : todo });
+  const note = (check: string, level: Level, found: string, advice: string | null = null) =>
+    findings.push({ check, level, found, advice: level === 'ok' ? null : advice });
   tell('looking');
   versionOfNode(note);
   diskOf(config, note);
@@ -59,14 +59,14 @@ export async function doctorCommand(
       : 0;
   if (values.json) say(jsonLine({ exitCode, findings }));
   else
-    for (const { check, level, found, todo } of findings) {
+    for (const { check, level, found, advice } of findings) {
       say(`${{ ok: '✓', warning: '!', problem: '✗' }[level]} ${check.padEnd(12)} ${found}`);
-      if (todo !== null) say(`               ${todo}`);
+      if (advice !== null) say(`               ${advice}`);
     }
   return exitCode;
 }
 
-type Note = (check: string, level: Level, found: string, todo?: string) => void;
+type Note = (check: string, level: Level, found: string, advice?: string) => void;
 
 /** Whether `version` is `least` or newer. */
 function isAtLeast(version: string, least: string): boolean {
@@ -123,8 +123,8 @@ function diskOf({ dataDir }: Config, note: Note) {
   const free = bavail * bsize;
   const share = bavail / Math.max(1, blocks);
   const found = `${(free / gib).toFixed(1)} GiB free, ${Math.floor(share * 100)} %`;
-  const todo = 'make room: a full disk makes nats-server refuse what is appended, and partitions stop';
-  note('disk', free < gib / 2 ? 'problem' : free < 5 * gib || share < 0.05 ? 'warning' : 'ok', found, todo);
+  const advice = 'make room: a full disk makes nats-server refuse what is appended, and partitions stop';
+  note('disk', free < gib / 2 ? 'problem' : free < 5 * gib || share < 0.05 ? 'warning' : 'ok', found, advice);
 }
 
 /** The server's clock stamps every command; the engine stops a partition when it is an hour off. */
@@ -158,8 +158,9 @@ async function streamsOf({ nc, partitions }: RunningAccess, note: Note) {
     }
   }
   const found = `fullest is ${worst.name}: ${Math.round(worst.share * 100)} % of its room`;
-  const todo = 'gridtick lag shows who holds it back; more room: a new data directory with a larger GRIDTICK_LOG_SCALE';
-  note('streams', worst.share > 0.95 ? 'problem' : worst.share > 0.8 ? 'warning' : 'ok', found, todo);
+  const advice =
+    'gridtick lag shows who holds it back; more room: a new data directory with a larger GRIDTICK_LOG_SCALE';
+  note('streams', worst.share > 0.95 ? 'problem' : worst.share > 0.8 ? 'warning' : 'ok', found, advice);
 }
 
 async function partitionsOf({ nc, partitions }: RunningAccess, note: Note) {

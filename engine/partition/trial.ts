@@ -21,8 +21,10 @@ export interface TrialOptions {
   build: string;
   /** Units that are known to end a process: they are refused, as their owner will. */
   deadly: readonly string[];
-  /** Must have left the process when it returns. */
+  /** That a unit is about to be decided; must have left the process when it returns. */
   tell(unit: string, sequence: number): void;
+  /** That it was decided, and nobody died of it. */
+  decided(): void;
 }
 
 /** Asked before every unit, as the owner's list of what must be refused is. */
@@ -50,6 +52,7 @@ export async function tryWhatComes({
   build,
   deadly,
   tell,
+  decided,
 }: TrialOptions): Promise<void> {
   const { partition, partitions } = source;
   // The journal's own end: the owner that asks has begun its epoch there, and waits.
@@ -68,6 +71,7 @@ export async function tryWhatComes({
       // What cannot be written is the owner's to refuse; it ends nobody.
       decider = newDecider();
     }
+    decided();
   };
   for await (const messages of source.frames(state.offset + 1)) {
     for (const { sequence: at, at: storedAt, bytes } of messages) {

@@ -27,16 +27,20 @@ export async function trial({ file, partition, deadly, unitMs }: TrialProcess): 
   const child = spawn(process.execPath, [...limits, file, String(partition), JSON.stringify(deadly)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let last: DeadlyUnit | null = null;
+  let under: DeadlyUnit | null = null;
   let survived = false;
-  let overdue = setTimeout(() => child.kill('SIGKILL'), readMs);
+  let overdue: NodeJS.Timeout | undefined;
+  const within = (ms: number) => {
+    clearTimeout(overdue);
+    overdue = setTimeout(() => child.kill('SIGKILL'), ms);
+  };
+  within(readMs);
   createInterface(child.stdout).on('line', (line) => {
     if (line === 'survived') survived = true;
     const [, sequence, unit] = /^(\d+) (.*)$/.exec(line) ?? [];
-    if (unit === undefined) return;
-    last = { unit, sequence: Number(sequence) };
-    clearTimeout(overdue);
-    overdue = setTimeout(() => child.kill('SIGKILL'), unitMs);
+    under = unit === undefined ? null : { unit, sequence: Number(sequence) };
+    // Between units it reads; only within one is time the unit's own.
+    within(under === null ? readMs : unitMs);
   });
   try {
     await once(child, 'close');
@@ -44,6 +48,6 @@ export async function trial({ file, partition, deadly, unitMs }: TrialProcess): 
     clearTimeout(overdue);
   }
   if (survived) return null;
-  if (last === null) throw new Error(`the trial of partition ${partition} ended before it decided anything`);
-  return last;
+  if (under === null) throw new Error(`the trial of partition ${partition} ended, and not by anything it decided`);
+  return under;
 }

@@ -22,6 +22,7 @@ export async function runTrial(domain: Domain): Promise<void> {
     build,
     deadly,
     tell: (unit, sequence) => say(`${sequence} ${unit}\n`),
+    decided: () => say('decided\n'),
   });
   say('survived\n');
   process.exit(0);
