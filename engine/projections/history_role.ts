@@ -100,6 +100,7 @@ export async function runHistory(
         },
       },
       log,
+      onFatal,
     );
     closers.push(() => rebuilds.stop());
     const messages = await startMessageSink(nc, history, {

@@ -85,8 +85,16 @@ export function watchRebuild(redis: Redis, positions: () => [partition: number, 
 
 export type RebuildAnswer = { ok: true } | { ok: false; reason: string };
 
-/** Does what is asked, one at a time; answers when it has been dropped and is being made again. */
-export function answerRebuilds(nc: NatsConnection, work: Record<Rebuildable, () => Promise<void>>, log: Logger) {
+/**
+ * Does what is asked, one at a time; answers when it has been dropped and is being made again. What fails in the middle is told to
+ * `onFatal`: the role must begin anew, and goes on where the note says.
+ */
+export function answerRebuilds(
+  nc: NatsConnection,
+  work: Record<Rebuildable, () => Promise<void>>,
+  log: Logger,
+  onFatal: (error: Error) => void,
+) {
   let busy = false;
   const subscription = nc.subscribe(internal.rebuild, {
     callback: (error, message) => {
@@ -100,7 +108,10 @@ export function answerRebuilds(nc: NatsConnection, work: Record<Rebuildable, () 
       work[wanted]()
         .then(
           () => answer({ ok: true }),
-          (reason: unknown) => answer({ ok: false, reason: String(reason) }),
+          (reason: unknown) => {
+            answer({ ok: false, reason: String(reason) });
+            onFatal(reason as Error);
+          },
         )
         .finally(() => (busy = false));
     },
