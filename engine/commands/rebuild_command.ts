@@ -21,7 +21,7 @@ export const rebuildUsage = `gridtick rebuild redis | clickhouse [--drop-older] 
 const dropMs = 120_000;
 const lookMs = 500;
 
-export async function rebuildCommand(config: Config, args: readonly string[], screen: Screen): Promise<0> {
+export async function rebuildCommand(config: Config, args: readonly string[], screen: Screen): Promise<void> {
   const options = { json: { type: 'boolean' }, 'drop-older': { type: 'boolean' } } as const;
   const { values, words } = argumentsOf(args, options, rebuildUsage);
   const wanted = rebuildable.find((projection) => projection === words[0]);
@@ -57,7 +57,6 @@ export async function rebuildCommand(config: Config, args: readonly string[], sc
     const seconds = Math.round(performance.now() - startedAt) / 1_000;
     if (values.json) screen.say(jsonLine({ ok: true, projection: wanted, records: of, seconds }));
     else screen.say(`${wanted} is whole again: ${of} records in ${seconds.toFixed(1)} s`);
-    return 0;
   });
 }
 
