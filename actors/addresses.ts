@@ -64,6 +64,13 @@ export const tagAddress = (partition: number, tag: string): EntityAddress => ({
   id: foldName(tag),
 });
 
+/** A dead letter of a partition; the id is its place in the journal. */
+export const letterAddress = (partition: number, place: string): EntityAddress => ({
+  kind: 'letter',
+  key: partitionKey(partition),
+  id: place,
+});
+
 /** A system account of a ledger, one per partition. */
 export const accountAddress = (partition: number, ledger: 'SEK' | 'Wh', name: string): EntityAddress => ({
   kind: 'account',

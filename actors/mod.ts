@@ -10,6 +10,7 @@ import { deviceCommand } from './device_command.ts';
 import { DomainIndex } from './domain_index.ts';
 import { exchange } from './exchange.ts';
 import { gateway } from './gateway.ts';
+import { letter } from './letter.ts';
 import { name } from './name.ts';
 import { priceSlot } from './price_slot.ts';
 import { roster } from './roster.ts';
@@ -46,6 +47,7 @@ export const domain: Domain = {
     board,
     account,
     customer,
+    letter,
   ],
   records,
   slots: [priceSlot, batterySlot],

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { upConfig } from './cli.ts';
+import { upConfig } from './commands/up_command.ts';
 
 test('options of up are settings, and win over the environment', () => {
   const args = ['--sessions', 'a.csv', '--day', '2019-05-15', '--from', '07:00', '--no-simulator', '--engines', '3'];

@@ -8,6 +8,7 @@ import { Redis } from 'ioredis';
 import { openHistory } from '#engine/history/mod';
 import { connectLog, openDoor, openLogClock } from '#engine/log/mod';
 import { openReplica } from '#engine/projections/mod';
+import { unlessRebuilding } from '#engine/projections/rebuild';
 import { runRole } from '#engine/roles/role_process';
 import { gridKinds, startApi } from './api/mod.ts';
 import { identityResolver } from './identities.ts';
@@ -39,11 +40,12 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
 
   if (doors.has('api')) {
     const replica = await openReplica(nats, redis, { partitions, kinds: gridKinds, background: true, onFatal });
-    const history = await openHistory({
+    const stored = await openHistory({
       url: config.clickhouseUrl,
       user: config.clickhouseUser,
       password: config.clickhousePassword,
     });
+    const history = unlessRebuilding(stored, redis);
     const api = await startApi({
       config: { bind, httpPort: config.httpPort },
       redis,
@@ -56,7 +58,7 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
     });
     ready['httpPort'] = api.port;
     closers.push(
-      () => history.close(),
+      () => stored.close(),
       () => replica.close(),
       () => api.close(),
     );

@@ -265,6 +265,22 @@ export const GatewayAlive = Type.Object(
   closed,
 );
 
+/** to: letter (key `@<p>`, id = `<partition>:<sequence>:<index>` of the event that told of it), by an admin. */
+export const LetterSettle = Type.Object(
+  {
+    outcome: Type.Enum(['retried', 'discarded']),
+    /** What the retry was refused with; null: it was accepted, or not tried. */
+    code: Type.Union([Type.Null(), Type.String({ maxLength: 64 })]),
+    /** Type of the command in it. */
+    command: Type.String({ maxLength: 128 }),
+    /** Who decided so. */
+    by: Type.String({ maxLength: 128 }),
+  },
+  closed,
+);
+export type LetterSettle = Static<typeof LetterSettle>;
+export const LetterRead = Type.Object({}, closed);
+
 export type SessionCloseBody = Static<typeof SessionClose>;
 export type SessionStartedBody = Static<typeof SessionStarted>;
 export type SessionProgressBody = Static<typeof SessionProgress>;

@@ -224,6 +224,16 @@ export type RosterState = Static<typeof RosterState>;
 export const GatewayState = Type.Object({ gateway: str(), lastAliveAt: int() });
 export type GatewayState = Static<typeof GatewayState>;
 
+/** A dead letter that was dealt with, in the partition of its command. value: `settled`. id = its place in the journal. */
+export const LetterState = Type.Object({
+  outcome: Type.Enum(['retried', 'discarded']),
+  code: nullableStr(),
+  command: str(),
+  by: str(),
+  at: int(),
+});
+export type LetterState = Static<typeof LetterState>;
+
 /** Record, one per partition: dense counters. */
 export const CounterState = Type.Object({ next: int() });
 export type CounterState = Static<typeof CounterState>;

@@ -119,7 +119,7 @@ export type SessionEvent = Static<typeof SessionEvent>;
 /** What operators must be able to look up later: a command that failed, a message that could not be used. */
 export const Audit = Type.Object(
   {
-    kind: Type.Enum(['dead_letter', 'quarantine']),
+    kind: Type.Enum(['dead_letter', 'quarantine', 'letter_settled']),
     at: at("the log's time"),
     entity: Type.String({ description: '<kind>/<id>' }),
     command: Type.String({ description: 'type of the command' }),

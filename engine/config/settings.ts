@@ -156,6 +156,13 @@ export const Settings = Type.Object(
       unit: 'number, or empty',
       why: 'Tests: simulated chargers say every transaction message twice, over two sockets and out of order, as this number draws it.',
     }),
+    stuckMs: Type.Integer({
+      minimum: 500,
+      maximum: 600_000,
+      default: 15_000,
+      unit: 'ms',
+      why: 'An engine whose event loop stands still for so long is killed and started again; a command that takes so long alone is put aside.',
+    }),
     failpoint: Type.String({
       pattern: failpointPattern,
       default: '',

@@ -32,6 +32,7 @@ import {
   type SessionsPage,
   type SessionsQuery,
 } from './grid_reads.ts';
+import { readLetters, type LettersQuery, type StoredLetter } from './letter_reads.ts';
 import { readMessages, type MessagesPage, type MessagesQuery } from './message_reads.ts';
 import { migrate } from './migrate.ts';
 import { dateTime } from './place.ts';
@@ -47,6 +48,7 @@ export {
   type SessionsPage,
   type SessionsQuery,
 } from './grid_reads.ts';
+export { lettersLimitMax, type LettersQuery, type StoredLetter } from './letter_reads.ts';
 export { messagesLimitMax, type MessageRecord, type MessagesPage, type MessagesQuery } from './message_reads.ts';
 export { messageTypes, type MessageType } from './messages.ts';
 export { BadCursor } from './cursor.ts';
@@ -91,6 +93,8 @@ export interface HistoryStore {
   sessions(query: SessionsQuery): Promise<SessionsPage>;
   /** What went over a charger's sockets, newest first. */
   messages(query: MessagesQuery): Promise<MessagesPage>;
+  /** Commands that could not be applied, newest first, with what became of each. */
+  deadLetters(query: LettersQuery): Promise<StoredLetter[]>;
   /** Prices of a station with `from ≤ producedAt < to` (unix ms), newest first, at most `limit` (1 to 5,000). */
   prices(station: string, range: PriceRange): Promise<Price[]>;
   /** Steps of orders, newest first. Throws BadCursor on a cursor that no page ended with; so do the next two. */
@@ -212,6 +216,10 @@ WHERE reader = {reader:String} GROUP BY partition`,
 
   messages(query: MessagesQuery): Promise<MessagesPage> {
     return readMessages(this.#read, query);
+  }
+
+  deadLetters(query: LettersQuery): Promise<StoredLetter[]> {
+    return readLetters(this.#read, query);
   }
 
   async prices(station: string, { from = 0, to, limit = pricesLimitMax }: PriceRange): Promise<Price[]> {

@@ -14,6 +14,7 @@ import {
   type TradeRow,
 } from './customer_rows.ts';
 import type { MessageRow } from './messages.ts';
+import { blanked } from '../blanked.ts';
 import { dateTime, placeOfRow, rowsPerEventMax, type Place } from './place.ts';
 
 export type PriceRow = Place & {
@@ -292,6 +293,6 @@ const auditRow = (a: Audit, place: Place): AuditEventRow => ({
   command: a.command,
   reason: a.reason,
   correlation: a.correlation,
-  detail: JSON.stringify(a.detail),
+  detail: JSON.stringify(blanked(a.detail)),
   ...place,
 });

@@ -24,6 +24,10 @@ export const internal = {
   commits: (engine: string) => `engine.${token(engine)}.commits`,
   /** Positions of a sink or the publisher, every 5 s. */
   positions: (sink: string) => `engine.${token(sink)}.positions`,
+  /** Asks the history role to drop a projection and make it anew. */
+  rebuild: 'engine.rebuild',
+  /** Makes every sink announce its positions at once. */
+  positionsAsked: 'engine.positions',
   /** Answers while that engine lives; "no responders" means it is gone. */
   ping: (engine: string) => `engine.${token(engine)}.ping`,
   /** What an engine says of itself to the others. */

@@ -45,9 +45,12 @@ export const recordBytesTarget = 256 * 1024;
 const sendsPerUnitMax = 10_000;
 /** A timer that failed is a dead letter, and due again so much later: what waits for it, a hold or a bill, is not lost. */
 const timerRetryMs = 600_000;
+/** Of a message that is no frame; the rest is in the command log at its sequence. */
+const unreadableBytesKept = 1_024;
 /** What an entity, an event or a relay takes in a record beside its names and contents, about. */
 const entryBytes = 16;
 
+const refusalIn = (refusal: Record<string, unknown> | undefined) => (refusal ? { refusal } : {});
 const misunderstood: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['bad_request', 'unknown_command']);
 
 export interface DeciderOptions {
@@ -56,6 +59,8 @@ export interface DeciderOptions {
   /** Units that must be refused because they could not be committed, by unit name. */
   poison: ReadonlyMap<string, RefusalCode>;
   unitsMax?: number;
+  /** Told in dead letters. */
+  build: string;
   /** A driven clock jumps, and every slot is wanted; the machine's goes on by itself, and after a pause only the newest is. */
   clock?: ClockKind;
 }
@@ -81,6 +86,7 @@ export class Decider {
   #named = '';
   #sequence = 0;
   #seq = 0;
+  #writer = '';
   /** About what the record will take: frames stand for their replies, the rest is estimated. */
   #bytes = 0;
   readonly #conservation = new Conservation();
@@ -116,6 +122,7 @@ export class Decider {
     } else if (frame.kind === 'commands') {
       const per = bytes / Math.max(1, frame.commands.length);
       const relayed = isRelay(frame.writer);
+      this.#writer = frame.writer;
       const mark = state.mark(frame.writer);
       let seq = frame.first;
       for (const command of frame.commands) {
@@ -138,9 +145,14 @@ export class Decider {
   }
 
   /** A message in the log that is no frame: passed over, and told. */
-  unreadable(sequence: number, at: number, error: Error) {
+  unreadable(sequence: number, at: number, error: Error, bytes: Uint8Array) {
     this.advance(Math.max(this.#state.now, at));
-    this.#deadLetter({ kind: 'log', id: String(sequence) }, 'frame', error.message, null, {});
+    this.#named = `f:${sequence}`;
+    const head = Buffer.from(bytes.subarray(0, unreadableBytesKept)).toString('base64');
+    this.#deadLetter({ kind: 'log', id: String(sequence) }, 'frame', error.message, null, null, {
+      bytes: bytes.length,
+      head,
+    });
     this.#state.offset = sequence;
     this.#touched = true;
   }
@@ -274,14 +286,14 @@ export class Decider {
     let result: ReplyResult;
     if (poison !== undefined) {
       result = { ok: false, code: poison };
-      this.#deadLetter(to, command.type, poison, command.correlation, {});
+      this.#deadLetter(to, command.type, poison, command.correlation, command.body, { uncommitted: true });
     } else if (command.deadline > 0 && this.#state.now > command.deadline) {
       result = { ok: false, code: 'expired' };
     } else {
       result = this.#unit(to, command.type, command.body, command.correlation, entity);
       // Nobody waits for a relay: one that cannot be understood must not vanish.
       if (relayed && !result.ok && misunderstood.has(result.code)) {
-        this.#deadLetter(to, command.type, result.code, command.correlation, result.detail ?? {});
+        this.#deadLetter(to, command.type, result.code, command.correlation, command.body, refusalIn(result.detail));
       }
     }
     const after = id === null || entity?.live ? entity : this.#state.entity(to.kind, to.id);
@@ -320,7 +332,7 @@ export class Decider {
       const result = this.#unit({ kind: timer.kind, id: timer.id, key: entity.key }, type, {}, null, entity);
       if (!result.ok && result.code === 'internal_error') state.timers.set(id, state.now + timerRetryMs);
     } else if (entity) {
-      this.#deadLetter(entity, `timer.${timer.name}`, poison!, null, {});
+      this.#deadLetter(entity, `timer.${timer.name}`, poison!, null, null, { uncommitted: true });
       state.timers.set(id, state.now + timerRetryMs);
     }
     this.#cut();
@@ -346,7 +358,7 @@ export class Decider {
         const poison = this.#poison();
         if (poison === undefined)
           this.#unit(command.to, command.type, command.body, null, state.entity(command.to.kind, command.to.id));
-        else this.#deadLetter(command.to, command.type, poison, null, {});
+        else this.#deadLetter(command.to, command.type, poison, null, null, { uncommitted: true });
         this.#cut();
       }
       state.timers.set(id, slotBegins(definition, state, slot + 1));
@@ -383,13 +395,13 @@ export class Decider {
     for (let i = 0; i < queue.length; i++) {
       const next = queue[i]!;
       if (i >= sendsPerUnitMax) {
-        this.#deadLetter(next.to, next.type, 'too many sends from one command', correlation, {});
+        this.#deadLetter(next.to, next.type, 'too many sends from one command', correlation, next.body);
         break;
       }
       const addressee = this.#state.entity(next.to.kind, next.to.id);
       const sent = this.#apply(next.to, next.type, next.body, correlation, queue, addressee);
       if (!sent.ok && misunderstood.has(sent.code))
-        this.#deadLetter(next.to, next.type, sent.code, correlation, sent.detail ?? {});
+        this.#deadLetter(next.to, next.type, sent.code, correlation, next.body, refusalIn(sent.detail));
     }
     return result;
   }
@@ -442,9 +454,8 @@ export class Decider {
       }
       return { ok: true, value };
     } catch (error) {
-      this.#deadLetter(to, type, (error as Error).message, correlation, {
+      this.#deadLetter(to, type, (error as Error).message, correlation, timer ? null : body, {
         stack: String((error as Error).stack).slice(0, 2_000),
-        body,
       });
       return { ok: false, code: 'internal_error' };
     }
@@ -542,14 +553,21 @@ export class Decider {
     this.#bytes += entryBytes + command.to.id.length + command.type.length + estimateBytes(command.body, true);
   }
 
-  /** A command that can never succeed is put where an operator finds it. */
+  /**
+   * A command that can never succeed is put where an operator finds it, with all that is needed to send it again.
+   * `body` null: it was no command, and comes again by itself, as timers do, or never.
+   */
   #deadLetter(
-    to: { kind: string; id: string },
+    to: { kind: string; id: string; key?: string },
     command: string,
     reason: string,
     correlation: string | null,
-    detail: Record<string, unknown>,
+    body: Record<string, unknown> | null,
+    more: Record<string, unknown> = {},
   ) {
+    const detail: Record<string, unknown> = { unit: this.lastUnit, build: this.#options.build, ...more };
+    if (this.#named === '') detail['writer'] = this.#writer;
+    if (body !== null) Object.assign(detail, { key: to.key, body });
     this.#bytes += entryBytes + estimateBytes(detail, true);
     this.#events.push({
       kind: 'audit',

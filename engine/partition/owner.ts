@@ -43,6 +43,10 @@ export const recordEveryMs = 5;
 /** Bytes of queued frames that are worth a record of their own while another is under way. */
 const pipelineBytes = 16 * 1024;
 const settleRetryMs = 100;
+/** The third start at the same first offset is one too many. */
+const fruitlessStarts = 3;
+/** Units put aside in one start; with more of them it is not the commands. */
+const isolatedMax = 64;
 const clockSkewMaxMs = 3_600_000;
 const snapshotEveryBytes = 64 * 1024 * 1024;
 const snapshotEveryMs = 15 * 60_000;
@@ -68,7 +72,18 @@ export interface OwnerOptions {
   /** Asked before each attempt to fence the journal: whether the claim is still wanted. @default always */
   mayClaim?(): boolean;
   onEvent?(event: OwnerEvent): void;
+  /**
+   * Decides in another process what comes after `offset`, without the units that are known to be deadly; resolves to the one
+   * that ended that process, null: none did.
+   */
+  probe?(deadly: readonly string[], offset: number): Promise<DeadlyUnit | null>;
   snapshotEveryBytes?: number;
+}
+
+/** A unit that ends whatever process decides it, and the sequence of the frame that brought it about. */
+export interface DeadlyUnit {
+  unit: string;
+  sequence: number;
 }
 
 export type OwnerEvent =
@@ -76,7 +91,8 @@ export type OwnerEvent =
   | { event: 'uncertain'; reason: string }
   | { event: 'rebuilt'; reason: string }
   | { event: 'snapshot'; gen: number; j0: number; chunks: number; ms: number }
-  | { event: 'snapshot_failed'; reason: string };
+  | { event: 'snapshot_failed'; reason: string }
+  | { event: 'isolated'; unit: string };
 
 type Made = Decided & { cut: RecordCut };
 
@@ -205,6 +221,7 @@ export class PartitionOwner {
   async start() {
     const started = this.#ports.clock.monotonic();
     const sequence = await this.#fence();
+    await this.#isolate(sequence);
     await this.#rebuild(sequence);
     this.#goOn();
     const { offset } = this.#state;
@@ -250,6 +267,24 @@ export class PartitionOwner {
 
   #goOn() {
     if (this.#stopped) throw new Superseded(`partition ${this.partition}: stopped before it began`);
+  }
+
+  /**
+   * Owners that began at the same offset and left nothing behind their epoch record died of what comes next: it is tried in a
+   * process of its own, and whatever ends that one is refused here, in a record of its own.
+   */
+  async #isolate(sequence: number) {
+    const { probe } = this.#options;
+    if (!probe || sequence < fruitlessStarts) return;
+    const starts = await this.#tail(sequence - fruitlessStarts + 1);
+    if (starts.length < fruitlessStarts || starts.some(({ record }) => record.kind !== 'epoch')) return;
+    while (this.#poison.size < isolatedMax && !this.#stopped) {
+      const deadly = await probe([...this.#poison.keys()], starts.at(-1)!.record.offset);
+      if (!deadly || this.#poison.has(deadly.unit)) return;
+      this.#poison.set(deadly.unit, 'command_isolated');
+      this.#narrowed = { until: Math.max(this.#narrowed.until, deadly.sequence), unitsMax: 1 };
+      this.#options.onEvent?.({ event: 'isolated', unit: deadly.unit });
+    }
   }
 
   /** Appends the epoch record; from then on every older owner's append fails or is void. */
@@ -317,6 +352,7 @@ export class PartitionOwner {
       onFull: () => this.#commit(this.#take()),
       poison: this.#poison,
       unitsMax: this.#narrowed.unitsMax,
+      build: this.#options.build,
       clock: this.#options.clock ?? 'wall',
     });
   }
@@ -378,7 +414,7 @@ export class PartitionOwner {
       try {
         frame = decodeFrame(message.bytes);
       } catch (error) {
-        decider.unreadable(message.sequence, this.#timeOf(null, message), error as Error);
+        decider.unreadable(message.sequence, this.#timeOf(null, message), error as Error, message.bytes);
         this.#input = crc32(message.bytes, this.#input);
         continue;
       }

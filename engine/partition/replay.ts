@@ -62,7 +62,7 @@ interface Base {
   hash: string;
 }
 
-/** Units that could not be committed stand alone in their record, as a dead letter that names nothing but a code. */
+/** Units that could not be committed stand alone in their record, as a dead letter that says so. */
 class Refusals extends Map<string, RefusalCode> {
   readonly #now: () => RefusalCode | undefined;
   constructor(now: () => RefusalCode | undefined) {
@@ -80,9 +80,9 @@ class Refusals extends Map<string, RefusalCode> {
 function refusalOf({ cut, events }: CommitRecord): RefusalCode | undefined {
   if (cut?.units !== 1) return undefined;
   for (const event of events) {
-    if (event.kind !== 'audit' || Object.keys(event.payload.detail).length > 0) continue;
+    if (event.kind !== 'audit' || event.payload.detail['uncommitted'] !== true) continue;
     const { reason } = event.payload;
-    if (reason === 'internal_error' || reason === 'record_too_large') return reason;
+    if (reason === 'internal_error' || reason === 'record_too_large' || reason === 'command_isolated') return reason;
   }
   return undefined;
 }
@@ -295,6 +295,7 @@ class Replay {
       onFull: () => this.#full(),
       poison: new Refusals(() => refusalOf(this.#queue[0]!.record)),
       unitsMax: 1,
+      build: this.#rules.build,
       clock: this.#rules.clock,
     });
     this.#input = 0;
@@ -337,7 +338,7 @@ class Replay {
     try {
       frame = decodeFrame(bytes);
     } catch (error) {
-      this.#decider.unreadable(sequence, timeOfFrame(clock, null, at), error as Error);
+      this.#decider.unreadable(sequence, timeOfFrame(clock, null, at), error as Error, bytes);
     }
     if (frame) this.#decider.frame(sequence, timeOfFrame(clock, frame, at), frame, bytes.length);
     this.#input = crc32(bytes, this.#input);

@@ -143,6 +143,59 @@ export async function readChunks(store: SnapshotStore, gen: number): Promise<{ c
   }
 }
 
+/**
+ * What a generation holds, one after the other, with the memory of a chunk. Returns how many chunks it is made of and the hash
+ * over them, to be compared with its pointer: a generation may be removed while it is being read.
+ */
+async function* values(
+  store: SnapshotStore,
+  gen: number,
+): AsyncGenerator<unknown[], { chunks: number; hash: string }, undefined> {
+  const hash = createHash('sha256');
+  let rest: Uint8Array = new Uint8Array();
+  for (let n = 0; ; n++) {
+    const bytes = await store.get(gen, n);
+    if (bytes === null) return { chunks: n, hash: hash.digest('hex') };
+    hash.update(bytes);
+    const joined = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
+    const whole: unknown[] = [];
+    rest = new Uint8Array();
+    try {
+      packr.unpackMultiple(joined, (value: unknown) => void whole.push(value));
+    } catch (error) {
+      const { incomplete, lastPosition } = error as { incomplete?: boolean; lastPosition?: number };
+      if (incomplete !== true || lastPosition === undefined) throw error;
+      rest = joined.subarray(lastPosition);
+    }
+    yield whole;
+  }
+}
+
+/** Journal sequence that a generation stands at; null when there is no such generation. */
+export async function snapshotStandsAt(store: SnapshotStore, gen: number): Promise<number | null> {
+  for await (const [head] of values(store, gen)) if (head) return (head as Head).j0;
+  return null;
+}
+
+/** The entities of a generation that match; null when it is not (any more) what its pointer says. */
+export async function findInSnapshot(
+  store: SnapshotStore,
+  { gen, chunks, hash }: SnapshotPointer,
+  matches: (kind: string, id: string, key: string) => boolean,
+): Promise<EntityImage[] | null> {
+  const found: EntityImage[] = [];
+  const all = values(store, gen);
+  for (let isHead = true; ;) {
+    const { value, done } = await all.next();
+    if (done) return value.chunks === chunks && value.hash === hash ? found : null;
+    for (const packed of isHead ? value.slice(1) : value) {
+      const [kind, id, key, version, schema, image] = packed as PackedEntity;
+      if (matches(kind, id, key)) found.push({ kind, id, key, version, schema, image });
+    }
+    if (value.length > 0) isHead = false;
+  }
+}
+
 /** What was written, in order; null when there is nothing or its end is missing. */
 function unpackAll(chunks: readonly Uint8Array[]): { head: Head; entities: PackedEntity[] } | null {
   if (chunks.length === 0) return null;

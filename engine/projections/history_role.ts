@@ -7,9 +7,9 @@ import { Redis } from 'ioredis';
 import pino, { type Logger } from 'pino';
 import { domain } from '#actors/mod';
 import type { Config } from '../config/config.ts';
-import { openHistory, toRows, type HistoryTable } from '../history/mod.ts';
+import { openHistory, toRows, type HistoryStore, type HistoryTable } from '../history/mod.ts';
 import { connectLog } from '../log/mod.ts';
-import { startClickhouseSink } from './clickhouse_sink.ts';
+import { startClickhouseSink, type SinkStore } from './clickhouse_sink.ts';
 import { startConsumptionRollup } from './consumption_rollup.ts';
 import { definitionsOf } from './entities.ts';
 import { startMessageSink } from './message_sink.ts';
@@ -19,12 +19,10 @@ import { snapshotStore } from '../partition/snapshot_store.ts';
 import type { ClockKind } from '../wire.ts';
 import { announcePositions } from './positions_feed.ts';
 import { startPublisher } from './publisher.ts';
-import { startRedisProjection } from './redis_projection.ts';
+import { answerRebuilds, dropClickhouse, dropRedis, stageOf, watchRebuild } from './rebuild.ts';
+import { startRedisProjection, type RedisProjection } from './redis_projection.ts';
 import { sharedJournal } from './shared_journal.ts';
-
-/** Ids under which positions are announced; the journal is kept for all three. */
-export const historySinks = ['clickhouse', 'redis', 'publisher'] as const;
-export type HistorySink = (typeof historySinks)[number];
+import { historySinks, type HistorySink } from './sinks.ts';
 
 export type HistoryConfig = Pick<
   Config,
@@ -69,41 +67,42 @@ export async function runHistory(
       onMissing: (detail) => log.error(detail, 'public stream starts behind purged records'),
     });
     closers.push(() => publisher.close());
-    const projection = await startRedisProjection(redis, journal, {
-      definitions: definitionsOf(domain),
-      leaveOut: new Set(domain.records.map(({ kind }) => kind)),
-      onFatal,
-      onTrouble: (detail) => log.warn(detail, 'redis projection, trying again'),
-      loadSnapshot: (partition) => readOldestSnapshot(snapshotStore(nc, null, partition)),
-    });
-    closers.push(() => projection.close());
-    const rollup = await startConsumptionRollup(history, {
-      onTrouble: (detail) => log.warn(detail, 'consumption, trying again'),
-    });
-    closers.push(() => rollup.close());
-    const sink = await startClickhouseSink(
-      {
-        async insert(table, rows) {
-          await history.insert(table as HistoryTable, rows as never[]);
-          rollup.stored(table, rows);
-        },
-        readPositions: () => history.readPositions(),
-        async writePositions(positions) {
-          const all = [...positions];
-          await history.writePositions(all);
-          rollup.reached(all);
-        },
-      },
-      journal,
-      {
-        rowsOf: toRows,
+    const openProjection = () =>
+      startRedisProjection(redis, journal, {
+        definitions: definitionsOf(domain),
+        leaveOut: new Set(domain.records.map(({ kind }) => kind)),
         onFatal,
-        onTrouble: (detail) => log.warn(detail, 'history insert, trying again'),
-        onUnusable: (detail) => log.error(detail, 'event has no row in the history'),
-        onMissing: (detail) => log.error(detail, 'history starts behind purged records'),
+        onTrouble: (detail) => log.warn(detail, 'redis projection, trying again'),
+        loadSnapshot: (partition) => readOldestSnapshot(snapshotStore(nc, null, partition)),
+      });
+    if ((await stageOf(redis, 'redis')) !== null) await dropRedis(redis, config.partitions);
+    let projection: RedisProjection | null = await openProjection();
+    closers.push(() => projection?.close());
+    if ((await stageOf(redis, 'clickhouse')) === 'dropping') await dropClickhouse(redis, history, journal);
+    let sink: HistorySinkRole | null = await openSink(history, journal, log, onFatal);
+    closers.push(() => sink?.close());
+    const rebuild = watchRebuild(redis, () => sink?.positions() ?? []);
+    closers.push(() => rebuild.stop());
+    const rebuilds = answerRebuilds(
+      nc,
+      {
+        async redis() {
+          await projection?.close();
+          projection = null;
+          await dropRedis(redis, config.partitions);
+          projection = await openProjection();
+        },
+        async clickhouse() {
+          await sink?.close();
+          sink = null;
+          await dropClickhouse(redis, history, journal);
+          sink = await openSink(history, journal, log, onFatal);
+        },
       },
+      log,
+      onFatal,
     );
-    closers.push(() => sink.close());
+    closers.push(() => rebuilds.stop());
     const messages = await startMessageSink(nc, history, {
       onTrouble: (detail) => log.warn(detail, 'message log, trying again'),
       onLoss: (detail) => log.warn(detail, 'messages are missing from the message log'),
@@ -111,8 +110,9 @@ export async function runHistory(
     closers.push(() => messages.close());
 
     const positions: Record<HistorySink, () => [number, number][]> = {
-      clickhouse: () => sink.positions(),
-      redis: () => projection.positions(),
+      // What is being dropped stands nowhere, and nothing of the journal may be purged.
+      clickhouse: () => sink?.positions() ?? [],
+      redis: () => projection?.positions() ?? [],
       publisher: () => publisher.positions(),
     };
     for (const id of historySinks) {
@@ -124,6 +124,54 @@ export async function runHistory(
     return { close };
   } catch (error) {
     await close();
+    throw error;
+  }
+}
+
+interface HistorySinkRole {
+  positions(): [partition: number, sequence: number][];
+  close(): Promise<void>;
+}
+
+/** The sink, and what is made of its rows. */
+async function openSink(
+  history: HistoryStore,
+  journal: JournalReader,
+  log: Logger,
+  onFatal: (error: Error) => void,
+): Promise<HistorySinkRole> {
+  const rollup = await startConsumptionRollup(history, {
+    onTrouble: (detail) => log.warn(detail, 'consumption, trying again'),
+  });
+  const store: SinkStore = {
+    async insert(table, rows) {
+      await history.insert(table as HistoryTable, rows as never[]);
+      rollup.stored(table, rows);
+    },
+    readPositions: () => history.readPositions(),
+    async writePositions(positions) {
+      const all = [...positions];
+      await history.writePositions(all);
+      rollup.reached(all);
+    },
+  };
+  try {
+    const sink = await startClickhouseSink(store, journal, {
+      rowsOf: toRows,
+      onFatal,
+      onTrouble: (detail) => log.warn(detail, 'history insert, trying again'),
+      onUnusable: (detail) => log.error(detail, 'event has no row in the history'),
+      onMissing: (detail) => log.error(detail, 'history starts behind purged records'),
+    });
+    return {
+      positions: () => sink.positions(),
+      async close() {
+        await sink.close();
+        await rollup.close();
+      },
+    };
+  } catch (error) {
+    await rollup.close();
     throw error;
   }
 }

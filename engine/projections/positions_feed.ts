@@ -10,7 +10,7 @@ export interface SinkPositions {
   positions: [partition: number, sequence: number][];
 }
 
-/** Publishes `positions()` at once and every 5 s; a lost message is made good by the next. */
+/** Publishes `positions()` at once, every 5 s and when it is asked; a lost message is made good by the next. */
 export function announcePositions(
   nc: NatsConnection,
   sink: string,
@@ -24,5 +24,12 @@ export function announcePositions(
   };
   announce();
   const timer = setInterval(announce, periodMs);
-  return { announce, stop: () => clearInterval(timer) };
+  const asked = nc.subscribe(internal.positionsAsked, { callback: announce });
+  return {
+    announce,
+    stop: () => {
+      clearInterval(timer);
+      asked.unsubscribe();
+    },
+  };
 }

@@ -1,7 +1,16 @@
 /** Process of the role "engine". */
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { domain } from '#actors/mod';
-import { historySinks } from '../projections/history_role.ts';
+import { historySinks } from '../projections/sinks.ts';
 import { startEngine } from './engine_role.ts';
 import { runRole } from './role_process.ts';
+import { watchEventLoop } from './watchdog.ts';
 
-await runRole('engine', (context) => startEngine({ ...context, domain, sinks: historySinks }));
+const own = fileURLToPath(import.meta.url);
+const trialFile = fileURLToPath(new URL(`trial_main${extname(own)}`, import.meta.url));
+
+await runRole('engine', (context) => {
+  watchEventLoop(context.config.stuckMs);
+  return startEngine({ ...context, domain, sinks: historySinks, trialFile });
+});

@@ -3,6 +3,7 @@
  * come and go while the installation runs; who owns what is in `../ownership`.
  */
 import { randomUUID } from 'node:crypto';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import type { Domain } from '#actors/actor';
 import type { Config } from '../config/config.ts';
@@ -23,12 +24,13 @@ import { Members, type MemberEvent } from '../ownership/members.ts';
 import { NatsBus } from '../ownership/nats_bus.ts';
 import { Ownership, type OwnershipEvent } from '../ownership/ownership.ts';
 import { compileDomain } from '../partition/catalogue.ts';
-import { PartitionOwner, recordEveryMs, type OwnerEvent } from '../partition/owner.ts';
+import { PartitionOwner, recordEveryMs, type DeadlyUnit, type OwnerEvent } from '../partition/owner.ts';
 import { systemClock } from '../partition/ports.ts';
 import { packr, type ClockKind } from '../wire.ts';
 import { build } from './build.ts';
 import { jetstreamPorts } from './jetstream_ports.ts';
 import { Settlement } from './settlement.ts';
+import { trial } from './trial.ts';
 
 const commitsEveryMs = 250;
 /** A driver waits for every record, and nobody else sends meanwhile: what would leave together is not worth a wait. */
@@ -36,13 +38,15 @@ const drivenRecordEveryMs = 1;
 const purgeEveryMs = 30_000;
 
 export interface EngineOptions {
-  config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind };
+  config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind; stuckMs?: number };
   domain: Domain;
   log: Logger;
   /** Something is wrong with a partition that no other engine could do better. Losing one to another engine is no such thing. */
   onFatal(error: unknown): void;
   /** Readers of the journal whose positions must be known before anything is purged. */
   sinks: readonly string[];
+  /** File of the process in which a partition is tried when its owners die of it; absent: none is tried. */
+  trialFile?: string;
 }
 
 export interface Engine {
@@ -56,7 +60,7 @@ export interface Engine {
 }
 
 /** Resolves when it has all partitions that it should own. @throws what is wrong with one of them */
-export async function startEngine({ config, domain, log, onFatal, sinks }: EngineOptions): Promise<Engine> {
+export async function startEngine({ config, domain, log, onFatal, sinks, trialFile }: EngineOptions): Promise<Engine> {
   const id = randomUUID().slice(0, 8);
   const { partitions, clock = 'wall' } = config;
   const nc = await connectLog(config.natsUrl, `engine-${id}`);
@@ -80,6 +84,7 @@ export async function startEngine({ config, domain, log, onFatal, sinks }: Engin
         ports: jetstreamPorts(nc, publisher, partition, pace, (target, at) => settlement.relayStored(target, at)),
         clock,
         mayClaim,
+        ...(trialFile !== undefined && { probe: proberOf(nc, trialFile, partition, config.stuckMs, log) }),
         onFailed,
         onEvent: (event) => note(event, partition),
       }),
@@ -154,6 +159,7 @@ const levelOf = {
   rebuilt: 'warn',
   snapshot: 'debug',
   snapshot_failed: 'warn',
+  isolated: 'warn',
   joined: 'info',
   lost: 'info',
   taken: 'info',
@@ -161,6 +167,22 @@ const levelOf = {
   superseded: 'info',
   unreachable: 'warn',
 } as const satisfies Record<(OwnerEvent | OwnershipEvent | MemberEvent)['event'], string>;
+
+/** A unit that takes longer than this never ends, ms. */
+const stuckMsDefault = 15_000;
+
+/** A trial of which nothing comes is told, and the partition begins as it would without. */
+const proberOf =
+  (nc: NatsConnection, file: string, partition: number, unitMs = stuckMsDefault, log: Logger) =>
+  async (deadly: readonly string[], offset: number): Promise<DeadlyUnit | null> => {
+    // Of nothing nobody dies: an idle partition may change hands as often as engines come and go.
+    if ((await commandBounds(nc, partition)).last <= offset) return null;
+    log.warn({ partition, deadly }, 'owners die of what comes next: it is tried in a process of its own');
+    return trial({ file, partition, deadly, unitMs }).catch((error: Error) => {
+      log.error({ partition, err: error }, 'trial failed');
+      return null;
+    });
+  };
 
 interface SinkMessage {
   sink: string;

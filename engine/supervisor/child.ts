@@ -187,7 +187,7 @@ export class Child {
     // Nobody of its group outlives it, or the next one meets the old one's children.
     if (child.pid !== undefined) {
       signalGroup(child.pid, 'SIGKILL');
-      this.#around.pids.remove(child.pid);
+      this.#around.pids.remove(child.pid, !this.#stopping && !(oneShot && code === 0));
     }
     this.#running = null;
     this.#ready = false;

@@ -58,10 +58,13 @@ const file = (dataDir: string) => join(dataDir, 'endpoints.json');
 export const writeEndpoints = (dataDir: string, endpoints: Endpoints) => writeJson(file(dataDir), endpoints);
 export const removeEndpoints = (dataDir: string) => rmSync(file(dataDir), { force: true });
 
+/** Only while it serves. */
+export const readEndpoints = (dataDir: string) => JSON.parse(readFileSync(file(dataDir), 'utf8')) as Endpoints;
+
 /** The core login of the installation that runs on a data directory; null when none does, or its NATS is not embedded. */
 export function runningNatsUrl(config: Config): string | null {
   if (config.natsUrl !== '' || !existsSync(file(config.dataDir))) return null;
-  const { nats } = JSON.parse(readFileSync(file(config.dataDir), 'utf8')) as Endpoints;
+  const { nats } = readEndpoints(config.dataDir);
   const url = new URL(nats);
   url.username = coreUser;
   url.password = openSecrets(config.dataDir).nats;

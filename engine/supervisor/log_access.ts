@@ -11,7 +11,7 @@ import { natsServer } from '../embedded/nats.ts';
 import { connectLog } from '../log/mod.ts';
 import type { ClockKind } from '../wire.ts';
 import { Child } from './child.ts';
-import { coreUser, runningNatsUrl } from './endpoints.ts';
+import { coreUser, readEndpoints, runningNatsUrl } from './endpoints.ts';
 import { writeAccounts } from './integrators.ts';
 import { lockDataDirectory, LockHeld } from './lock.ts';
 import { PidFile } from './pid_file.ts';
@@ -56,6 +56,62 @@ export async function withLog<Result>(
   } finally {
     await lock.release();
   }
+}
+
+/**
+ * The log of an installation that runs: of the one on the data directory, or at the configured NATS.
+ * @throws {ConfigError} when none runs there
+ */
+export async function withRunningLog<Result>(
+  config: Config,
+  name: string,
+  work: (access: LogAccess) => Promise<Result>,
+): Promise<Result> {
+  if (config.natsUrl !== '')
+    return connected(config.natsUrl, name, { partitions: config.partitions, clock: config.clock }, work);
+  return connected(runningLogUrl(config), name, keptOf(config), work);
+}
+
+/** Where the stores of a running installation are, with the logins of its own roles. */
+export interface RunningAccess extends LogAccess {
+  redisUrl: string;
+  clickhouse: { url: string; user: string; password: string };
+}
+
+/**
+ * Like {@link withRunningLog}, with the stores beside the log.
+ * @throws {ConfigError} when none runs there, or the log is configured and a store is not
+ */
+export async function withRunning<Result>(
+  config: Config,
+  name: string,
+  work: (access: RunningAccess) => Promise<Result>,
+): Promise<Result> {
+  return withRunningLog(config, name, (access) => work({ ...access, ...storesOf(config) }));
+}
+
+function storesOf(config: Config): Pick<RunningAccess, 'redisUrl' | 'clickhouse'> {
+  const { clickhouseUser: user, clickhousePassword } = config;
+  if (config.natsUrl === '') {
+    const { redis, clickhouse } = readEndpoints(config.dataDir);
+    const password = clickhousePassword || openSecrets(config.dataDir).clickhouse;
+    return { redisUrl: redis, clickhouse: { url: clickhouse, user, password } };
+  }
+  for (const store of ['redisUrl', 'clickhouseUrl'] as const)
+    if (config[store] === '') throw new ConfigError(`${variable('natsUrl')} is set: set ${variable(store)} as well`);
+  return {
+    redisUrl: config.redisUrl,
+    clickhouse: { url: config.clickhouseUrl, user, password: clickhousePassword },
+  };
+}
+
+/** @throws {ConfigError} when nothing runs on the data directory and no other log is configured */
+export function runningLogUrl(config: Config): string {
+  const url = config.natsUrl || runningNatsUrl(config);
+  if (url) return url;
+  throw new ConfigError(
+    `nothing runs on ${config.dataDir}: start it, name its data by ${variable('dataDir')}, or set ${variable('natsUrl')}`,
+  );
 }
 
 async function onStopped<Result>(config: Config, work: (url: string) => Promise<Result>): Promise<Result> {

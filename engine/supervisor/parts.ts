@@ -56,6 +56,8 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
     logScale: config.logScale,
     stopMs: config.stopMs,
     logLevel: config.logLevel,
+    messageLog: config.messageLog,
+    stuckMs: config.stuckMs,
     demo: String(config.demo),
     simulator: String(config.simulator),
     seed: config.seed,

@@ -38,6 +38,38 @@ export function processName(pid: number): string {
   }
 }
 
+export interface Usage {
+  /** Letter of proc(5): R and S work or wait, T is stopped (SIGSTOP), D waits for a disk. */
+  state: string;
+  /** User and system time since its start, ms. */
+  cpuMs: number;
+  /** Resident memory, bytes. */
+  rssBytes: number;
+  /** Since its start, ms. */
+  upMs: number;
+}
+
+/** Linux gives times in /proc in hundredths of a second, whatever its kernel counts in. */
+const tickMs = 10;
+
+/** What a process takes; null when it is gone. */
+export function usageOf(pid: number): Usage | null {
+  const fields = statFields(pid);
+  if (!fields) return null;
+  try {
+    const rssKb = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
+    const bootedMs = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1_000;
+    return {
+      state: fields[0] ?? '?',
+      cpuMs: (Number(fields[11]) + Number(fields[12])) * tickMs,
+      rssBytes: Number(rssKb) * 1_024,
+      upMs: Math.max(0, bootedMs - Number(fields[19]) * tickMs),
+    };
+  } catch {
+    return null;
+  }
+}
+
 let cachedBootId = '';
 const bootId = () => (cachedBootId ||= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
 

@@ -18,6 +18,7 @@ import { answerBrokenHttp, answerError } from './errors.ts';
 import { describeApi } from './openapi.ts';
 import { Refused } from './refused.ts';
 import { accountRoutes } from './routes/account.ts';
+import { auditRoutes, type AuditDeps } from './routes/audit.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { deviceCommandRoutes } from './routes/device_commands.ts';
 import { gridRoutes } from './routes/grid.ts';
@@ -44,6 +45,8 @@ export interface ApiDeps {
   principals: Principals;
   lockout: Lockout;
   history: PriceHistory & RecordHistory & GridHistory;
+  /** What the log tells of the past. */
+  audit: AuditDeps;
   /** Accounts, and the way of commands into the log. */
   commands: CommandDeps;
   /** Told of every use of a sign-in. */
@@ -122,6 +125,7 @@ export async function buildApi(deps: ApiDeps) {
     historyRoutes(scope, grid, history);
     peopleRoutes(scope, grid.replica, commands);
     deviceCommandRoutes(scope, grid, commands);
+    auditRoutes(scope, deps.audit, commands);
     sessionCloseRoutes(scope, grid.replica, commands);
   });
   await serveDashboard(app, deps.dashboardDir);

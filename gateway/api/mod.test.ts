@@ -43,6 +43,7 @@ const deps = (): StartApiDeps => ({
     ledgerEntries: noRows,
     batteryStates: noRows,
     ...emptyGridHistory,
+    deadLetters: async () => [],
     ping: async () => historyAnswers,
   },
   log: pino({ level: 'silent' }),

@@ -3,8 +3,11 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { wallClock, type Door, type LogClock } from '#engine/log/mod';
+import { domain } from '#actors/mod';
+import { DeadLetters, type LetterDeps } from '#engine/dead_letters';
+import { TimeTravel } from '#engine/partition/time_travel';
 import { natsJournal } from '#engine/projections/journal';
-import { lookup, projectionReady } from '#engine/projections/mod';
+import { definitionsOf, lookup, projectionReady } from '#engine/projections/mod';
 import { Lockout } from '../auth/lockout.ts';
 import { Principals, type Directory } from '../auth/principal.ts';
 import { SignIns } from '../auth/sign_ins.ts';
@@ -37,7 +40,8 @@ export interface StartApiDeps {
   replica: GridReplica;
   history: PriceHistory &
     RecordHistory &
-    GridHistory & {
+    GridHistory &
+    LetterDeps['history'] & {
       /** Rejects or resolves false when the store does not answer. */
       ping(): Promise<unknown>;
     };
@@ -97,6 +101,11 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
     principals,
     lockout: new Lockout(redis),
     history,
+    audit: {
+      travel: new TimeTravel(nats, partitions, definitionsOf(domain)),
+      locate: async (kind, id) => (await lookup(redis, kind, id))?.partition,
+      letters: new DeadLetters({ nc: nats, door, history }),
+    },
     log,
     allowedOrigins,
     ...(loopDelayMsMax !== undefined && { loopDelayMsMax }),

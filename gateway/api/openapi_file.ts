@@ -32,6 +32,11 @@ export async function openApiText(): Promise<string> {
       ...{ prices: never, trades: never, ledgerEntries: never, batteryStates: never },
       ...{ loads: never, consumption: never, sessions: never, messages: never },
     },
+    audit: {
+      travel: { find: never },
+      locate: never,
+      letters: { list: never, show: never, retry: never, discard: never },
+    },
     log,
     allowedOrigins: [],
     dashboardDir: null,

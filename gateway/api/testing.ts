@@ -20,7 +20,7 @@ import type { Role } from '../schema/sign_in.ts';
 import { buildApi, type ApiDeps } from './app.ts';
 import type { CommandWatch } from './command_book.ts';
 import { accountParts } from './parts.ts';
-import { DomainBehindDoor, emptyGridHistory, historyOf } from './testing_world.ts';
+import { auditOf, DomainBehindDoor, emptyGridHistory, historyOf } from './testing_world.ts';
 
 export const partitions = 16;
 export const password = 'correct horse battery staple';
@@ -32,6 +32,7 @@ export interface TestApiOptions {
   limits?: Partial<LiveLimits>;
   lockout?: LockoutLimits;
   history?: Partial<ApiDeps['history']>;
+  audit?: Partial<ApiDeps['audit']>;
   watch?: CommandWatch;
   commandsPerMinute?: number;
   onRoute?: ApiDeps['onRoute'];
@@ -105,6 +106,7 @@ export async function startTestApi(options: TestApiOptions = {}) {
       ...emptyGridHistory,
       ...options.history,
     },
+    audit: Object.assign(options.audit ?? {}, { ...auditOf(door.world), ...options.audit }),
     probes: { engine: fine, ...probes },
     // The machine of a test may be busy with others.
     loopDelayMsMax: 60_000,

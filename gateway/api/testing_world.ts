@@ -7,9 +7,11 @@ import { demoSite, TestWorld } from '#actors/testing';
 import { BadCursor, type LedgerEntry, type Page, type PageQuery } from '#engine/history/mod';
 import type { Door, DoorCommand } from '#engine/log/mod';
 import { Outcomes } from '#engine/partition/outcomes';
+import { Refusal } from '#engine/refusal';
 import type { CommandResult, ReplyResult } from '#engine/wire';
 import type { MemoryReplica } from '../live/testing.ts';
 import type { FindOutcome } from './outcomes.ts';
+import type { AuditDeps } from './routes/audit.ts';
 import type { GridHistory } from './routes/history.ts';
 import type { RecordHistory } from './routes/records.ts';
 
@@ -140,3 +142,53 @@ export const emptyGridHistory: GridHistory = {
   sessions: () => Promise.resolve({ rows: [], next: null }),
   messages: () => Promise.resolve({ rows: [], next: null }),
 };
+
+/** What the log would tell of that world, as it is now; there is one dead letter, 0:1:0, which nobody can send again. */
+export function auditOf(world: TestWorld): AuditDeps {
+  const place = '0:1:0';
+  const letter = {
+    ...{ place, partition: 0, sequence: 1, index: 0, at: 1, entity: 'customer/trader', command: 'customer.deposit' },
+    ...{ reason: 'boom', correlation: null, detail: { unit: '3:1' }, state: 'open' as const, settled: null },
+  };
+  const known = (asked: { sequence: number }) => {
+    if (asked.sequence !== letter.sequence) throw new Refusal('unknown_letter', 'no such letter');
+  };
+  return {
+    locate: () => Promise.resolve(undefined),
+    travel: {
+      async find({ kind, id }) {
+        const stored = kind === 'customer' ? world.get(customerAddress(id)) : undefined;
+        if (!stored) throw new Refusal('unknown_entity', `there is no ${kind} '${id}'`);
+        const { partition } = world.partitionOf(id);
+        const at = { sequence: 1, time: world.now };
+        const state = stored.context as Record<string, unknown>;
+        return [
+          {
+            kind: 'customer',
+            id,
+            key: id,
+            partition,
+            at,
+            changed: at,
+            version: 1,
+            removed: false,
+            value: stored.value,
+            state,
+          },
+        ];
+      },
+    },
+    letters: {
+      list: async () => [letter],
+      show: async (asked) => (known(asked), { ...letter, retained: false }),
+      async retry(asked) {
+        known(asked);
+        throw new Refusal('not_retryable', 'there is no command in it');
+      },
+      async discard(asked) {
+        known(asked);
+        throw new Refusal('letter_settled', 'it was discarded');
+      },
+    },
+  };
+}

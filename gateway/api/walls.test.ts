@@ -113,6 +113,22 @@ const table: Record<string, Ask[]> = {
       ],
     ]),
   ),
+  'GET /api/audit/entities/:kind/:id': [
+    { url: '/api/audit/entities/customer/trader', expected: admins },
+    { url: '/api/audit/entities/customer/nobody?at=0:1', expected: { admin: 'unknown_entity' } },
+    { url: '/api/audit/entities/customer/trader?at=yesterday', expected: { admin: 'bad_request' } },
+  ],
+  'GET /api/audit/dead-letters': [{ url: '/api/audit/dead-letters', expected: admins }],
+  'GET /api/audit/dead-letters/:letter': [
+    { url: '/api/audit/dead-letters/0:1:0', expected: admins },
+    { url: '/api/audit/dead-letters/0:2:0', expected: { admin: 'unknown_letter' } },
+  ],
+  'POST /api/audit/dead-letters/:letter/retry': [
+    { url: '/api/audit/dead-letters/0:1:0/retry', expected: { admin: 'not_retryable' } },
+  ],
+  'POST /api/audit/dead-letters/:letter/discard': [
+    { url: '/api/audit/dead-letters/0:1:0/discard', expected: { admin: 'letter_settled' } },
+  ],
   'GET /api/users': [{ url: '/api/users', expected: admins }],
   'GET /api/customers': [{ url: '/api/customers', expected: admins }],
   'PUT /api/customers/:id/credit': ['customer', 'trader'].map((of) => ({

@@ -10,7 +10,16 @@ test('each role sees and does what is its own', () => {
   expect(rightsOf(['customer'])).toEqual(['view_site', 'view_station', 'view_prices', 'trade', 'view_records']);
   expect(rightsOf(['admin'])).toEqual([
     ...['view_site', 'view_station', 'view_charger', 'view_prices', 'view_records'],
-    ...['view_health', 'view_people', 'set_credit', 'put_tag', 'close_session', 'control_charger'],
+    ...[
+      'view_health',
+      'view_audit',
+      'settle_letters',
+      'view_people',
+      'set_credit',
+      'put_tag',
+      'close_session',
+      'control_charger',
+    ],
   ]);
   expect(rightsOf([])).toEqual([]);
 });

@@ -14,6 +14,10 @@ export const rights = {
   view_records: ['customer', 'admin'],
   /** Of partitions and stores. */
   view_health: ['admin'],
+  /** Any entity at any moment of the log, and commands that could not be applied. */
+  view_audit: ['admin'],
+  /** Send such a command again, or discard it. */
+  settle_letters: ['admin'],
   view_people: ['admin'],
   set_credit: ['admin'],
   put_tag: ['admin'],

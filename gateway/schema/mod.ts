@@ -6,6 +6,7 @@ export * from './commands.ts';
 export * from './device_commands.ts';
 export * from './records.ts';
 export * from './history.ts';
+export * from './audit.ts';
 export * from './grid.ts';
 export * from './replies.ts';
 export * from './health.ts';

@@ -138,6 +138,8 @@ export const en = {
     view_people: 'view users and customers',
     control_charger: 'send commands to chargers',
     view_health: 'view the health of the system',
+    view_audit: 'look into the log',
+    settle_letters: 'retry or discard dead letters',
   } as Record<string, string>,
 
   stations: {

@@ -7,5 +7,6 @@ test('a released migration stays as it was, to the letter: installations have it
     [2, 'cb00873c5e0bb2f65beedc143ca0a56f8be31733362c9b5830c683c8b1599fee'],
     [3, '261ef253554b5a88aaf7a3ce0324f659c46ee6728447d756d858fed9e83a9e0d'],
     [4, '233d078d7e727c76355c9e0cb46badb5111bed637fb6e796b362adf5a62371f3'],
+    [5, '8a78e4062ec084f3b5b81255248cbbf5a74e1eb4183edf32ec048b77dcef09a1'],
   ]);
 });

@@ -4,6 +4,7 @@ import { statements as firstTables } from './001_first_tables.ts';
 import { statements as customerTables } from './002_customers.ts';
 import { statements as loadsAndMessages } from './003_loads_and_messages.ts';
 import { statements as quartersThatHoldSomething } from './004_quarters_that_hold_something.ts';
+import { statements as deadLetters } from './005_dead_letters.ts';
 
 export interface Migration {
   number: number;
@@ -16,6 +17,7 @@ export const migrations: readonly Migration[] = [
   { number: 2, name: 'customers', statements: customerTables },
   { number: 3, name: 'loads_and_messages', statements: loadsAndMessages },
   { number: 4, name: 'quarters_that_hold_something', statements: quartersThatHoldSomething },
+  { number: 5, name: 'dead_letters', statements: deadLetters },
 ];
 
 /** What is recorded, so that a changed migration is noticed instead of skipped. */
