@@ -29,7 +29,7 @@ import { Settlement } from './settlement.ts';
 const commitsEveryMs = 250;
 /** A driver waits for every record, and nobody else sends meanwhile: what would leave together is not worth a wait. */
 const drivenRecordEveryMs = 1;
-const purgeEveryMs = 30_000;
+const defaultPurgeEveryMs = 30_000;
 
 export interface EngineOptions {
   config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind };
@@ -38,6 +38,8 @@ export interface EngineOptions {
   onFatal(error: unknown): void;
   /** Readers of the journal whose positions must be known before anything is purged. */
   sinks: readonly string[];
+  /** How often it is looked whether a stream is half full. @default 30,000 */
+  purgeEveryMs?: number;
 }
 
 export interface Engine {
@@ -46,7 +48,8 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-export async function startEngine({ config, domain, log, onFatal, sinks }: EngineOptions): Promise<Engine> {
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const { config, domain, log, onFatal, sinks, purgeEveryMs = defaultPurgeEveryMs } = options;
   const id = randomUUID().slice(0, 8);
   const { partitions, clock = 'wall' } = config;
   const nc = await connectLog(config.natsUrl, `engine-${id}`);
