@@ -25,6 +25,12 @@ const usage = `gridtick <command>
                      exit code 0 = all the same, 1 = a difference or damaged data, 2 = not all could be verified
   ledger-hash [--json]
                      one number for all books: the same wherever the same business was done
+  backup DIR [--json]
+                     log, history and settings of the installation, running or not, as of one moment
+  restore DIR [--json]
+                     checks a backup and puts it into an empty GRIDTICK_DATA_DIR
+  archive DIR [--once | --list] [--json]
+                     copies closed segments of the log, and a snapshot a day, for longer than the log keeps them
   integrator add | list | remove
                      who may come by NATS, what each hears and commands; \`gridtick integrator\` tells the options
   settings           lists all settings
@@ -58,6 +64,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     else if (command === 'verify') await verify(args);
     else if (command === 'replay') await replay(args);
     else if (command === 'ledger-hash') await ledgerHash(args);
+    else if (command === 'backup') await backup(args);
+    else if (command === 'restore') await restore(args);
+    else if (command === 'archive') await archive(args);
     else if (command === 'integrator') await integrator(args);
     else if (command === 'settings') await settings();
     else if (['help', '--help', '-h'].includes(command)) process.stdout.write(`${usage}\n`);
@@ -140,9 +149,25 @@ async function verify(args: readonly string[]): Promise<void> {
 
 async function replay(args: readonly string[]): Promise<void> {
   const { replayCommand } = await import('./supervisor/replay_command.ts');
-  process.exitCode = await replayCommand(loadConfig(process.env), args, print, (line) => {
-    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}\r` : `${line}\n`);
-  });
+  process.exitCode = await replayCommand(loadConfig(process.env), args, print, tellProgress);
+}
+
+const tellProgress = (line: string) =>
+  void process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}\r` : `${line}\n`);
+
+async function backup(args: readonly string[]): Promise<void> {
+  const { backupCommand } = await import('./supervisor/backup_command.ts');
+  process.exitCode = await backupCommand(loadConfig(process.env), args, print, tellProgress);
+}
+
+async function restore(args: readonly string[]): Promise<void> {
+  const { restoreCommand } = await import('./supervisor/backup_command.ts');
+  process.exitCode = await restoreCommand(loadConfig(process.env), args, print, tellProgress);
+}
+
+async function archive(args: readonly string[]): Promise<void> {
+  const { archiveCommand } = await import('./supervisor/archive_command.ts');
+  process.exitCode = await archiveCommand(loadConfig(process.env), args, print);
 }
 
 async function ledgerHash(args: readonly string[]): Promise<void> {
