@@ -94,6 +94,30 @@ export const commands: Readonly<Record<string, Command>> = {
     },
     failed: 2,
   },
+  backup: {
+    usage: ['backup DIR [--json]', 'log, history and settings of the installation, running or not, as of one moment'],
+    load: async () => {
+      const { backupCommand } = await import('../supervisor/backup_command.ts');
+      return (config, args, { say, tell }) => backupCommand(config, args, say, tell);
+    },
+  },
+  restore: {
+    usage: ['restore DIR [--json]', 'checks a backup and puts it into an empty GRIDTICK_DATA_DIR'],
+    load: async () => {
+      const { restoreCommand } = await import('../supervisor/backup_command.ts');
+      return (config, args, { say, tell }) => restoreCommand(config, args, say, tell);
+    },
+  },
+  archive: {
+    usage: [
+      'archive DIR [--once | --list] [--json]',
+      'copies closed segments of the log, and a snapshot a day, for longer than the log keeps them',
+    ],
+    load: async () => {
+      const { archiveCommand } = await import('../supervisor/archive_command.ts');
+      return (config, args, { say }) => archiveCommand(config, args, say);
+    },
+  },
   integrator: {
     usage: ['integrator add | list | remove', 'who may come by NATS, what each hears and commands'],
     load: async () => {

@@ -7,7 +7,7 @@ import { pull, pullEach, type PullerOptions, type Reader, type StoredMessage } f
 import type { RingPublisher } from './ring_publisher.ts';
 import { internal, stream } from './subjects.ts';
 
-export type TailOptions = Omit<PullerOptions, 'from' | 'filter'>;
+export type TailOptions = Omit<PullerOptions, 'from' | 'filter' | 'firstStored'>;
 /** A stored message of the command log; `at` = store timestamp, unix ms. */
 export type StoredFrame = Pick<StoredMessage, 'sequence' | 'at' | 'bytes' | 'pending'>;
 /** A journal record with its store timestamp (unix ms) and its bytes, which the hash chain covers. */
@@ -58,7 +58,8 @@ export const tailCommands = (
   fromSequence: number,
   onFrame: (frame: StoredFrame) => void | Promise<void>,
   options: TailOptions = {},
-): Promise<Reader> => pullEach(nc, stream.commands(partition), { ...options, from: fromSequence }, onFrame);
+): Promise<Reader> =>
+  pullEach(nc, stream.commands(partition), { ...options, from: fromSequence, firstStored: true }, onFrame);
 
 /** Like {@link tailCommands}: all frames that have arrived at once; no new credit until the returned promise settles. */
 export const tailCommandBatches = (
@@ -67,7 +68,8 @@ export const tailCommandBatches = (
   fromSequence: number,
   onBatch: (frames: StoredFrame[]) => void | Promise<void>,
   options: TailOptions = {},
-): Promise<Reader> => pull(nc, stream.commands(partition), { ...options, from: fromSequence }, onBatch);
+): Promise<Reader> =>
+  pull(nc, stream.commands(partition), { ...options, from: fromSequence, firstStored: true }, onBatch);
 
 export const journalBounds = (nc: NatsConnection, partition: number) => bounds(nc, stream.journal(partition));
 export const commandBounds = (nc: NatsConnection, partition: number) => bounds(nc, stream.commands(partition));

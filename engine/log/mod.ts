@@ -41,8 +41,8 @@ export { LagFeed, type CommitPositions, type Lag } from './lag.ts';
 export { OrderedSender } from './ordered_sender.ts';
 export { Pace } from './pace.ts';
 export { integratorConsumer, provision, provisionIntegrator, removeIntegrator } from './provision.ts';
-export { pull, pullEach, type PullerOptions, type Reader, type StoredMessage } from './puller.ts';
 export { type SettledReport } from './settling.ts';
+export { firstStoredHeader, pull, pullEach, type PullerOptions, type Reader, type StoredMessage } from './puller.ts';
 export { ringPublisher, type AppendOptions, type RingPublisher, type RingPublisherOptions } from './ring_publisher.ts';
 export { maxFileBytes, publicKinds, reservedBytes, streamTable, type LogSize, type PublicKind } from './streams.ts';
 export {

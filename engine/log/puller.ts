@@ -33,6 +33,8 @@ export interface PullerOptions {
   onGone?: 'fail' | 'skip';
   /** Only messages of this subject (wildcards allowed); sequences then have gaps, which are not checked. */
   filter?: string;
+  /** Whether messages may have been stored anew by a restore: `at` is then when they were stored first. @default false */
+  firstStored?: boolean;
   /** @default 512 */
   window?: number;
   /** @default 4 MiB */
@@ -47,6 +49,11 @@ export interface Reader {
   /** Stops delivery; resolves when no callback is running any more, so a callback must not await it. */
   stop(): Promise<void>;
 }
+
+/** When a message was stored that a restore has stored again, unix ms. */
+export const firstStoredHeader = 'Gridtick-Stored-At';
+/** 0: it is as it was stored. Without headers, as all others come, this costs nothing. */
+const firstStoredAt = ({ headers }: Msg) => Number(headers?.get(firstStoredHeader) ?? 0);
 
 const createTimeoutMs = 2_000;
 /** More than any message with its headers: a request for fewer bytes than the next message has would never be served. */
@@ -277,7 +284,7 @@ class Puller implements Reader {
     this.#queue.push({
       sequence,
       subject: message.subject,
-      at,
+      at: (this.#options.firstStored === true && firstStoredAt(message)) || at,
       bytes,
       pending,
       header: (name) => message.headers?.get(name) ?? '',

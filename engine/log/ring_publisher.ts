@@ -13,7 +13,7 @@ import { newInbox } from './subjects.ts';
 export interface AppendOptions {
   /** Append only if this is the last sequence of the stream (compare and set). */
   expectedLastSequence?: number;
-  /** Further headers, ASCII without line ends; not allowed on C and J, where only the expectation may stand. */
+  /** Further headers, ASCII without line ends; on C and J only a restore sets one, behind the expectation. */
   headers?: Record<string, string>;
 }
 

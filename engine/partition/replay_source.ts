@@ -81,7 +81,7 @@ async function* stored(
   const reader = await pull(
     nc,
     name,
-    { from },
+    { from, firstStored: true },
     (messages) =>
       new Promise<void>((taken) => {
         if (isClosed) return taken();

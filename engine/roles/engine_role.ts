@@ -35,7 +35,7 @@ import { trial } from './trial.ts';
 const commitsEveryMs = 250;
 /** A driver waits for every record, and nobody else sends meanwhile: what would leave together is not worth a wait. */
 const drivenRecordEveryMs = 1;
-const purgeEveryMs = 30_000;
+const defaultPurgeEveryMs = 30_000;
 
 export interface EngineOptions {
   config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind; stuckMs?: number };
@@ -47,6 +47,8 @@ export interface EngineOptions {
   sinks: readonly string[];
   /** File of the process in which a partition is tried when its owners die of it; absent: none is tried. */
   trialFile?: string;
+  /** How often it is looked whether a stream is half full. @default 30,000 */
+  purgeEveryMs?: number;
 }
 
 export interface Engine {
@@ -60,7 +62,8 @@ export interface Engine {
 }
 
 /** Resolves when it has all partitions that it should own. @throws what is wrong with one of them */
-export async function startEngine({ config, domain, log, onFatal, sinks, trialFile }: EngineOptions): Promise<Engine> {
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const { config, domain, log, onFatal, sinks, trialFile, purgeEveryMs = defaultPurgeEveryMs } = options;
   const id = randomUUID().slice(0, 8);
   const { partitions, clock = 'wall' } = config;
   const nc = await connectLog(config.natsUrl, `engine-${id}`);

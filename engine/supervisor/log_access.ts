@@ -22,7 +22,11 @@ export interface LogAccess {
   nc: NatsConnection;
   partitions: number;
   clock: ClockKind;
+  /** Whether others work with it: its server was not started for this. */
+  isRunning: boolean;
 }
+
+type Kept = Pick<LogAccess, 'partitions' | 'clock'>;
 
 const natsStopMs = 5_000;
 
@@ -33,7 +37,12 @@ export async function withLog<Result>(
   work: (access: LogAccess) => Promise<Result>,
 ): Promise<Result> {
   if (config.natsUrl !== '')
-    return connected(config.natsUrl, name, { partitions: config.partitions, clock: config.clock }, work);
+    return connected(
+      config.natsUrl,
+      name,
+      { partitions: config.partitions, clock: config.clock, isRunning: true },
+      work,
+    );
   if (!existsSync(join(config.dataDir, 'nats')))
     throw new ConfigError(
       `${config.dataDir} holds no log: name the data directory by ${variable('dataDir')}, or set ${variable('natsUrl')}`,
@@ -48,11 +57,11 @@ export async function withLog<Result>(
     if (!(error instanceof LockHeld)) throw error;
     const url = runningNatsUrl(own);
     if (url === null) throw new ConfigError(`${error.message}; it is starting or stopping: try again in a moment`);
-    return connected(url, name, kept, work);
+    return connected(url, name, { ...kept, isRunning: true }, work);
   }
   try {
     await new PidFile(dataDir).endLeftOver();
-    return await onStopped(own, (url) => connected(url, name, kept, work));
+    return await onStopped(own, (url) => connected(url, name, { ...kept, isRunning: false }, work));
   } finally {
     await lock.release();
   }
@@ -68,8 +77,13 @@ export async function withRunningLog<Result>(
   work: (access: LogAccess) => Promise<Result>,
 ): Promise<Result> {
   if (config.natsUrl !== '')
-    return connected(config.natsUrl, name, { partitions: config.partitions, clock: config.clock }, work);
-  return connected(runningLogUrl(config), name, keptOf(config), work);
+    return connected(
+      config.natsUrl,
+      name,
+      { partitions: config.partitions, clock: config.clock, isRunning: true },
+      work,
+    );
+  return connected(runningLogUrl(config), name, { ...keptOf(config), isRunning: true }, work);
 }
 
 /** Where the stores of a running installation are, with the logins of its own roles. */
@@ -154,7 +168,7 @@ async function connected<Result>(
 }
 
 /** What is fixed with the data directory, whatever the settings of this call. */
-function keptOf({ dataDir, partitions, clock }: Config): Omit<LogAccess, 'nc'> {
+function keptOf({ dataDir, partitions, clock }: Config): Kept {
   const file = join(dataDir, 'installation.json');
   if (!existsSync(file)) return { partitions, clock };
   const kept = JSON.parse(readFileSync(file, 'utf8')) as { scenario: string; partitions: number };

@@ -147,7 +147,7 @@ export async function provisionLog(place: Place): Promise<void> {
 }
 
 /** The built files, whether this file is one of them or runs from source. */
-function distDir(): string {
+export function distDir(): string {
   let folder = import.meta.dirname;
   while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
   return join(folder, 'dist');
