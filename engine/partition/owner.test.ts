@@ -1,3 +1,4 @@
+import { Life } from '../simulation/life.ts';
 import { expect, test } from 'vitest';
 import { accountAddress, tallyDomain, type Account } from '../simulation/tally.ts';
 import { encodeFrame, type CommandEnvelope, type Frame } from '../wire.ts';
@@ -155,7 +156,7 @@ test('slots follow each other while the partition runs; after downtime only the 
     catalogue: compileDomain(tallyDomain),
     ports: bench.log.ports(
       0,
-      () => true,
+      new Life(),
       () => {},
     ),
     onFailed: (error) => bench.failures.push(error),

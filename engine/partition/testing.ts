@@ -1,5 +1,6 @@
 /** One partition of a domain on a log that works, in virtual time. */
 import type { Domain } from '#actors/actor';
+import { Life } from '../simulation/life.ts';
 import { MemoryLog } from '../simulation/memory_log.ts';
 import { World } from '../simulation/world.ts';
 import { encodeFrame, type CommandEnvelope, type Frame, type ReplyOut } from '../wire.ts';
@@ -26,7 +27,7 @@ export class Bench {
       catalogue: compileDomain(domain),
       ports: this.log.ports(
         0,
-        () => true,
+        new Life(),
         (_at, replies) => this.replies.push(...replies),
       ),
       onFailed: (error) => this.failures.push(error),

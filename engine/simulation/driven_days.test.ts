@@ -39,7 +39,8 @@ async function play(seed: number, isDisturbed: boolean) {
   const world = new World(seed);
   const { chance } = world;
   const log = new MemoryLog(world, partitions);
-  const engine = () => new SimulatedEngine(log, catalogue, () => {}, undefined, 24_000, 'driven');
+  const engine = () =>
+    new SimulatedEngine(log, { catalogue, onReplies: () => {}, snapshotEveryBytes: 24_000, clock: 'driven' });
   let current = engine();
   let kills = 0;
   let isOver = false;
