@@ -28,7 +28,7 @@ export interface Faults {
   /** What is written is on the disk so much later; only then it is acknowledged and read. @default 0 */
   syncMsMax?: number;
 }
-const copyLateMsMax = 4_000;
+const copyLateMsMax = 2_000;
 /** JetStream: insufficient storage resources available. */
 const diskFullCode = 10_023;
 

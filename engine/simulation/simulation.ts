@@ -7,6 +7,8 @@ import { partitionOf } from '#actors/partition_key';
 import { compileDomain } from '../partition/catalogue.ts';
 import { decodeRecord } from '../partition/record.ts';
 import { recoverState } from '../partition/recovery.ts';
+import { replayPartition } from '../partition/replay.ts';
+import { exitCodeOf, problemText } from '../partition/replay_verdict.ts';
 import type { PartitionState } from '../partition/state.ts';
 import type { ReplyOut } from '../wire.ts';
 import { Life } from './life.ts';
@@ -14,6 +16,7 @@ import { MemoryLog } from './memory_log.ts';
 import { Answers, SimulatedDoor, SimulatedEngine } from './processes.ts';
 import { ShadowLedger } from './shadow_ledger.ts';
 import { Caller } from './tally_caller.ts';
+import { storedPartition } from './stored.ts';
 import { tallyDomain } from './tally.ts';
 import { World } from './world.ts';
 
@@ -45,14 +48,37 @@ export interface SimulationOptions {
 }
 
 /** Steps of a process within which something befalls it. */
-const stepsMax = 260;
+const stepsMax = 180;
 const enginesMax = 14;
 const catalogue = compileDomain(tallyDomain);
 
-export async function simulate(seed: number, { trace, prepare }: SimulationOptions = {}): Promise<SimulationReport> {
+/** Plays a world to its end. */
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<SimulationReport> {
+  // Thousands of appends fail here, and nobody reads where.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return await play(seed, options);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+/** What comes out when its commands are executed again: empty when it is the same, byte for byte. */
+export async function executeAgain(log: MemoryLog): Promise<{ problems: string[]; refused: number }> {
+  const verdicts = await Promise.all(
+    log.journals.map((_, p) => replayPartition(storedPartition(log, p), { catalogue, build: 'sim', clock: 'wall' })),
+  );
+  const problems = verdicts.flatMap((verdict) => verdict.problems.map((one) => `executed again: ${problemText(one)}`));
+  const refused = verdicts.reduce((sum, verdict) => sum + verdict.refused, 0);
+  const code = exitCodeOf(verdicts);
+  return { problems: code === 0 ? problems : [...problems, `executed again: exit code ${code}`], refused };
+}
+
+async function play(seed: number, { trace, prepare }: SimulationOptions): Promise<SimulationReport> {
   const world = new World(seed);
   const { chance } = world;
-  const log = new MemoryLog(world, 2 + chance.below(2));
+  const log = new MemoryLog(world, chance.of(25) ? 3 : 2);
   const partitions = log.journals.length;
   const all = Array.from({ length: partitions }, (_, p) => p);
   const shadow = new ShadowLedger(log, catalogue);
@@ -150,13 +176,13 @@ export async function simulate(seed: number, { trace, prepare }: SimulationOptio
   const trouble = () => {
     if (isCalm) return;
     misfortunes[chance.below(misfortunes.length)]!();
-    world.plan(200 + chance.below(1_800), trouble);
+    world.plan(100 + chance.below(1_200), trouble);
   };
-  world.plan(100 + chance.below(1_500), trouble);
+  world.plan(100 + chance.below(900), trouble);
 
   const caller = new Caller(chance, seed);
   const acknowledged = new Set<string>();
-  const total = 24 + chance.below(40);
+  const total = 14 + chance.below(26);
   let doorsDone = 0;
   for (let d = 0; d < 2; d++)
     void (async () => {
@@ -167,7 +193,7 @@ export async function simulate(seed: number, { trace, prepare }: SimulationOptio
           await door.send(command, partitionOf(command[0]!.to.key, partitions));
           acknowledged.add(command[0]!.id!);
         }
-        if (chance.of(40)) await world.clock.delay(chance.below(400));
+        if (chance.of(40)) await world.clock.delay(chance.below(300));
       }
       doorsDone += 1;
     })();
@@ -180,8 +206,8 @@ export async function simulate(seed: number, { trace, prepare }: SimulationOptio
   for (const { life } of engines) life.wake();
   await world.run(200, () => false);
   start(all);
-  // Timers of up to 2 s and frames of up to 4 s ago come yet; an engine whose first append was held up may take over once more.
-  await world.run(4_500, () => false);
+  // Timers and frames of up to 2 s ago come yet; an engine whose first append was held up may take over once more.
+  await world.run(2_100, () => false);
   const owners = () =>
     all.map((p) =>
       engines.flatMap(({ owners }) => owners[p] ?? []).find((one) => one.owner === shadow.partitions[p]!.owner),

@@ -45,8 +45,8 @@ export class Caller {
     if (roll < 38) return envelope('add', { amount: 1 + chance.below(100) });
     if (roll < 66)
       return envelope('transfer', { to: accounts[chance.below(accounts.length)]!, amount: 1 + chance.below(50) });
-    if (roll < 72) return envelope('wait', { ms: chance.below(2_000) });
-    if (roll < 84) return envelope('alarm', { ms: chance.below(2_000) });
+    if (roll < 72) return envelope('wait', { ms: chance.below(1_500) });
+    if (roll < 84) return envelope('alarm', { ms: chance.below(1_500) });
     if (roll < 87) return envelope('silence', {});
     if (roll < 90) return envelope('add', { amount: 5_000 });
     if (roll < 93) return envelope('explode', {});
