@@ -85,6 +85,15 @@ export class Role {
     return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
   }
 
+  /** Stops it where it is; it knows nothing of it. */
+  pause(): void {
+    if (this.end === undefined) this.#child.kill('SIGSTOP');
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** Lets it go on. */
   resume(): void {
     if (this.end === undefined) this.#child.kill('SIGCONT');
