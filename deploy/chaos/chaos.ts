@@ -112,6 +112,7 @@ const rows = new Map<string, Row>();
 const tell = (row: Row) => {
   add(rows, row);
   console.log(cellsOf(row).join('  '));
+  write([...rows.values()], seed);
 };
 console.log(`seed ${seed}; ${head.join(', ')}`);
 const none: Verdict = { acked: 0, applied: 0, lost: 0, doubled: 0, disordered: 0, problems: [] };
@@ -139,6 +140,5 @@ for (let round = 0; round < Number(values.rounds); round++) {
     );
 }
 await bed?.close();
-write([...rows.values()], seed);
 console.log(`\n${textTable([head, ...[...rows.values()].map(cellsOf)])}`);
 process.exit([...rows.values()].some(isBroken) ? 1 : 0);
