@@ -5,7 +5,7 @@ import { domain } from '#actors/mod';
 import type { AccountState } from '#actors/schema/customer_entities';
 import { simulateMoney } from './money.ts';
 
-const seeds = Number(process.env['GRIDTICK_SIM_SEEDS'] ?? 60);
+const seeds = Number(process.env['GRIDTICK_SIM_SEEDS'] ?? 30);
 const from = Number(process.env['GRIDTICK_SIM_FROM'] ?? 1);
 
 test(

@@ -41,6 +41,10 @@ interface Befallen {
 }
 
 export interface SimulationOptions {
+  /** @default 2, in a quarter of the worlds 3 */
+  partitions?: number;
+  /** About so many. @default 14 to 39 */
+  commands?: number;
   /** Gets a line per owner event and, at the end, per journal record. */
   trace?: ((line: string) => void) | undefined;
   /** Changes the world before anything happens in it. */
@@ -75,10 +79,10 @@ export async function executeAgain(log: MemoryLog): Promise<{ problems: string[]
   return { problems: code === 0 ? problems : [...problems, `executed again: exit code ${code}`], refused };
 }
 
-async function play(seed: number, { trace, prepare }: SimulationOptions): Promise<SimulationReport> {
+async function play(seed: number, { trace, prepare, ...size }: SimulationOptions): Promise<SimulationReport> {
   const world = new World(seed);
   const { chance } = world;
-  const log = new MemoryLog(world, chance.of(25) ? 3 : 2);
+  const log = new MemoryLog(world, size.partitions ?? (chance.of(25) ? 3 : 2));
   const partitions = log.journals.length;
   const all = Array.from({ length: partitions }, (_, p) => p);
   const shadow = new ShadowLedger(log, catalogue);
@@ -182,7 +186,7 @@ async function play(seed: number, { trace, prepare }: SimulationOptions): Promis
 
   const caller = new Caller(chance, seed);
   const acknowledged = new Set<string>();
-  const total = 14 + chance.below(26);
+  const total = size.commands ?? 14 + chance.below(26);
   let doorsDone = 0;
   for (let d = 0; d < 2; d++)
     void (async () => {
