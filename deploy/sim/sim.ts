@@ -34,7 +34,7 @@ async function playChunk({ from, seeds, trace }: Extract<Task, { trace: boolean 
     const again = trace || seed % againEvery === 0 ? (await executeAgain(log)).problems : [];
     if (problems.length + again.length > 0) broken.push({ seed, problems: [...problems, ...again] });
     totals['commands']! += commands;
-    for (const [name, count] of Object.entries(figures)) totals[name] = (totals[name] ?? 0) + count;
+    for (const [name, count] of Object.entries<number>({ ...figures })) totals[name] = (totals[name] ?? 0) + count;
   }
   return { broken, played: seeds, totals };
 }

@@ -82,7 +82,7 @@ async function soak(): Promise<string[]> {
   const looks = new Map<string, Look[]>();
   const load: MinuteOfLoad[] = [];
   try {
-    const ports = ['HTTP', 'OCPP', 'NATS', 'REDIS', 'CLICKHOUSE'].map((p) => [`GRIDTICK_${p}_PORT`, '0']);
+    const ports = ['HTTP', 'OCPP', 'NATS', 'REDIS', 'CLICKHOUSE'].map((p) => [`GRIDTICK_${p}_PORT`, '0'] as const);
     const config = loadConfig({
       ...Object.fromEntries(ports),
       GRIDTICK_DATA_DIR: join(dir, 'data'),
