@@ -163,9 +163,8 @@ function report(looks: ReadonlyMap<string, Look[]>, load: readonly MinuteOfLoad[
       ...rows,
     ]),
   );
-  say(
-    `\n${textTable([['minute', 'answered', 'failed', 'p50, ms', 'p99, ms', 'max, ms'], ...load.map((m) => [m.minute, m.answered, m.failed, m.p50Ms, m.p99Ms, m.maxMs].map(String))])}`,
-  );
+  const perMinute = load.map((m) => [m.minute, m.answered, m.failed, m.p50Ms, m.p99Ms, m.maxMs].map(String));
+  say(`\n${textTable([['minute', 'answered', 'failed', 'p50, ms', 'p99, ms', 'max, ms'], ...perMinute])}`);
   const counted = load.filter(({ minute }) => minute > warmMinutes).map(({ p99Ms }) => p99Ms);
   const third = Math.ceil(counted.length / 3);
   const median = (list: number[]) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0;
