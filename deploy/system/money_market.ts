@@ -6,7 +6,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { customerAddress, domain } from '#actors/mod';
 import { startTestClickHouse, type TestClickHouse } from '#engine/embedded/clickhouse/testing';
 import { connectLog, openDoor, provision } from '#engine/log/mod';
-import { freePort, startTestNats, type TestNats } from '#engine/log/testing';
+import { freePort, startTestNats, startTestProxy, type TestNats, type TestProxy } from '#engine/log/testing';
 import { verifyMoney } from '#engine/partition/verify_money';
 import { startTestRedis, type TestRedis } from '#engine/projections/testing';
 import { hashPassword } from '#gateway/auth/password';
@@ -26,7 +26,18 @@ const files = {
 export type Served = keyof typeof files;
 const served = Object.keys(files) as Served[];
 
+export interface MarketOptions {
+  /** The log's data, instead of a temporary directory. */
+  storeDir?: string;
+  /** Puts a proxy between the roles and NATS, and one between them and ClickHouse. @default false */
+  isProxied?: boolean;
+}
+
 export class Market {
+  /** Between the roles and their servers. */
+  readonly proxies: { nats: TestProxy; clickhouse: TestProxy } | null;
+  /** Called when somebody was told something. */
+  onTold: () => void = () => {};
   readonly nats: TestNats;
   readonly clickhouse: TestClickHouse;
   readonly nc: NatsConnection;
@@ -42,12 +53,14 @@ export class Market {
 
   private constructor(
     servers: { nats: TestNats; redis: TestRedis; clickhouse: TestClickHouse },
+    proxies: { nats: TestProxy; clickhouse: TestProxy } | null,
     nc: NatsConnection,
     journals: Journals,
     ports: { http: number; ocpp: number },
     random: Random,
   ) {
     this.nats = servers.nats;
+    this.proxies = proxies;
     this.#redis = servers.redis;
     this.clickhouse = servers.clickhouse;
     this.nc = nc;
@@ -58,13 +71,23 @@ export class Market {
   }
 
   /** Starts everything, founds site and customers, waits for the first price, and lets the first cars come. */
-  static async open(random: Random): Promise<Market> {
-    const [nats, redis, clickhouse] = await Promise.all([startTestNats(), startTestRedis(), startTestClickHouse()]);
+  static async open(random: Random, { storeDir, isProxied = false }: MarketOptions = {}): Promise<Market> {
+    const [nats, redis, clickhouse] = await Promise.all([
+      startTestNats(storeDir === undefined ? {} : { storeDir }),
+      startTestRedis(),
+      startTestClickHouse(),
+    ]);
+    const proxies = isProxied
+      ? {
+          nats: await startTestProxy(nats.port),
+          clickhouse: await startTestProxy(Number(new URL(clickhouse.url).port)),
+        }
+      : null;
     const nc = await connectLog(nats.url, 'money test');
     await provision(nc, { partitions, scale: 0.1 });
     const ports = { http: await freePort(), ocpp: await freePort() };
     const journals = await Journals.follow(nc, partitions);
-    const market = new Market({ nats, redis, clickhouse }, nc, journals, ports, random);
+    const market = new Market({ nats, redis, clickhouse }, proxies, nc, journals, ports, random);
     await Promise.all(served.map((name) => market.start(name)));
     const door = await openDoor(nc, { name: 'founder', partitions });
     for (const command of [...foundingOf(await hashPassword(password)), ...opening]) {
@@ -89,14 +112,20 @@ export class Market {
     for (const role of this.#roles.values()) await role.kill();
     await this.journals.close();
     await this.nc.close();
+    await Promise.all([this.proxies?.nats.stop(), this.proxies?.clickhouse.stop()]);
     await Promise.all([this.nats.stop(), this.#redis.stop(), this.clickhouse.stop()]);
+  }
+
+  /** Where people sign in. */
+  get httpUrl(): string {
+    return `http://127.0.0.1:${this.#ports.http}`;
   }
 
   get #env() {
     return {
-      GRIDTICK_NATS_URL: this.nats.url,
+      GRIDTICK_NATS_URL: this.proxies?.nats.url ?? this.nats.url,
       GRIDTICK_REDIS_URL: this.#redis.url,
-      GRIDTICK_CLICKHOUSE_URL: this.clickhouse.url,
+      GRIDTICK_CLICKHOUSE_URL: this.proxies ? `http://127.0.0.1:${this.proxies.clickhouse.port}` : this.clickhouse.url,
       GRIDTICK_CLICKHOUSE_USER: this.clickhouse.user,
       GRIDTICK_CLICKHOUSE_PASSWORD: this.clickhouse.password,
       GRIDTICK_PARTITIONS: String(partitions),
@@ -110,6 +139,11 @@ export class Market {
     const before = this.#roles.get(name);
     this.#roles.delete(name);
     await before?.kill();
+    return this.startBeside(name, failpoint);
+  }
+
+  /** Starts a role beside the one that runs, which is left to the caller. */
+  async startBeside(name: Served, failpoint = ''): Promise<Role> {
     const [file, ...args] = files[name];
     const role = new Role(name, file, args, { ...this.#env, GRIDTICK_FAILPOINT: failpoint });
     this.#roles.set(name, role);
@@ -148,6 +182,7 @@ export class Market {
   #heard(told: Told, problems: string[]) {
     const name = `customer/${told.customer}|${told.id}`;
     const before = this.told.get(name);
+    this.onTold();
     if (!before) this.told.set(name, told);
     else if (outcomeOf(before) !== outcomeOf(told))
       problems.push(`${name} (${told.type}) was told ${outcomeOf(before)}, then ${outcomeOf(told)}`);

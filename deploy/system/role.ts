@@ -85,9 +85,13 @@ export class Role {
     return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
   }
 
-  /** Lets it stand still until {@link resume}. */
+  /** Lets it stand still until {@link resume}; it knows nothing of it. */
   pause(): void {
-    this.#child.kill('SIGSTOP');
+    if (this.end === undefined) this.#child.kill('SIGSTOP');
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   /** SIGTERM; resolves with how it ended. */

@@ -78,14 +78,17 @@ export async function startTestNats(options: TestNatsOptions = {}): Promise<Test
 }
 
 export interface TestProxy {
+  readonly port: number;
   readonly url: string;
-  /** Ends all connections; new ones are let through. */
-  cut(): void;
+  /** Ends all connections; new ones are let through. For `lingerMs` the server still takes the old ones for open. @default 0 */
+  cut(lingerMs?: number): void;
   /** Throws away what the server says on the present connections: what is published is stored, its acks are lost. */
   mute(): void;
   /** Nothing goes through, either way, as if the client were paused; it is not lost, and all comes with `flow`. */
   hold(): void;
   flow(): void;
+  /** Holds everything back for so long, both ways. */
+  delay(ms: number): void;
   stop(): Promise<void>;
 }
 
@@ -93,6 +96,24 @@ export interface TestProxy {
 export async function startTestProxy(targetPort: number): Promise<TestProxy> {
   const sockets = new Set<Socket>();
   const clients = new Map<Socket, { muted: boolean }>();
+  let lingerMs = 0;
+  let delayMs = 0;
+  /** What comes from one side goes to the other in order, each piece when it is due. */
+  const forward = (from: Socket, to: Socket, isMuted: () => boolean) => {
+    const held: { chunk: Buffer; dueAt: number }[] = [];
+    const drain = () => {
+      for (let first = held[0]; first; first = held[0]) {
+        const waitMs = first.dueAt - performance.now();
+        if (waitMs > 0) return void setTimeout(drain, waitMs);
+        held.shift();
+        if (!isMuted()) to.write(first.chunk);
+      }
+    };
+    from.on('data', (chunk) => {
+      held.push({ chunk, dueAt: performance.now() + delayMs });
+      if (held.length === 1) drain();
+    });
+  };
   const server = createServer((client) => {
     const upstream = createConnection(targetPort, '127.0.0.1');
     const state = { muted: false };
@@ -105,17 +126,20 @@ export async function startTestProxy(targetPort: number): Promise<TestProxy> {
         clients.delete(client);
         client.destroy();
         // What has been sent still reaches the server, as it would after a broken link.
-        upstream.end();
+        if (lingerMs > 0) setTimeout(() => upstream.end(), lingerMs);
+        else upstream.end();
       });
     }
-    client.on('data', (chunk) => upstream.write(chunk));
-    upstream.on('data', (chunk) => void (state.muted || client.write(chunk)));
+    forward(client, upstream, () => false);
+    forward(upstream, client, () => state.muted);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const address = server.address() as AddressInfo;
+  const { port } = server.address() as AddressInfo;
   return {
-    url: `nats://127.0.0.1:${address.port}`,
-    cut() {
+    port,
+    url: `nats://127.0.0.1:${port}`,
+    cut(ms = 0) {
+      lingerMs = ms;
       for (const client of [...clients.keys()]) client.destroy();
     },
     mute() {
@@ -126,6 +150,9 @@ export async function startTestProxy(targetPort: number): Promise<TestProxy> {
     },
     flow() {
       for (const socket of sockets) socket.resume();
+    },
+    delay(ms) {
+      delayMs = ms;
     },
     async stop() {
       server.close();

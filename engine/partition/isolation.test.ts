@@ -1,5 +1,6 @@
 /** What an owner does when those before it died of what comes next; the dying itself is in roles/isolation.long.test.ts. */
 import { expect, test } from 'vitest';
+import { Life } from '../simulation/life.ts';
 import { MemoryLog } from '../simulation/memory_log.ts';
 import { accountAddress, tallyDomain, type Account } from '../simulation/tally.ts';
 import { World } from '../simulation/world.ts';
@@ -17,11 +18,7 @@ class Line {
   async owner(probe?: (deadly: readonly string[]) => Promise<DeadlyUnit | null>) {
     const owner = new PartitionOwner({
       ...{ partition: 0, partitions: 1, build: 'test', catalogue: compileDomain({ ...tallyDomain, slots: [] }) },
-      ports: this.log.ports(
-        0,
-        () => true,
-        (_at, replies) => this.replies.push(...replies),
-      ),
+      ports: this.log.ports(0, new Life(), (_at, replies) => this.replies.push(...replies)),
       onFailed: (error) => this.failures.push(error),
       ...(probe && { probe }),
     });

@@ -1,3 +1,4 @@
+import { Life } from '../simulation/life.ts';
 import { expect, test } from 'vitest';
 import { accountAddress, tallyDomain, type Account } from '../simulation/tally.ts';
 import { encodeFrame, type CommandEnvelope, type Frame } from '../wire.ts';
@@ -153,11 +154,7 @@ test('slots follow each other while the partition runs; after downtime only the 
     partitions: 1,
     build: 'test',
     catalogue: compileDomain(tallyDomain),
-    ports: bench.log.ports(
-      0,
-      () => true,
-      () => {},
-    ),
+    ports: bench.log.ports(0, new Life(), () => {}),
     onFailed: (error) => bench.failures.push(error),
   });
   let started = false;
@@ -260,11 +257,7 @@ test('who had to read many records to begin writes a snapshot soon, but not befo
     partitions: 1,
     build: 'test',
     catalogue: compileDomain(tallyDomain),
-    ports: bench.log.ports(
-      0,
-      () => true,
-      () => {},
-    ),
+    ports: bench.log.ports(0, new Life(), () => {}),
     onFailed: (error) => bench.failures.push(error),
     onEvent: (event) => events.push(event),
   });

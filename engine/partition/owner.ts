@@ -145,6 +145,8 @@ export class PartitionOwner {
   #reader: CommandReader | null = null;
   #cancelClock: (() => void) | null = null;
   #clockAsked = { at: -Infinity, dueAt: 0 };
+  /** ms by which the server's clock was ahead of ours when it last stored something. */
+  #storeAheadMs = 0;
   #epochAt = { wall: 0, monotonic: 0 };
   #poison = new Map<string, RefusalCode>();
   /** While `until` is positive: so few units a record, up to this log sequence, to find the one that cannot be committed. */
@@ -226,6 +228,7 @@ export class PartitionOwner {
     this.#goOn();
     const { offset } = this.#state;
     this.committed = { offset, sequence, batch: 0 };
+    this.#storeAheadMs = Math.max(0, this.#state.now - this.#ports.clock.wall());
     this.#snapshotAt = this.#ports.clock.monotonic();
     if (this.#replayed > replayedMost) {
       this.#bytesSinceSnapshot = Infinity;
@@ -377,6 +380,7 @@ export class PartitionOwner {
     this.#queue.push(message);
     this.#queueBytes += message.bytes.length;
     this.logEnd = Math.max(this.logEnd, message.sequence + message.pending);
+    this.#storeAheadMs = Math.max(0, message.at - this.#ports.clock.wall());
     this.#wake?.();
     if (this.#queueBytes > queueBytesMax) return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
@@ -655,7 +659,9 @@ export class PartitionOwner {
     this.#cancelClock = null;
     const next = this.#state.timers.peek();
     if (!next || this.#stopped || this.#failed || this.#driven) return;
-    const waitMs = Math.min(Math.max(next.dueAt - this.#ports.clock.wall() + 1, 1), 2_000_000_000);
+    // Due by the log's clock, which is the server's: were ours behind it, every timer of an idle partition would come so late.
+    const untilDueMs = next.dueAt - this.#ports.clock.wall() - this.#storeAheadMs;
+    const waitMs = Math.min(Math.max(untilDueMs + 1, 1), 2_000_000_000);
     this.#cancelClock = this.#ports.clock.after(waitMs, () => {
       const now = this.#ports.clock.monotonic();
       // One clock frame per due time; asked again only when it seems lost.

@@ -21,7 +21,7 @@ let log: MemoryLog;
 beforeAll(async () => {
   // The first world in which partition 0 keeps two snapshots, and nothing that a killed owner left unfinished.
   for (let seed = 4; ; seed++) {
-    ({ log } = await simulate(seed));
+    ({ log } = await simulate(seed, { partitions: 3, commands: 140 }));
     const pointed = new Set(counting(log).map(({ record }) => record.snapshot?.gen));
     const gens = await storedPartition(log, 0).snapshots.generations();
     if (gens.length > 1 && gens.every((gen) => pointed.has(gen))) return;

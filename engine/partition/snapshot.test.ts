@@ -30,7 +30,10 @@ function filled(accounts: number, padding: number): PartitionState {
   const { runner } = catalogue.kinds.get('account')!.actor!;
   for (let i = 0; i < accounts; i++) {
     const id = `account-${i}`;
-    const context = { balance: i, applied: 1, fired: 0, armed: 0, slot: 0, padding: 'x'.repeat(padding) };
+    const context = {
+      ...{ balance: i, applied: 1, fired: 0, armed: 0, replaced: 0, alarmAt: 0, early: 0, slot: 0 },
+      padding: 'x'.repeat(padding),
+    };
     state.put('account', id, id, runner.restore('open', context));
     state.timers.set(`account|${id}|w0`, 1_000 + i);
   }

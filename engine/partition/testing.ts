@@ -1,5 +1,6 @@
 /** One partition of a domain on a log that works, in virtual time. */
 import type { Domain } from '#actors/actor';
+import { Life } from '../simulation/life.ts';
 import { MemoryLog } from '../simulation/memory_log.ts';
 import { World } from '../simulation/world.ts';
 import { encodeFrame, type CommandEnvelope, type Frame, type ReplyOut } from '../wire.ts';
@@ -24,11 +25,7 @@ export class Bench {
       partitions: 1,
       build: 'test',
       catalogue: compileDomain(domain),
-      ports: this.log.ports(
-        0,
-        () => true,
-        (_at, replies) => this.replies.push(...replies),
-      ),
+      ports: this.log.ports(0, new Life(), (_at, replies) => this.replies.push(...replies)),
       onFailed: (error) => this.failures.push(error),
       onEvent: (event) => this.events.push(event),
     });

@@ -26,10 +26,15 @@ export class Timers {
     return this.#due.delete(id);
   }
 
+  /** Whether that is when the timer is due, and not when an earlier arming would have been. */
+  isCurrent(id: string, dueAt: number): boolean {
+    return this.#due.get(id) === dueAt;
+  }
+
   /** The earliest timer, or undefined. */
   peek(): { id: string; dueAt: number } | undefined {
     for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
-      if (this.#due.get(top.id) === top.dueAt) return top;
+      if (this.isCurrent(top.id, top.dueAt)) return top;
       this.#pop();
     }
     return undefined;

@@ -9,13 +9,15 @@ import { compileDomain, type Catalogue } from '../partition/catalogue.ts';
 import { PartitionOwner } from '../partition/owner.ts';
 import type { OwnerClock } from '../partition/ports.ts';
 import type { CommandEnvelope, ReplyOut } from '../wire.ts';
+import { Life } from './life.ts';
 import { MemoryLog } from './memory_log.ts';
 import { Answers, SimulatedDoor } from './processes.ts';
-import { checkLogs, partitions } from './simulation.ts';
+import { ShadowLedger } from './shadow_ledger.ts';
 import { accountAddress, tallyDomain } from './tally.ts';
 import { World } from './world.ts';
 
 const accounts = Array.from({ length: 9 }, (_, i) => `acct-${i}`);
+const partitions = 3;
 const livingMax = 4;
 
 export interface ChurnReport {
@@ -98,7 +100,7 @@ class SharingEngine {
   readonly bus: SimulatedBus;
   readonly ownership: Ownership<PartitionOwner>;
   readonly errors: Error[] = [];
-  alive = true;
+  readonly life = new Life();
   leaving = false;
   readonly #members: Members;
 
@@ -107,7 +109,7 @@ class SharingEngine {
     exchange: Exchange,
     log: MemoryLog,
     catalogue: Catalogue,
-    onReplies: (replies: ReplyOut[]) => void,
+    onReplies: (at: string, replies: readonly ReplyOut[]) => void,
     onEvent: (event: string) => void,
   ) {
     this.id = id;
@@ -130,11 +132,7 @@ class SharingEngine {
           build: 'sim',
           catalogue,
           snapshotEveryBytes: 6_000,
-          ports: log.ports(
-            partition,
-            () => this.alive,
-            (_at, replies) => onReplies(replies),
-          ),
+          ports: log.ports(partition, this.life, onReplies),
           mayClaim,
           onFailed,
         }),
@@ -158,9 +156,13 @@ class SharingEngine {
     });
   }
 
+  get alive(): boolean {
+    return this.life.isAlive;
+  }
+
   /** Nothing of it happens any more. */
   kill() {
-    this.alive = false;
+    this.life.kill();
     this.bus.close();
   }
 
@@ -168,7 +170,7 @@ class SharingEngine {
     this.leaving = true;
     await this.ownership.leave();
     this.#members.close();
-    this.alive = false;
+    this.life.kill();
   }
 }
 
@@ -179,6 +181,7 @@ export async function churn(seed: number): Promise<ChurnReport> {
   const exchange = new Exchange(world);
   exchange.lostPercent = chance.below(10);
   const catalogue = compileDomain(tallyDomain);
+  const shadow = new ShadowLedger(log, catalogue);
   const problems: string[] = [];
   const answers = new Answers(problems);
   const counted = { given: 0, superseded: 0 };
@@ -196,7 +199,10 @@ export async function churn(seed: number): Promise<ChurnReport> {
         exchange,
         log,
         catalogue,
-        (replies) => answers.note(replies),
+        (at, replies) => {
+          shadow.released(at, replies);
+          answers.note(replies);
+        },
         (event) => {
           if (event === 'given' || event === 'superseded') counted[event] += 1;
         },
@@ -260,8 +266,13 @@ export async function churn(seed: number): Promise<ChurnReport> {
   for (const { id, errors } of engines) for (const error of errors) problems.push(`${id} failed: ${error.message}`);
   for (const engine of engines) engine.kill();
   await world.run(4_000, () => false);
-  const check = await checkLogs(log, catalogue, acked, answers.results);
-  return { commands: acked.size, epochs: check.figures.epochs, ...counted, problems: [...problems, ...check.problems] };
+  shadow.atRest(acked);
+  return {
+    commands: acked.size,
+    epochs: shadow.figures.epochs,
+    ...counted,
+    problems: [...problems, ...shadow.problems],
+  };
 }
 
 function command({ chance }: World, id: string): CommandEnvelope {

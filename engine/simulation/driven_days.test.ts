@@ -41,7 +41,8 @@ async function play(seed: number, isDisturbed: boolean) {
   const world = new World(seed);
   const { chance } = world;
   const log = new MemoryLog(world, partitions);
-  const engine = () => new SimulatedEngine(log, catalogue, () => {}, undefined, 24_000, 'driven');
+  const engine = () =>
+    new SimulatedEngine(log, { catalogue, onReplies: () => {}, snapshotEveryBytes: 24_000, clock: 'driven' });
   let current = engine();
   let kills = 0;
   let isOver = false;
@@ -133,7 +134,11 @@ test(
 test('what a step of the clock causes elsewhere has the time of that step, although it comes before its clock frame', async () => {
   const world = new World(1);
   const log = new MemoryLog(world, 2);
-  const engine = new SimulatedEngine(log, compileDomain(tallyDomain), () => {}, undefined, 24_000, 'driven');
+  const engine = new SimulatedEngine(log, {
+    catalogue: compileDomain(tallyDomain),
+    onReplies: () => {},
+    clock: 'driven',
+  });
   const door = new SimulatedDoor(log, 'door');
   const settled = async (work: Promise<unknown>) => {
     let isDone = false;

@@ -86,7 +86,7 @@ export async function simulateMoney(
   const answers = new Answers(problems);
   const plugs = openPlugs(log, problems);
   const held: HeldReply[] = [];
-  const onReplies = (replies: readonly ReplyOut[]) => {
+  const onReplies = (_at: string, replies: readonly ReplyOut[]) => {
     for (const { commandId, result } of replies) {
       const isNew = commandId !== null && !answers.results.has(commandId);
       const value = result.ok && isNew ? (result.value as Partial<HeldReply> | null) : null;
@@ -95,7 +95,7 @@ export async function simulateMoney(
     answers.note(replies);
     for (const plug of plugs) plug.note(replies);
   };
-  const engine = () => new SimulatedEngine(log, catalogue, onReplies, trace, 24_000);
+  const engine = () => new SimulatedEngine(log, { catalogue, onReplies, trace, snapshotEveryBytes: 24_000 });
   const engines = [engine()];
 
   await found(world, log, engines[0]!, problems);

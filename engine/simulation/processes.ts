@@ -2,6 +2,7 @@
 import type { Catalogue } from '../partition/catalogue.ts';
 import { PartitionOwner } from '../partition/owner.ts';
 import { encodeFrame, type ClockKind, type CommandEnvelope, type ReplyOut, type ReplyResult } from '../wire.ts';
+import { Life } from './life.ts';
 import type { MemoryLog } from './memory_log.ts';
 
 /** A door as the writers' rules demand: dense numbers per partition, the first unacknowledged frame again until it is stored. */
@@ -38,50 +39,61 @@ export class SimulatedDoor {
   }
 }
 
-/** An engine that owns all partitions. */
+export interface EngineOptions {
+  catalogue: Catalogue;
+  /** What leaves it, with the place of its record. */
+  onReplies(at: string, replies: ReplyOut[]): void;
+  trace?: ((line: string) => void) | undefined;
+  /** @default 6,000 */
+  snapshotEveryBytes?: number;
+  /** @default wall */
+  clock?: ClockKind;
+  /** Those that it owns. @default all */
+  partitions?: readonly number[];
+  /** What befalls its process. @default nothing but `kill` */
+  life?: Life;
+  /** Its clock against the world's, ms. @default 0 */
+  clockAheadMs?: number;
+  /** Told when one of its partitions cannot go on, unless another owner has it. @default kept in `errors` */
+  onFailed?(error: Error): void;
+}
+
+/** A process that owns partitions. */
 export class SimulatedEngine {
-  alive = true;
-  owners: PartitionOwner[] = [];
-  errors: Error[] = [];
+  readonly life: Life;
+  /** By partition; a hole where another one owns it. */
+  readonly owners: PartitionOwner[] = [];
+  readonly errors: Error[] = [];
   readonly #log: MemoryLog;
 
-  constructor(
-    log: MemoryLog,
-    catalogue: Catalogue,
-    onReplies: (replies: ReplyOut[]) => void,
-    trace?: (line: string) => void,
-    snapshotEveryBytes = 6_000,
-    clock: ClockKind = 'wall',
-  ) {
+  constructor(log: MemoryLog, options: EngineOptions) {
+    const { catalogue, onReplies, trace, snapshotEveryBytes = 6_000, clock = 'wall', clockAheadMs = 0 } = options;
+    const { onFailed = (error) => this.errors.push(error) } = options;
     this.#log = log;
-    const partitions = log.commands.length;
-    for (let partition = 0; partition < partitions; partition++) {
+    this.life = options.life ?? new Life();
+    for (const partition of options.partitions ?? log.commands.keys()) {
       const owner = new PartitionOwner({
         partition,
-        partitions,
+        partitions: log.commands.length,
         build: 'sim',
         catalogue,
         clock,
         snapshotEveryBytes,
-        ports: log.ports(
-          partition,
-          () => this.alive,
-          (_at, replies) => onReplies(replies),
-        ),
+        ports: log.ports(partition, this.life, onReplies, clockAheadMs),
         onEvent: (event) =>
           trace?.(`${log.world.now % 1_000_000} p${partition} ${owner.owner.slice(0, 4)} ${JSON.stringify(event)}`),
         onFailed: (error) => {
-          if (error.name !== 'Superseded') this.errors.push(error);
+          if (error.name !== 'Superseded') onFailed(error);
         },
       });
-      this.owners.push(owner);
+      this.owners[partition] = owner;
       void owner.start().catch((error: Error) => {
-        if (this.alive) this.errors.push(error);
+        if (this.life.isAlive) onFailed(error);
       });
     }
   }
 
-  /** Everything in the logs is decided and committed, and no relay is under way. */
+  /** Everything in the logs of its partitions is decided and committed, and no relay is under way. */
   get quiet(): boolean {
     return this.owners.every(
       (owner, p) =>
@@ -90,7 +102,7 @@ export class SimulatedEngine {
   }
 
   kill() {
-    this.alive = false;
+    this.life.kill();
   }
 }
 

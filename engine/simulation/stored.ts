@@ -1,15 +1,12 @@
 /** The streams of a simulated log as they lie in the store. */
 import type { ReplaySource, StoredMessage } from '../partition/replay_source.ts';
+import { Life } from './life.ts';
 import type { MemoryLog, MemoryStream } from './memory_log.ts';
 
 export function storedPartition(log: MemoryLog, partition: number): ReplaySource {
   const commands = log.commands[partition]!;
   const journal = log.journals[partition]!;
-  const { snapshots } = log.ports(
-    partition,
-    () => true,
-    () => {},
-  );
+  const { snapshots } = log.ports(partition, new Life(), () => {});
   return {
     partition,
     partitions: log.commands.length,

@@ -8,6 +8,12 @@ export interface Account {
   applied: number;
   fired: number;
   armed: number;
+  /** Timers that were set anew or disarmed before they were due. */
+  replaced: number;
+  /** When the alarm is due, log time; 0 = there is none. */
+  alarmAt: number;
+  /** Alarms that came before that, or without being set. */
+  early: number;
   slot: number;
   padding: string;
 }
@@ -20,7 +26,7 @@ const accountMachine = setup({
   actions: { reply: () => {}, refuse: () => {}, send: () => {}, arm: () => {}, drop: () => {}, put: () => {} },
 }).createMachine({
   initial: 'open',
-  context: { balance: 0, applied: 0, fired: 0, armed: 0, slot: 0, padding: '' },
+  context: { balance: 0, applied: 0, fired: 0, armed: 0, replaced: 0, alarmAt: 0, early: 0, slot: 0, padding: '' },
   states: {
     open: {
       on: {
@@ -53,6 +59,31 @@ const accountMachine = setup({
             context: { ...c, armed: c.armed + 1 },
             outputs: [{ type: 'arm', params: { name: `w${c.armed}`, dueAt: e.now + e.body.ms } }],
           })),
+        },
+        // The same timer again and again: each arming replaces the one before.
+        alarm: {
+          actions: decide<Account, Event<{ ms: number }>>((c, e) => ({
+            context: {
+              ...c,
+              armed: c.armed + 1,
+              replaced: c.replaced + Math.sign(c.alarmAt),
+              alarmAt: e.now + e.body.ms,
+            },
+            outputs: [{ type: 'arm', params: { name: 'alarm', dueAt: e.now + e.body.ms } }],
+          })),
+        },
+        silence: {
+          actions: decide<Account, Event>((c) => ({
+            context: { ...c, replaced: c.replaced + Math.sign(c.alarmAt), alarmAt: 0 },
+            outputs: [{ type: 'disarm', params: { name: 'alarm' } }],
+          })),
+        },
+        'timer.alarm': {
+          actions: decide<Account, Event>((c, e) =>
+            c.alarmAt === 0 || e.now < c.alarmAt
+              ? { context: { ...c, early: c.early + 1 } }
+              : { context: { ...c, fired: c.fired + 1, alarmAt: 0 } },
+          ),
         },
         'timer.*': { actions: decide<Account, Event>((c) => ({ context: { ...c, fired: c.fired + 1 } })) },
         tick: {
@@ -91,19 +122,31 @@ export const tallyDomain: Domain = {
       kind: 'account',
       version: 1,
       machine: accountMachine,
-      context: Type.Object({ balance: int, applied: int, fired: int, armed: int, slot: int, padding: Type.String() }),
+      context: Type.Object({
+        balance: int,
+        applied: int,
+        fired: int,
+        armed: int,
+        replaced: int,
+        alarmAt: int,
+        early: int,
+        slot: int,
+        padding: Type.String(),
+      }),
       commands: {
         add: Type.Object({ amount: int }),
         transfer: Type.Object({ to: Type.String(), amount: int }),
         receive: Type.Object({ amount: int }),
         wait: Type.Object({ ms: int }),
+        alarm: Type.Object({ ms: int }),
+        silence: Type.Object({}),
         tick: Type.Object({ slot: int }),
         explode: Type.Object({}),
         bloat: Type.Object({ bytes: int }),
         spoil: Type.Object({}),
       },
       timers: [],
-      creates: ['add', 'transfer', 'receive', 'wait', 'bloat'],
+      creates: ['add', 'transfer', 'receive', 'wait', 'alarm', 'bloat'],
     },
   ],
   records: [],

@@ -28,14 +28,19 @@ export class Chance {
 interface Planned {
   at: number;
   order: number;
-  task: () => void;
-  cancelled: boolean;
+  /** null once cancelled. */
+  task: (() => void) | null;
 }
+
+const before = (a: Planned, b: Planned) => (a.at !== b.at ? a.at < b.at : a.order < b.order);
+/** So many tasks, then a turn of the real event loop: a few waits of the product are real ones. */
+const tasksPerTurn = 64;
 
 export class World {
   readonly chance: Chance;
   now = 1_700_000_000_000;
-  #planned: Planned[] = [];
+  /** A binary heap by (at, order). */
+  readonly #planned: Planned[] = [];
   #order = 0;
 
   constructor(seed: number) {
@@ -43,10 +48,16 @@ export class World {
   }
 
   plan(ms: number, task: () => void): () => void {
-    const planned: Planned = { at: this.now + Math.max(0, ms), order: this.#order++, task, cancelled: false };
-    this.#planned.push(planned);
+    const planned: Planned = { at: this.now + Math.max(0, ms), order: this.#order++, task };
+    const heap = this.#planned;
+    let i = heap.push(planned) - 1;
+    for (let parent = (i - 1) >> 1; i > 0 && before(planned, heap[parent]!); parent = (i - 1) >> 1) {
+      heap[i] = heap[parent]!;
+      i = parent;
+    }
+    heap[i] = planned;
     return () => {
-      planned.cancelled = true;
+      planned.task = null;
     };
   }
 
@@ -65,21 +76,34 @@ export class World {
     const end = this.now + horizonMs;
     // What was started just before may plan its first step only after this turn.
     await new Promise((resolve) => setImmediate(resolve));
-    while (!done()) {
-      let next: Planned | undefined;
-      this.#planned = this.#planned.filter((planned) => !planned.cancelled);
-      for (const planned of this.#planned) {
-        if (!next || planned.at < next.at || (planned.at === next.at && planned.order < next.order)) next = planned;
-      }
+    for (let tasks = 1; !done();) {
+      const next = this.#planned[0];
       if (!next || next.at > end) {
         this.now = Math.max(this.now, end);
         return done();
       }
-      this.#planned.splice(this.#planned.indexOf(next), 1);
+      this.#pop();
+      if (next.task === null) continue;
       this.now = Math.max(this.now, next.at);
       next.task();
-      await new Promise((resolve) => setImmediate(resolve));
+      // A tick comes when no promise has anything left to do.
+      if (tasks++ % tasksPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
+      else await new Promise<void>((resolve) => process.nextTick(resolve));
     }
     return true;
+  }
+
+  #pop() {
+    const heap = this.#planned;
+    const last = heap.pop()!;
+    if (heap.length === 0) return;
+    let i = 0;
+    for (let child = 1; child < heap.length; child = 2 * i + 1) {
+      if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child += 1;
+      if (!before(heap[child]!, last)) break;
+      heap[i] = heap[child]!;
+      i = child;
+    }
+    heap[i] = last;
   }
 }
