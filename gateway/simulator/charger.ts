@@ -56,11 +56,12 @@ interface Car {
   endAt: number;
 }
 
-/** Somebody at the charger: for which session, how often the card was tried, and whether it is being asked right now. */
+/** Somebody at the charger: for which session, how often the card was tried, whether it is being asked right now, or may charge. */
 interface Driver {
   i: number;
   tries: number;
   asking: boolean;
+  admitted: boolean;
   nextAt: number;
 }
 
@@ -125,7 +126,7 @@ export class Charger implements Plug {
     return this.line.busy || this.#remote.rebooting || this.#driver?.asking === true;
   }
 
-  /** In lock-step a driver shows the card when the fleet says so: of several at one instant, one after the other. */
+  /** In lock-step a session begins when the fleet says so: of several at one instant, one after the other. */
   get waiting(): boolean {
     return this.#turn !== undefined;
   }
@@ -250,14 +251,19 @@ export class Charger implements Plug {
     if (driver === undefined) {
       this.#report('Preparing');
       const tries = lockStep ? Math.floor((now - startAt) / cardAgainMs) : 0;
-      this.#driver = driver = { i, tries, asking: false, nextAt: now };
+      this.#driver = driver = { i, tries, asking: false, admitted: false, nextAt: now };
     }
     const leavesAt = anchorAt + session.endMs;
     if (driver.asking || (lockStep && !this.registered)) return leavesAt;
+    if (driver.admitted) {
+      this.#turn = () => {
+        this.#begin(i, session.tag, this.now());
+        this.advance();
+      };
+      return leavesAt;
+    }
     if (driver.nextAt > now) return driver.nextAt;
-    const present = this.#presentCard.bind(this, session, driver);
-    if (lockStep) this.#turn = present;
-    else present();
+    this.#presentCard(session, driver);
     return leavesAt;
   }
 
@@ -274,6 +280,7 @@ export class Charger implements Plug {
       const status = outcome.kind === 'result' ? version.cardStatus(outcome.payload) : '';
       const unheard = outcome.kind === 'closed' || outcome.kind === 'timeout';
       if (unheard && lockStep) driver.tries -= 1;
+      else if (status === 'Accepted' && lockStep) driver.admitted = true;
       else if (status === 'Accepted' || unheard) this.#begin(session.index, session.tag, now);
       else if (driver.tries >= cardTries) {
         log.warn({ charger: this.identity, tag: session.tag, status }, 'card not accepted, driver left');

@@ -250,14 +250,9 @@ test('sessions of one instant begin one after the other in the order of the flee
   const begins = system.calls
     .filter(({ action, payload }) => /Authorize|Start/.test(action) || payload.eventType === 'Started')
     .map(({ identity, action }) => `${identity} ${action}`);
-  expect(begins).toEqual([
-    'A Authorize',
-    'A Authorize',
-    'A StartTransaction',
-    'A StartTransaction',
-    'B Authorize',
-    'B TransactionEvent',
-  ]);
+  // Nobody begins before all have shown their cards.
+  expect(begins.slice(0, 3).sort()).toEqual(['A Authorize', 'A Authorize', 'B Authorize']);
+  expect(begins.slice(3)).toEqual(['A StartTransaction', 'A StartTransaction', 'B TransactionEvent']);
   drive.stop();
   await end;
 });
