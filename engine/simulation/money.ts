@@ -154,11 +154,13 @@ export async function simulateMoney(
       if (command) await send(command);
     }
   });
+  let isOver = false;
   const takeOver = (zombie: boolean) => {
+    if (isOver) return;
     // Otherwise the old engine lives on as a zombie until it notices.
     if (!zombie) engines.at(-1)!.kill();
     world.plan(chance.below(400), () => {
-      engines.push(engine());
+      if (!isOver) engines.push(engine());
     });
   };
   const trouble = () => {
@@ -172,6 +174,8 @@ export async function simulateMoney(
   if (!(await world.run(600_000, () => doorsDone === tellers))) problems.push('doors could not finish');
   log.faults = { ackLostPercent: 0, appendLostPercent: 0, latencyMsMax: 5 };
   await world.run(1_000, () => false);
+  // What was to befall an engine later than this befalls none.
+  isOver = true;
   for (const one of engines) one.kill();
   const last = engine();
   engines.push(last);
