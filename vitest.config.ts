@@ -15,5 +15,7 @@ export default defineConfig({
     testTimeout: long ? 3_600_000 : 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Files of a worker share its modules: loading them anew for each took a third of the time.
+    isolate: false,
   },
 });

@@ -133,7 +133,9 @@ test('a partition that is lost to another owner is dropped alone; everything els
   });
   await thief.start();
   await expect
-    .poll(() => engines.noted.filter(({ event }) => event === 'superseded'), { timeout: 10_000 })
+    .poll(() => engines.noted.filter((one) => one.event === 'superseded' && one.engine === engine.id), {
+      timeout: 10_000,
+    })
     .toMatchObject([{ partition: 3 }]);
   await expect.poll(() => ended, { timeout: 10_000 }).toEqual(['Superseded']);
   await expect.poll(() => epochsOf(engine).get(3), { timeout: 10_000 }).toBe(before.get(3)! + 2);
