@@ -40,6 +40,27 @@ export interface Login {
   password: string;
 }
 
+/**
+ * Unfolds the tree from its top to its end, since only rows near what is seen are in the document, and returns how many rows
+ * its height has room for.
+ */
+const unfoldAll = `(async () => {
+  const tree = document.querySelector('[role=tree]');
+  const region = tree.closest('.scroll');
+  const drawn = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  for (region.scrollTop = 0; ; await drawn()) {
+    const folded = tree.querySelectorAll('[aria-expanded=false] .twist');
+    for (const twist of folded) twist.click();
+    if (folded.length > 0) continue;
+    if (region.scrollTop + region.clientHeight >= region.scrollHeight - 1) break;
+    region.scrollTop += region.clientHeight / 2;
+  }
+  region.scrollTop = 0;
+  await drawn();
+  const row = tree.querySelector('.charger') ?? tree.querySelector('.row');
+  return Math.ceil(tree.offsetHeight / row.offsetHeight);
+})()`;
+
 export class MonitoringPage {
   readonly #browser: Browser;
   readonly #page: Page;
@@ -104,13 +125,11 @@ export class MonitoringPage {
     const page = this.#page;
     await page.goto(`/monitoring?range=1h&node=${encodeURIComponent(`site:${site}`)}`);
     await page.locator(`table[aria-rowcount="${connectors + 1}"]`).waitFor({ timeout: readyMs });
-    const items = page.getByRole('treeitem');
     const deadline = Date.now() + readyMs;
-    while ((await items.count()) < nodes) {
-      if (Date.now() > deadline) throw new Error(`the tree shows ${await items.count()} of ${nodes} nodes`);
-      await page.evaluate(
-        `for (const twist of document.querySelectorAll('[role=treeitem][aria-expanded=false] .twist')) twist.click()`,
-      );
+    for (;;) {
+      const rows = await page.evaluate<number>(unfoldAll);
+      if (rows >= nodes) break;
+      if (Date.now() > deadline) throw new Error(`the tree shows ${rows} of ${nodes} nodes`);
     }
     const load = page.getByRole('region', { name: 'Load', exact: true });
     await load
