@@ -81,7 +81,7 @@ export async function runHistory(
     if ((await stageOf(redis, 'clickhouse')) === 'dropping') await dropClickhouse(redis, history, journal);
     let sink: HistorySinkRole | null = await openSink(history, journal, log, onFatal);
     closers.push(() => sink?.close());
-    const rebuild = watchRebuild(redis, () => sink?.positions() ?? []);
+    const rebuild = watchRebuild(redis, log, () => sink?.positions() ?? []);
     closers.push(() => rebuild.stop());
     const rebuilds = answerRebuilds(
       nc,

@@ -65,7 +65,12 @@ export async function dropClickhouse(redis: Redis, history: HistoryStore, journa
 }
 
 /** Ends the rebuild of the history once its sink has come to where the journal was. */
-export function watchRebuild(redis: Redis, positions: () => [partition: number, sequence: number][], everyMs = 500) {
+export function watchRebuild(
+  redis: Redis,
+  log: Logger,
+  positions: () => [partition: number, sequence: number][],
+  everyMs = 500,
+) {
   let looking = false;
   const look = async () => {
     const stage = await stageOf(redis, 'clickhouse');
@@ -77,7 +82,8 @@ export function watchRebuild(redis: Redis, positions: () => [partition: number, 
     if (looking) return;
     looking = true;
     void look()
-      .catch(() => undefined)
+      // Redis is away; the next look is half a second off.
+      .catch((error: unknown) => log.debug({ err: error }, 'whether a rebuild is over could not be looked up'))
       .finally(() => (looking = false));
   }, everyMs);
   return { stop: () => clearInterval(timer) };

@@ -36,13 +36,7 @@ export async function withLog<Result>(
   name: string,
   work: (access: LogAccess) => Promise<Result>,
 ): Promise<Result> {
-  if (config.natsUrl !== '')
-    return connected(
-      config.natsUrl,
-      name,
-      { partitions: config.partitions, clock: config.clock, isRunning: true },
-      work,
-    );
+  if (config.natsUrl !== '') return withRunningLog(config, name, work);
   if (!existsSync(join(config.dataDir, 'nats')))
     throw new ConfigError(
       `${config.dataDir} holds no log: name the data directory by ${variable('dataDir')}, or set ${variable('natsUrl')}`,
