@@ -2,7 +2,8 @@
  * What an installation holds when its chargers are at rest, read at every place where it is kept: the chargers' own
  * memories, the journal, the public streams and ClickHouse.
  */
-import { connectLog, journalBounds, tailJournalBatches } from '#engine/log/mod';
+import { standingsOf } from '#engine/commands/standing';
+import { commandBounds, connectLog, journalBounds, tailJournalBatches } from '#engine/log/mod';
 import { RecordFilter } from '#engine/partition/record_filter';
 import { verifyPartitions, type PartitionVerdict } from '#engine/partition/verify';
 import { verifyMoney } from '#engine/partition/verify_money';
@@ -99,6 +100,15 @@ async function readRecords(
 const endOfJournals = (nc: NatsConnection): Promise<number[]> =>
   Promise.all(partitions.map(async (p) => (await journalBounds(nc, p)).last));
 
+/** Meter values are answered once they are stored, so an engine that was just killed may not have decided on all of them. */
+async function decided(nc: NatsConnection): Promise<void> {
+  const stored = await Promise.all(partitions.map(async (p) => (await commandBounds(nc, p)).last));
+  await until('every stored command is decided', 30_000, async () => {
+    const standings = await standingsOf(nc, partitions.length);
+    return standings.every(({ partition, offset }) => offset >= stored[partition]!) ? true : undefined;
+  });
+}
+
 /** How often users, names and tags were written: seeding writes them, and nothing else does. */
 export async function seededImages(coreUrl: string): Promise<number> {
   const core = await connectLog(coreUrl, 'system test');
@@ -136,6 +146,7 @@ export async function atRest(
   const core = await connectLog(installation.coreUrl, 'system test');
   const outside = await connectLog(installation.integratorUrl, 'system test');
   try {
+    await decided(core);
     const last = await endOfJournals(core);
     const { events, station } = await readJournals(core, last, stationId);
     const within = (at: string) => {
