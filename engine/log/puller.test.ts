@@ -142,6 +142,54 @@ test('an idle reader whose pull requests expire still gets the next message', as
   await reader.stop();
 });
 
+test('a request that ends without a word is noticed when it is overdue', async () => {
+  // Silence makes a reader recreate its consumer within 6 s: it must not come to that.
+  const expiresMs = 3_000;
+  let swallowed = 0;
+  const silent = new Proxy(nc, {
+    get(target, key) {
+      if (key !== 'subscribe') return Reflect.get(target, key, target) as unknown;
+      const subscribe: NatsConnection['subscribe'] = (subject, options) =>
+        target.subscribe(subject, {
+          ...options,
+          callback: (error, message) => {
+            if (message.headers?.code === 408) swallowed++;
+            else void options?.callback?.(error, message);
+          },
+        });
+      return subscribe;
+    },
+  });
+  const seen: number[] = [];
+  const reader = await pull(silent, name, { from: 1, expiresMs }, (messages) =>
+    messages.forEach((m) => seen.push(m.sequence)),
+  );
+  await append(1, 100);
+  await until(() => swallowed === 1);
+  const at = Date.now();
+  await append(101, 101);
+  await until(() => seen.length === 101);
+  expect(Date.now() - at).toBeLessThan(1_000);
+  await reader.stop();
+});
+
+test('a request whose bytes are used up exactly is followed by the next at once', async () => {
+  // What one request may bring, and what the server counts of a message beside its data.
+  const most = 1.25 * 1024 * 1024;
+  const around = `t.${name}`.length + `$JS.ACK.${name}.consumer.1.1.1.${Date.now()}000000.0`.length;
+  const half = most / 2 - around;
+  const seen: number[] = [];
+  const reader = await pull(nc, name, { from: 1, window: 64, windowBytes: 1_024 }, (messages) =>
+    messages.forEach((m) => seen.push(m.sequence)),
+  );
+  await append(1, 2, half);
+  await append(3, 4);
+  const at = Date.now();
+  await until(() => seen.length === 4);
+  expect(Date.now() - at).toBeLessThan(2_000);
+  await reader.stop();
+});
+
 test('a reader whose consumer is deleted goes on where it was', async () => {
   await append(1, 10);
   const seen: number[] = [];

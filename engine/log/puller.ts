@@ -6,6 +6,9 @@
  * P2 At most `window` messages are asked for or waiting, and as many in the callback; in bytes about 2 × `windowBytes` each,
  *    or one message where that is more.
  * P3 An idle reader costs one request per `expiresMs` and a heartbeat per third of it.
+ *
+ * One request at a time: the server may end a request without a word (2.9.10 when a message comes in the moment it expires,
+ * all when its bytes are used up exactly), and of one request it is always known what is left and when it must be over.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
@@ -56,6 +59,8 @@ export const firstStoredHeader = 'Gridtick-Stored-At';
 const firstStoredAt = ({ headers }: Msg) => Number(headers?.get(firstStoredHeader) ?? 0);
 
 const createTimeoutMs = 2_000;
+/** The server's word that a request has expired comes within this, or never. */
+const expiryGraceMs = 250;
 /** More than any message with its headers: a request for fewer bytes than the next message has would never be served. */
 const messageBytesMax = 1.25 * 1024 * 1024;
 const retryMs = () => 100 + Math.random() * 150;
@@ -99,6 +104,15 @@ export async function pullEach(
   };
 }
 
+/** What the server was asked for and has not sent yet. */
+interface Request {
+  /** Where its messages go, and the word of its end. */
+  readonly reply: string;
+  messages: number;
+  bytes: number;
+  readonly overdue: NodeJS.Timeout;
+}
+
 class Puller implements Reader {
   readonly ended: Promise<Error | undefined>;
   readonly #nc: NatsConnection;
@@ -118,7 +132,8 @@ class Puller implements Reader {
   #fresh = true;
   /** Whether the consumer of this generation exists. */
   #ready = false;
-  #credit = 0;
+  #request: Request | undefined;
+  #requests = 0;
   #queue: StoredMessage[] = [];
   #queuedBytes = 0;
   #pumping: Promise<void> | undefined;
@@ -152,7 +167,7 @@ class Puller implements Reader {
     this.#closers.push(watchConnection(this.#nc, { lost: () => undefined, back: () => this.#recreate() }));
     // Heartbeats come every third of a pull's life; two missing ones mean that the consumer is gone.
     const watchdog = setInterval(() => {
-      if (this.#credit > 0 && Date.now() - this.#heardAt > (this.#expiresMs * 2) / 3 + 1_000) this.#recreate();
+      if (this.#request && Date.now() - this.#heardAt > (this.#expiresMs * 2) / 3 + 1_000) this.#recreate();
     }, this.#expiresMs / 3);
     watchdog.unref();
     this.#closers.push(() => clearInterval(watchdog));
@@ -183,6 +198,7 @@ class Puller implements Reader {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#queue = [];
+    this.#close();
     this.#subscription?.unsubscribe();
     for (const close of this.#closers) close();
     this.#end(error);
@@ -194,12 +210,12 @@ class Puller implements Reader {
     this.#ready = false;
     this.#subscription?.unsubscribe();
     const inbox = `${this.#inbox}.${generation}`;
-    this.#subscription = this.#nc.subscribe(inbox, {
+    this.#subscription = this.#nc.subscribe(`${inbox}.*`, {
       callback: (error, message) => {
         if (!error && generation === this.#generation && !this.#stopped) this.#onMessage(message);
       },
     });
-    this.#credit = 0;
+    this.#close();
     this.#fresh = true;
     const created = await jsApi<{ name: string }>(
       this.#nc,
@@ -251,21 +267,37 @@ class Puller implements Reader {
     })();
   }
 
-  /** Gives credit up to the window once half of it is used, unless the callback is behind. */
+  /** Asks for what the window has room for, once that is half of it: not while the callback is behind. */
   #ask(): void {
-    const open = this.#window - this.#credit - this.#queue.length;
-    if (this.#stopped || !this.#ready || open < this.#window / 2 || this.#queuedBytes >= this.#windowBytes) return;
-    this.#credit += open;
+    const open = this.#window - this.#queue.length;
+    if (this.#stopped || !this.#ready || this.#request) return;
+    if (open < this.#window / 2 || this.#queuedBytes >= this.#windowBytes) return;
+    const reply = `${this.#inbox}.${this.#generation}.${++this.#requests}`;
+    const bytes = Math.max(this.#windowBytes, messageBytesMax);
+    const overdue = setTimeout(() => this.#askAgain(), this.#expiresMs + expiryGraceMs);
+    overdue.unref();
+    this.#request = { reply, messages: open, bytes, overdue };
     this.#nc.publish(
       apiSubject(`CONSUMER.MSG.NEXT.${this.#stream}.${this.#consumer}`),
       JSON.stringify({
         batch: open,
-        max_bytes: Math.max(this.#windowBytes, messageBytesMax),
+        max_bytes: bytes,
         expires: this.#expiresMs * 1e6,
         idle_heartbeat: Math.round(this.#expiresMs / 3) * 1e6,
       }),
-      { reply: `${this.#inbox}.${this.#generation}` },
+      { reply },
     );
+  }
+
+  /** The request under way is over. */
+  #close(): void {
+    clearTimeout(this.#request?.overdue);
+    this.#request = undefined;
+  }
+
+  #askAgain(): void {
+    this.#close();
+    this.#ask();
   }
 
   #onMessage(message: Msg): void {
@@ -275,7 +307,13 @@ class Puller implements Reader {
       this.#onStatus(message);
       return;
     }
-    this.#credit--;
+    const request = this.#request;
+    if (request) {
+      request.messages--;
+      // As the server counts; headers, which only restored messages have, would end it a little later.
+      request.bytes -= message.subject.length + address.length + message.data.length;
+      if (request.messages <= 0 || request.bytes <= 0) this.#close();
+    }
     const { sequence, at, pending } = parseAckSubject(address);
     if (sequence !== this.#next && this.#options.filter === undefined && !this.#bridge(sequence)) return;
     this.#fresh = false;
@@ -290,6 +328,7 @@ class Puller implements Reader {
       header: (name) => message.headers?.get(name) ?? '',
     });
     this.#queuedBytes += bytes.length;
+    if (!this.#request) this.#ask();
     if (!this.#pumping) {
       // One socket chunk is parsed in one go; the microtask then sees all its messages at once.
       this.#pumping = Promise.resolve().then(() => this.#pump());
@@ -314,15 +353,11 @@ class Puller implements Reader {
   #onStatus(message: Msg): void {
     const code = message.headers?.code ?? 0;
     if (code === 100) return;
-    if (code === 408 || code === 409) {
-      const pending = message.headers?.get('Nats-Pending-Messages') ?? '';
-      if (pending !== '') {
-        this.#credit = Math.max(0, this.#credit - Number(pending));
-        this.#ask();
-        return;
-      }
-    }
-    this.#recreate();
+    // Its end without a number of messages is the consumer's end, or a server that does not say.
+    const over = code === 408 || code === 409;
+    if (over && message.headers?.get('Nats-Pending-Messages')) {
+      if (message.subject === this.#request?.reply) this.#askAgain();
+    } else this.#recreate();
   }
 
   async #pump(): Promise<void> {
