@@ -105,6 +105,35 @@ test('what came while nobody made it is found at the start, late samples include
   await rollup.close();
 });
 
+test('what is stored of a session while it is being made is not overlooked', async () => {
+  const read: (() => void)[] = [];
+  const slow: RollupStore = {
+    readReaderPositions: (reader) => history.readReaderPositions(reader),
+    writeReaderPositions: (reader, positions) => history.writeReaderPositions(reader, positions),
+    sessionsSince: (positions) => history.sessionsSince(positions),
+    insert: (table, rows) => history.insert(table, rows),
+    async consumptionRows(sessions) {
+      const made = await history.consumptionRows(sessions);
+      await new Promise<void>((resolve) => read.push(resolve));
+      return made;
+    },
+  };
+  const rollup = await start(slow);
+  const s = begin('C-M', 4);
+  await store(rollup, 'meter_values', [sample(s, 30, 3_000)]);
+  await until('read while it runs', async () => Promise.resolve(read.length === 1));
+  await store(rollup, 'sessions', [end(s, 6_000)]);
+  read.shift()!();
+  await until('read when it has ended', async () => Promise.resolve(read.length === 1));
+  await store(rollup, 'meter_values', [sample(s, 45, 3_000)]);
+  read.shift()!();
+  await until('read again', async () => Promise.resolve(read.length === 1));
+  read.shift()!();
+  await until('made', async () => (await position()) === sequence);
+  expect(await quarters('C-M')).toEqual([1_500, 1_500, 3_000]);
+  await rollup.close();
+});
+
 test('stopped at any moment, again and again, each session comes to its energy', async () => {
   const seed = Date.now() % 100_000;
   const random = seededRandom(seed);

@@ -8,6 +8,7 @@
  */
 import type { HistoryStore, SessionKey } from '../history/mod.ts';
 import type { HistoryRows } from '../history/rows.ts';
+import { consumptionReader } from './sinks.ts';
 
 export type RollupStore = Pick<
   HistoryStore,
@@ -31,7 +32,6 @@ export interface ConsumptionRollup {
   close(): Promise<void>;
 }
 
-const reader = 'consumption';
 /** Sessions of one run; what is behind waits for the next. */
 const sessionsPerRun = 200;
 /** Beyond this many they are looked up in the history instead. */
@@ -43,10 +43,12 @@ export async function startConsumptionRollup(
   store: RollupStore,
   { onTrouble, everyMs = 2_000, rest = 5 }: RollupOptions = {},
 ): Promise<ConsumptionRollup> {
-  const written = new Map(await store.readReaderPositions(reader));
+  const written = new Map(await store.readReaderPositions(consumptionReader));
   const dirty = new Map<string, SessionKey>();
   /** Sessions that are known to run: their samples change nothing yet. */
   const running = new Set<string>();
+  /** Sessions of the run under way: what is stored of them meanwhile it may not have read. */
+  let making: ReadonlySet<string> = new Set();
   let told = new Map<number, number>();
   let lost = true;
   let closed = false;
@@ -76,6 +78,7 @@ export async function startConsumptionRollup(
     for (let i = 0; i < keys.length && !closed; i += sessionsPerRun) {
       const part = keys.slice(i, i + sessionsPerRun);
       for (const [key] of part) dirty.delete(key);
+      making = new Set(part.map(([key]) => key));
       try {
         const { rows, ended } = await store.consumptionRows(part.map(([, session]) => session));
         if (rows.length > 0) await store.insert('consumption', rows);
@@ -83,15 +86,17 @@ export async function startConsumptionRollup(
         if (running.size > runningMax) running.clear();
         for (const [key] of part) {
           if (made.has(key)) running.delete(key);
-          else running.add(key);
+          else if (!dirty.has(key)) running.add(key);
         }
       } catch (error) {
         for (const [key, session] of part) dirty.set(key, session);
         throw error;
+      } finally {
+        making = new Set();
       }
     }
     if (closed || lost || reached.size === 0) return;
-    await store.writeReaderPositions(reader, reached);
+    await store.writeReaderPositions(consumptionReader, reached);
     for (const [p, sequence] of reached) written.set(p, sequence);
     if (told === reached) told = new Map();
   };
@@ -131,8 +136,11 @@ export async function startConsumptionRollup(
         for (const { charger, transaction } of rows as HistoryRows['session_starts'][])
           if (running.size < runningMax) running.add(`${transaction}/${charger}`);
       } else if (table === 'meter_values') {
-        for (const { charger, transaction } of rows as HistoryRows['meter_values'][])
-          if (transaction !== null && !running.has(`${transaction}/${charger}`)) mark(charger, transaction);
+        for (const { charger, transaction } of rows as HistoryRows['meter_values'][]) {
+          if (transaction === null) continue;
+          const key = `${transaction}/${charger}`;
+          if (making.has(key) || !running.has(key)) mark(charger, transaction);
+        }
       } else return;
       if (dirty.size > 0) schedule(waitMs);
     },

@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openHistory, type HistoryStore } from '../history/mod.ts';
 import { connectLog, journalBounds } from '../log/mod.ts';
+import { consumptionReader } from '../projections/sinks.ts';
 import { clickhouseUrl, natsUrl, type Place } from './parts.ts';
 import { daysReport, reportLines, type DaysReport } from './days_report.ts';
 
@@ -65,7 +66,7 @@ export class Playback {
   }
 }
 
-/** @throws when the history is not there in time */
+/** Rows, and the consumption made of them. @throws when the history is not there in time */
 async function holdsEverything(place: Place, history: HistoryStore): Promise<void> {
   const nc = await connectLog(natsUrl(place), 'report');
   try {
@@ -73,8 +74,8 @@ async function holdsEverything(place: Place, history: HistoryStore): Promise<voi
     const ends = await Promise.all(all.map(async (p) => (await journalBounds(nc, p)).last));
     const deadline = performance.now() + historyPatienceMs;
     for (;;) {
-      const positions = await history.readPositions();
-      if (all.every((p) => (positions.get(p) ?? 0) >= ends[p]!)) return;
+      const readers = [await history.readPositions(), await history.readReaderPositions(consumptionReader)];
+      if (readers.every((positions) => all.every((p) => (positions.get(p) ?? 0) >= ends[p]!))) return;
       if (performance.now() > deadline) throw new Error('the history did not take in all that the log holds');
       await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
     }
