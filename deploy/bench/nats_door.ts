@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- nats_door [--callers 256] [--batches 64] [--warm 5] [--seconds 10]`: commands of an integrator per
+ * `npm run bench -- nats_door [--callers 256] [--batches 64] [--customers N] [--warm 5] [--seconds 10] [--json]`: commands of an integrator per
  * second, one per request and in batches of 64, each answered after its commit. nats-server with accounts, the role engine
  * with the product's domain, a gateway with the NATS door alone, and the load are processes of their own.
  * The yardstick, in the same run: bare request and reply of the same sizes with an echo that does nothing.
@@ -25,12 +25,15 @@ const { values } = parseArgs({
   options: {
     callers: { type: 'string', default: '256' },
     batches: { type: 'string', default: '64' },
+    customers: { type: 'string', default: '0' },
+    json: { type: 'boolean', default: false },
     connections: { type: 'string', default: '8' },
     warm: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '10' },
   },
 });
 const partitions = 16;
+const openedAtOnce = 500;
 const here = (file: string) => new URL(file, import.meta.url).pathname;
 
 interface Figures {
@@ -71,7 +74,8 @@ await provision(nc, { partitions });
 const children: ChildProcess[] = [];
 const engine = await serve('../../engine/roles/engine.js', env);
 const gateway = await serve('../../gateway/main.js', env, ['--doors', 'nats']);
-await openCustomers(Math.max(Number(values.callers), Number(values.batches)));
+const customers = Math.max(Number(values.callers), Number(values.batches), Number(values.customers));
+await openCustomers(customers);
 const size = `${values.connections} connections of one load process, ${partitions} partitions`;
 process.stdout.write(`${hardware()}, nats-server, engine, gateway and load in processes of their own, ${size}\n`);
 
@@ -97,6 +101,7 @@ try {
     `journal: ${verdicts.reduce((sum, v) => sum + v.records, 0)} records verified, ${problems.length} problems\n`,
   );
   failed ||= problems.length > 0;
+  if (values.json) process.stdout.write(`${JSON.stringify({ single, batched, yardstick })}\n`);
 } finally {
   for (const child of children.reverse()) {
     child.stdin?.end();
@@ -122,14 +127,15 @@ async function serve(file: string, environment: NodeJS.ProcessEnv, args: string[
 
 async function openCustomers(count: number): Promise<void> {
   const door = await openDoor(nc, { name: 'bench', partitions });
-  const opened = await Promise.all(
-    Array.from({ length: count }, (_, caller) => {
-      const to = customerAddress(customerOf(caller));
-      return door.request({ id: null, to, type: 'customer.open', body: { name: to.id } });
-    }),
-  );
-  const refused = opened.find((result) => !result.ok);
-  if (refused) throw new Error(`a customer could not be opened: ${JSON.stringify(refused)}`);
+  const open = (customer: number) => {
+    const to = customerAddress(customerOf(customer));
+    return door.request({ id: null, to, type: 'customer.open', body: { name: to.id } });
+  };
+  for (let from = 0; from < count; from += openedAtOnce) {
+    const some = Array.from({ length: Math.min(openedAtOnce, count - from) }, (_, i) => open(from + i));
+    const refused = (await Promise.all(some)).find((result) => !result.ok);
+    if (refused) throw new Error(`a customer could not be opened: ${JSON.stringify(refused)}`);
+  }
   await door.close();
 }
 
@@ -140,7 +146,15 @@ async function load(mode: 'single' | 'batch' | 'echo', callers: number, echo?: C
   const { connections, warm, seconds } = values;
   const child = fork(
     here('nats_door/load_process.js'),
-    [mode, String(callers), connections, warm, seconds, `${mode}-${Date.now() % 1_000_000}`],
+    [
+      mode,
+      String(callers),
+      String(Number(values.customers) || callers),
+      connections,
+      warm,
+      seconds,
+      `${mode}-${Date.now() % 1_000_000}`,
+    ],
     {
       env: { ...env, GRIDTICK_BENCH_URL: as(mode === 'echo' ? 'core:core' : 'integrator:bench') },
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],

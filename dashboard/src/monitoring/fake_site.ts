@@ -90,6 +90,10 @@ export class FakeSite {
     this.socket?.say({ op: 'delta', id: known.id, prev: known.cursor, cursor, now: Date.now(), set, del: [] });
     known.cursor = cursor;
   }
+  /** The load that the tree shows for the site. */
+  draw(liveW: number): void {
+    this.change('tree:demo', { 'site:demo': { ...this.#tree()['site:demo'], liveW } });
+  }
   follows = (topic: string): boolean => this.#topics.has(topic);
   asked = (start: string): URLSearchParams[] =>
     this.heard

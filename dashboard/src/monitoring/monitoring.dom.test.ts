@@ -65,6 +65,19 @@ test('the site comes first: its tree, its load against its limit, and its connec
   await waitFor(() => expect(text('[data-connector="CP-0002/1"]')).toMatch(/Faulted/));
 });
 
+test('the live load moves, and the history is not asked again for it', async () => {
+  site.add(aCharger(1, [charging()]));
+  await opened('/monitoring');
+  await screen.findByRole('treeitem', { name: /^demo: 7\.4 kW/ });
+  await waitFor(() => expect(site.asked('/api/loads')).not.toEqual([]));
+  for (const liveW of [7_500, 7_600, 7_700]) {
+    site.draw(liveW);
+    await screen.findByRole('treeitem', { name: new RegExp(`^demo: ${liveW / 1_000} kW`) });
+  }
+  expect(site.asked('/api/loads')).toHaveLength(1);
+  expect(site.asked('/api/consumption')).toHaveLength(1);
+});
+
 test('filter and chosen node stand in the address, and an address that was sent shows the same', async () => {
   site.add(aCharger(1, [charging()]), aCharger(2), aCharger(3, [{ status: 'Faulted' }]));
   await opened('/monitoring');

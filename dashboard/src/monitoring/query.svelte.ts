@@ -27,6 +27,8 @@ const lasting: readonly string[] = [
 
 export class Query<T> {
   readonly #options: QueryOptions;
+  /** Asked again when the text differs, and not whenever something that it is made of is set anew. */
+  readonly #key = $derived.by(() => this.#options.key());
   #value: T | null = $state.raw(null);
   #refused: Refused | null = $state.raw(null);
   #loading = $state(false);
@@ -37,7 +39,7 @@ export class Query<T> {
   constructor(options: QueryOptions) {
     this.#options = options;
     $effect(() => {
-      if (options.key() === null) return;
+      if (this.#key === null) return;
       untrack(() => void this.load());
       return () => this.#stop();
     });

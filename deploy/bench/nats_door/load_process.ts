@@ -1,7 +1,8 @@
 /**
  * Closed-loop load: every caller sends its next request when the last one is answered. Every answer is compared with the
  * caller's own count of the balance; nothing is sampled.
- * Arguments: mode (single, batch, echo), callers, connections, warm-up (s), measured (s), run name. Prints one JSON line.
+ * Arguments: mode (single, batch, echo), callers, customers, connections, warm-up (s), measured (s), run name. Every caller
+ * goes round its own customers. Prints one JSON line.
  */
 import { connectLog } from '#engine/log/mod';
 import type { CommandResult } from '#engine/wire';
@@ -9,8 +10,8 @@ import { customerOf, exampleAnswer } from './names.ts';
 import { Latencies } from '../lib/latencies.ts';
 
 const [mode = 'single', ...numbers] = process.argv.slice(2);
-const [callers = 256, connections = 8, warmUpS = 5, measuredS = 10] = numbers.slice(0, 4).map(Number);
-const run = numbers[4] ?? 'bench';
+const [callers = 256, customers = 256, connections = 8, warmUpS = 5, measuredS = 10] = numbers.slice(0, 5).map(Number);
+const run = numbers[5] ?? 'bench';
 const url = process.env['GRIDTICK_BENCH_URL']!;
 const perRequest = mode === 'batch' ? 64 : 1;
 const amountE5Sek = 100_000;
@@ -28,13 +29,23 @@ const count = (code: string) => (codes[code] = (codes[code] ?? 0) + 1);
 
 type Answer = { id: string } & CommandResult;
 
-/** One caller and its customer: numbers its commands densely and knows what the next balance must be. */
+/** A customer as its caller knows it: the number of the next command, and the balance that the last one left. */
+interface Account {
+  subject: string;
+  next: number;
+  balance: number | null;
+}
+
+/** One caller and its customers: numbers the commands of each densely and knows what the next balance must be. */
 async function call(caller: number): Promise<void> {
   const nc = ncs[caller % ncs.length]!;
-  const subject = mode === 'echo' ? 'echo' : `in.integrator.customer.${customerOf(caller)}`;
-  let next = 1;
-  let balance: number | null = null;
-  while (!over) {
+  const accounts = Array.from({ length: Math.max(1, Math.ceil((customers - caller) / callers)) }, (_, i): Account => {
+    const subject = mode === 'echo' ? 'echo' : `in.integrator.customer.${customerOf(caller + i * callers)}`;
+    return { subject, next: 1, balance: null };
+  });
+  for (let turn = 0; !over; turn++) {
+    const account = accounts[turn % accounts.length]!;
+    const { subject, next } = account;
     const sent = Array.from({ length: perRequest }, (_, i) => ({
       id: `${run}:${next + i}`,
       type: 'customer.deposit',
@@ -68,9 +79,10 @@ async function call(caller: number): Promise<void> {
       }
       const { availableE5Sek } = answer.value as { availableE5Sek: number };
       // The first answer tells what earlier runs left.
-      if (answer.id !== `${run}:${next}` || (balance !== null && availableE5Sek !== balance + amountE5Sek)) wrong += 1;
-      balance = availableE5Sek;
-      next += 1;
+      const due = account.balance === null ? availableE5Sek : account.balance + amountE5Sek;
+      if (answer.id !== `${run}:${account.next}` || availableE5Sek !== due) wrong += 1;
+      account.balance = availableE5Sek;
+      account.next += 1;
       if (measured) commands += 1;
     }
   }
