@@ -1,5 +1,11 @@
 /** A virtual object: reads its state, adds, writes it, replies. Runs beside the server, where its SDK is installed. */
-import { object, serve } from '@restatedev/restate-sdk';
+// The SDK asks for a newer Node for this alone.
+Promise.withResolvers ??= () => {
+  const made = {};
+  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
+  return made;
+};
+const { object, serve } = await import('@restatedev/restate-sdk');
 
 const counter = object({
   name: 'Counter',

@@ -10,6 +10,7 @@ const [callers = 256, keys = 10_000, warmUpS = 5, measuredS = 10] = numbers.map(
 const agent = new Agent({ keepAlive: true, maxSockets: callers });
 const { hostname, port } = new URL(url);
 const amount = '1';
+const requestMs = 30_000;
 const headers = { 'content-type': 'application/json', 'content-length': amount.length };
 
 const latencies = new Latencies();
@@ -32,6 +33,7 @@ const add = (key: string) =>
       },
     );
     call.on('error', reject);
+    call.setTimeout(requestMs, () => call.destroy(new Error('no answer')));
     call.end(amount);
   });
 
