@@ -7,8 +7,8 @@
  *    or one message where that is more.
  * P3 An idle reader costs one request per `expiresMs` and a heartbeat per third of it.
  *
- * One request at a time: the server may end a request without a word (2.9.10 when a message comes in the moment it expires,
- * all when its bytes are used up exactly), and of one request it is always known what is left and when it must be over.
+ * One request at a time: nats-server 2.9.10 may end a request without a word (when a message comes in the moment it expires,
+ * or its bytes are used up exactly), and of one request it is always known what is left and when it must be over.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
