@@ -10,15 +10,17 @@ import { connectLog, openDoor, openLogClock } from '#engine/log/mod';
 import { openReplica } from '#engine/projections/mod';
 import { unlessRebuilding } from '#engine/projections/rebuild';
 import { runRole } from '#engine/roles/role_process';
+import type { Probes } from '#engine/telemetry/health';
 import { gridKinds, startApi } from './api/mod.ts';
 import { identityResolver } from './identities.ts';
+import { showApi, showDoor, showNats, showOcpp } from './meters.ts';
 import { startNats } from './nats/mod.ts';
 import { drivenLimits, limitsForTest, openTrace, startOcpp } from './ocpp/mod.ts';
 
 const { values } = parseArgs({ options: { doors: { type: 'string', default: 'ocpp,api,nats' } } });
 const doors = new Set(values.doors.split(','));
 
-await runRole('gateway', async ({ config, log, onFatal }) => {
+await runRole('gateway', async ({ config, log, metrics, onFatal }) => {
   const gatewayId = `gw-${randomUUID().slice(0, 8)}`;
   const { partitions, bind } = config;
   const nats = await connectLog(config.natsUrl, gatewayId);
@@ -37,6 +39,12 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
     () => door.close(),
   ];
   const ready: Record<string, unknown> = { gateway: gatewayId };
+  let probes: Probes = {
+    async nats() {
+      await nats.rtt();
+    },
+  };
+  showDoor(metrics, () => door.stats());
 
   if (doors.has('api')) {
     const replica = await openReplica(nats, redis, { partitions, kinds: gridKinds, background: true, onFatal });
@@ -57,6 +65,8 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
       log,
     });
     ready['httpPort'] = api.port;
+    probes = { ...probes, ...api.probes };
+    showApi(metrics, () => api.stats());
     closers.push(
       () => stored.close(),
       () => replica.close(),
@@ -82,6 +92,13 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
       },
     });
     ready['ocppPort'] = ocpp.port;
+    probes = {
+      ...probes,
+      async log() {
+        if (ocpp.stats().logDown) throw new Error('no message can be stored: chargers are sent away');
+      },
+    };
+    showOcpp(metrics, () => ocpp.stats());
     closers.push(
       async () => trace?.close(),
       () => ocpp.close(),
@@ -89,10 +106,12 @@ await runRole('gateway', async ({ config, log, onFatal }) => {
   }
   if (doors.has('nats')) {
     const integrators = await startNats({ config, nats, door, log });
+    showNats(metrics, () => integrators.stats());
     closers.push(() => integrators.close());
   }
   return {
     ready,
+    probes,
     // Doors first, the connections they use last.
     async close() {
       for (const close of closers.reverse()) await close();

@@ -2,7 +2,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, type Config } from '../config/config.ts';
-import { runningNatsUrl } from '../supervisor/endpoints.ts';
+import { readEndpoints, runningNatsUrl } from '../supervisor/endpoints.ts';
 import { withRunningLog } from '../supervisor/log_access.ts';
 import { PidFile } from '../supervisor/pid_file.ts';
 import { usageOf } from '../supervisor/processes.ts';
@@ -33,13 +33,17 @@ export async function psCommand(config: Config, args: readonly string[], { say }
   const isLocal = config.natsUrl === '' && existsSync(config.dataDir);
   const parts = isLocal ? await partsOf(realpathSync(config.dataDir)) : [];
   const serves = config.natsUrl !== '' || runningNatsUrl(config) !== null;
+  const metrics = isLocal && serves ? readEndpoints(config.dataDir).metrics : null;
   const partitions = serves
     ? await withRunningLog(config, 'ps', ({ nc, partitions: count }) => standingsOf(nc, count))
     : [];
   const healthy = serves && parts.every(({ state }) => state === 'runs') && partitions.every(({ engine }) => engine);
   const exitCode = healthy ? 0 : 1;
-  if (values.json) say(jsonLine({ exitCode, serves, parts, partitions }));
-  else for (const line of linesOf(config.dataDir, serves, parts, partitions)) say(line);
+  if (values.json) say(jsonLine({ exitCode, serves, metrics, parts, partitions }));
+  else {
+    for (const line of linesOf(config.dataDir, serves, parts, partitions)) say(line);
+    if (metrics !== null) say(`\nmetrics ${metrics}`);
+  }
   return exitCode;
 }
 

@@ -86,7 +86,7 @@ function expected(name: SettingName): string {
   return `${type === 'integer' ? 'a whole number' : 'a number'} ${low} to ${String(maximum)} (${unit})`;
 }
 
-const ports = ['httpPort', 'ocppPort', 'natsPort', 'redisPort', 'clickhousePort'] as const;
+const ports = ['httpPort', 'ocppPort', 'natsPort', 'redisPort', 'clickhousePort', 'metricsPort'] as const;
 
 /** Each can be true alone; together they cannot. */
 function contradictions(s: Settings, configured: ReadonlySet<SettingName>): string[] {
@@ -124,6 +124,12 @@ function contradictions(s: Settings, configured: ReadonlySet<SettingName>): stri
       `${variable('failpoint')} kills processes of what ${variable('bind')}=${s.bind} shows to the network: unset one of them`,
     );
   }
+  if (isIP(s.metricsBind) === 0)
+    problems.push(`${variable('metricsBind')}=${s.metricsBind} is not an IP address`);
+  else if (!isLoopback(s.metricsBind) && s.metricsToken === '')
+    problems.push(
+      `${variable('metricsBind')}=${s.metricsBind} would show metrics to the network: set ${variable('metricsToken')}`,
+    );
   for (const [name, schemes] of [
     ['natsUrl', ['nats:']],
     ['redisUrl', ['redis:', 'rediss:']],

@@ -38,6 +38,19 @@ export const Settings = Type.Object(
       unit: 'TCP port',
       why: 'HTTP interface of the embedded ClickHouse, for analysts. 0 takes any free one.',
     }),
+    metricsPort: port({
+      default: 9464,
+      unit: 'TCP port',
+      why: '`/metrics`, `/health/live` and `/health/ready`: of all processes under `gridtick up`, else of this one. 0 takes any free one.',
+    }),
+    metricsBind: text({
+      default: '127.0.0.1',
+      unit: 'IP address',
+      why: 'Where that port listens; anything but loopback needs the token.',
+    }),
+    metricsToken: secret(
+      'Who reads `/metrics` must send it (`Authorization: Bearer …`). Empty: nobody needs one, on loopback alone.',
+    ),
     natsUrl: secret(
       'NATS of your own, user and password inside (nats://user:password@host:4222). Empty starts the embedded one.',
     ),

@@ -62,8 +62,24 @@ export interface Door {
   engineLagMs(partition: number): number;
   /** Commands without publish ack. */
   readonly inFlight: number;
+  stats(): DoorStats;
   /** Waits up to 2 s for acks; requests without reply resolve `unavailable`. */
   close(): Promise<void>;
+}
+
+/** Counted since its opening. Bounded by the number of refusal codes. */
+export interface DoorStats {
+  /** Commands without publish ack, and those whose reply is waited for. */
+  inFlight: number;
+  waiting: number;
+  /** Commands stored in the log; copies of a command that was asked again are in it. */
+  stored: number;
+  /** Copies sent because a reply did not come. */
+  askedAgain: number;
+  /** Refused by this door, by code: the command is in no log, or nobody knows. */
+  refused: Record<string, number>;
+  /** Replies of engines, by refusal code or `ok`. */
+  replies: Record<string, number>;
 }
 
 interface Request {
@@ -98,6 +114,12 @@ class OpenDoor implements Door {
   readonly #room: Tracked[] = [];
   readonly #sweep: NodeJS.Timeout;
   #token = 0;
+  readonly #counts: Pick<DoorStats, 'stored' | 'askedAgain' | 'refused' | 'replies'> = {
+    stored: 0,
+    askedAgain: 0,
+    refused: {},
+    replies: {},
+  };
   #closed = false;
   #onEmpty: (() => void) | undefined;
 
@@ -148,6 +170,12 @@ class OpenDoor implements Door {
     return this.#outgoing.size + this.#room.length;
   }
 
+  stats(): DoorStats {
+    const { stored, askedAgain, refused, replies } = this.#counts;
+    const waiting = this.#requests.size;
+    return { inFlight: this.inFlight, waiting, stored, askedAgain, refused: { ...refused }, replies: { ...replies } };
+  }
+
   lag(partition: number): Lag {
     return this.#lag.lag(partition);
   }
@@ -169,7 +197,7 @@ class OpenDoor implements Door {
       try {
         partition = this.#check(command);
         if (this.#requests.size >= this.#options.requestsMax)
-          throw new DoorRefused('overloaded', 'too many requests wait for a reply');
+          throw this.#no('overloaded', 'too many requests wait for a reply');
       } catch (error) {
         resolve(refusal(error));
         return;
@@ -213,13 +241,13 @@ class OpenDoor implements Door {
 
   /** The command's partition; throws when the door would not take it now. */
   #check(command: DoorCommand): number {
-    if (this.#closed) throw new DoorRefused('unavailable', 'the door is closed');
+    if (this.#closed) throw this.#no('unavailable', 'the door is closed');
     const partition = partitionOf(command.to.key, this.partitions);
     if (command.fact) return partition;
     const { commands, ms } = this.#lag.lag(partition);
     const max = this.#options.lagMax;
     if (commands >= max.commands || ms >= max.ms) {
-      throw new DoorRefused('overloaded', `partition ${partition} is ${commands} frames and ${ms} ms behind`);
+      throw this.#no('overloaded', `partition ${partition} is ${commands} frames and ${ms} ms behind`);
     }
     return partition;
   }
@@ -233,14 +261,30 @@ class OpenDoor implements Door {
     const command = new Tracked(envelope, partition, this, resolve, reject);
     if (this.#outgoing.size < this.#options.inFlightMax && this.#room.length === 0) this.#admit(command);
     else if (this.#room.length < this.#options.inFlightMax) this.#room.push(command);
-    else reject(new DoorRefused('overloaded', 'too many commands wait at the door'));
+    else reject(this.#no('overloaded', 'too many commands wait at the door'));
   }
 
   /** A command is in the log (at `sequence`) or will never be. */
   left(command: Tracked, sequence: number | null): void {
-    if (sequence !== null) this.#lag.stored(command.partition, sequence);
+    if (sequence !== null) {
+      this.#counts.stored += 1;
+      this.#lag.stored(command.partition, sequence);
+    }
     this.#outgoing.delete(command);
     this.#freed();
+  }
+
+  /** A refusal of this door, counted. */
+  #no(code: DoorRefused['code'], why: string): DoorRefused {
+    const error = new DoorRefused(code, why);
+    this.refusedByWriter(error);
+    return error;
+  }
+
+  /** What cannot be framed is refused behind the door. */
+  refusedByWriter({ code }: DoorRefused): void {
+    const { refused } = this.#counts;
+    refused[code] = (refused[code] ?? 0) + 1;
   }
 
   #admit(command: Tracked): void {
@@ -285,13 +329,18 @@ class OpenDoor implements Door {
     const request = this.#requests.get(token);
     if (!request) return; // answered before, or given up
     this.#requests.delete(token);
+    if (result.at !== '') {
+      const { replies } = this.#counts;
+      const outcome = result.ok ? 'ok' : result.code;
+      replies[outcome] = (replies[outcome] ?? 0) + 1;
+    }
     request.resolve(result);
   }
 
   #tick(now: number): void {
     for (let first = this.#room[0]; first && now - first.at > this.#options.roomMs; first = this.#room[0]) {
       this.#room.shift();
-      first.unknown(new DoorRefused('overloaded', `no room at the door for ${this.#options.roomMs} ms`));
+      first.unknown(this.#no('overloaded', `no room at the door for ${this.#options.roomMs} ms`));
     }
     for (const command of this.#outgoing) {
       if (now - command.at <= this.#options.appendMs) break;
@@ -299,10 +348,11 @@ class OpenDoor implements Door {
     }
     for (const [token, request] of this.#requests) {
       if (now >= request.expiresAt) {
-        this.#finish(token, refusal(new DoorRefused('unavailable', 'no reply in time')));
+        this.#finish(token, refusal(this.#no('unavailable', 'no reply in time')));
       } else if (request.envelope.id !== null && request.stored && now >= request.retryAt) {
         request.retryMs = Math.min(retryMsMax, request.retryMs * 2);
         request.retryAt = now + request.retryMs;
+        this.#counts.askedAgain += 1;
         this.#appendRequest(token, request, true);
       }
     }
@@ -312,7 +362,7 @@ class OpenDoor implements Door {
   #giveUp(command: Tracked, why: string): void {
     command.abandoned = true;
     const cause = this.#writers[command.partition]?.lastError?.message;
-    command.unknown(new DoorRefused('unavailable', cause === undefined ? why : `${why}: ${cause}`));
+    command.unknown(this.#no('unavailable', cause === undefined ? why : `${why}: ${cause}`));
   }
 }
 
@@ -323,14 +373,14 @@ class Tracked implements Outgoing {
   abandoned = false;
   readonly envelope: CommandEnvelope;
   readonly partition: number;
-  readonly #door: { left(command: Tracked, sequence: number | null): void };
+  readonly #door: Pick<OpenDoor, 'left' | 'refusedByWriter'>;
   readonly #resolve: () => void;
   readonly #reject: (error: DoorRefused) => void;
 
   constructor(
     envelope: CommandEnvelope,
     partition: number,
-    door: { left(command: Tracked, sequence: number | null): void },
+    door: Pick<OpenDoor, 'left' | 'refusedByWriter'>,
     resolve: () => void,
     reject: (error: DoorRefused) => void,
   ) {
@@ -348,6 +398,7 @@ class Tracked implements Outgoing {
 
   refused(error: DoorRefused) {
     this.#door.left(this, null);
+    if (!this.abandoned) this.#door.refusedByWriter(error);
     this.#reject(error);
   }
 

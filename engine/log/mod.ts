@@ -3,7 +3,7 @@ export { customerKinds, integratorCommands, IntegratorScope, type IntegratorComm
 export { connectLog, watchConnection, type ConnectOptions } from './connection.ts';
 export { openDriver, type Driver } from './driver.ts';
 export { openLogClock, wallClock, type LogClock } from './log_clock.ts';
-export { openDoor, type Door, type DoorCommand, type DoorOptions } from './door.ts';
+export { openDoor, type Door, type DoorCommand, type DoorOptions, type DoorStats } from './door.ts';
 export {
   AppendUncertain,
   DoorRefused,

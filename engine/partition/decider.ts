@@ -68,6 +68,18 @@ export interface DeciderOptions {
 /** An entity's before its first command with an id: a series begins at 1. */
 const noOutcomes = new Outcomes();
 
+/** What went into a record, for whoever measures; nothing is decided from it. */
+export interface Tally {
+  commands: number;
+  /** Commands whose id had its result already. */
+  known: number;
+  /** Commands of frames that their writer had sent again. */
+  resent: number;
+  /** By how much the most overdue timer came late, ms of log time; -1: none was due. */
+  timerLateMs: number;
+}
+const emptyTally = (): Tally => ({ commands: 0, known: 0, resent: 0, timerLateMs: -1 });
+
 interface Dropped {
   kind: string;
   id: string;
@@ -79,6 +91,7 @@ interface Dropped {
 
 export class Decider {
   units = 0;
+  #tally = emptyTally();
   #state: PartitionState;
   #catalogue: Catalogue;
   #options: DeciderOptions;
@@ -136,7 +149,7 @@ export class Decider {
           this.#writers.set(frame.writer, seq);
           this.#bytes += per;
           this.#cut();
-        }
+        } else this.#tally.resent += 1;
         seq += 1;
       }
     }
@@ -162,6 +175,7 @@ export class Decider {
     const state = this.#state;
     for (let due = state.timers.peek(); due !== undefined && due.dueAt <= to; due = state.timers.peek()) {
       const timer = parseTimerId(due.id);
+      this.#tally.timerLateMs = Math.max(this.#tally.timerLateMs, to - due.dueAt);
       if ('slot' in timer) this.#slot(due.id, timer.slot, due.dueAt, to);
       else this.#timer(due.id, timer, due.dueAt);
     }
@@ -179,6 +193,13 @@ export class Decider {
   /** Name of the last unit decided; with one unit per record it names what cannot be committed. */
   get lastUnit(): string {
     return this.#named || `${this.#sequence}:${this.#seq}`;
+  }
+
+  /** What was decided since the last call. */
+  takeTally(): Tally {
+    const tally = this.#tally;
+    this.#tally = emptyTally();
+    return tally;
   }
 
   get empty() {
@@ -275,11 +296,15 @@ export class Decider {
     this.#named = '';
     this.#sequence = sequence;
     this.#seq = seq;
+    this.#tally.commands += 1;
     const { to, id } = command;
     const entity = this.#state.entity(to.kind, to.id);
     if (id !== null) {
       const verdict = (entity?.outcomes ?? noOutcomes).judge(id, this.#state.now);
-      if (verdict.kind === 'known') return this.#reply(command, verdict.result, undefined);
+      if (verdict.kind === 'known') {
+        this.#tally.known += 1;
+        return this.#reply(command, verdict.result, undefined);
+      }
       if (verdict.kind === 'refused') return this.#reply(command, { ok: false, code: verdict.code }, undefined);
     }
     const poison = this.#poison();

@@ -14,7 +14,7 @@ import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { RefusalCode } from '#actors/refusals';
 import { failpoint } from '../failpoint.ts';
-import { StreamRefused } from '../log/errors.ts';
+import { StreamRefused, WrongLastSequence } from '../log/errors.ts';
 import {
   decodeFrame,
   noContent,
@@ -27,7 +27,7 @@ import {
 } from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
 import { NotConserved } from './conservation.ts';
-import { Decider, unitsPerRecordMax, type Decided } from './decider.ts';
+import { Decider, unitsPerRecordMax, type Decided, type Tally } from './decider.ts';
 import { inFlightMax, RecordFilter, tailWindow } from './record_filter.ts';
 import type { CommandReader, LogMessage, PartitionPorts } from './ports.ts';
 import { encodeRecord, genesisHash, recordBytesMax } from './record.ts';
@@ -78,6 +78,18 @@ export interface OwnerOptions {
    */
   probe?(deadly: readonly string[], offset: number): Promise<DeadlyUnit | null>;
   snapshotEveryBytes?: number;
+  meter?: OwnerMeter;
+}
+
+/** Told once per record, never per command. */
+export interface OwnerMeter {
+  /**
+   * A record is acknowledged: its size in bytes and how long the oldest of its frames had been stored then, ms by the clocks
+   * of the store and of this process.
+   */
+  committed(tally: Tally, bytes: number, waitedMs: number): void;
+  /** The fence refused an append: the journal's end was not the expected one. */
+  refused(): void;
 }
 
 /** A unit that ends whatever process decides it, and the sequence of the frame that brought it about. */
@@ -96,12 +108,19 @@ export type OwnerEvent =
 
 type Made = Decided & { cut: RecordCut };
 
+/** What is measured of a record; `storedAt`: of its oldest frame, unix ms, 0 = it has none. */
+interface Measured {
+  tally: Tally;
+  storedAt: number;
+}
+
 interface InFlight {
   record: CommitRecord;
   bytes: Uint8Array;
   sequence: number;
   settled: Promise<void>;
   outcome: 'pending' | 'committed' | Error;
+  measured: Measured;
   onReleased?: () => void;
 }
 
@@ -137,6 +156,8 @@ export class PartitionOwner {
   #lastSequence = 0;
   #batch = 0;
   #epoch = 0;
+  /** Store times of the oldest frame in the record under way, and of the frame in work; unix ms, 0 = none. */
+  #storedAt = { oldest: 0, current: 0 };
   /** CRC-32 over the messages that are decided and not yet in a record. */
   #input = 0;
   #stopped = false;
@@ -205,6 +226,11 @@ export class PartitionOwner {
   get lagMs() {
     const oldest = this.#queue[0];
     return oldest ? Math.max(0, this.#ports.clock.wall() - oldest.at) : 0;
+  }
+
+  /** ms since the newest snapshot of this owner, or since its start. */
+  get snapshotAgeMs() {
+    return this.#ports.clock.monotonic() - this.#snapshotAt;
   }
 
   /** Everything up to this sequence of the command log is committed, and what that sent elsewhere is stored there. */
@@ -315,6 +341,7 @@ export class PartitionOwner {
         return (await this.#ports.appendRecord(Uint8Array.from(bytes), lastSequence)).sequence;
       } catch (error) {
         if (error instanceof StreamRefused) throw error;
+        if (error instanceof WrongLastSequence) this.#options.meter?.refused();
         await this.#ports.clock.delay(settleRetryMs);
         const [stored] = await this.#tail(lastSequence + 1);
         if (stored?.record.owner === this.owner && stored.record.epoch === this.#epoch) return stored.sequence;
@@ -351,8 +378,13 @@ export class PartitionOwner {
 
   #newDecider() {
     this.#input = 0;
+    this.#storedAt.oldest = 0;
     this.#decider = new Decider(this.#state, this.#options.catalogue, {
-      onFull: () => this.#commit(this.#take()),
+      onFull: () => {
+        this.#commit(this.#take());
+        // The rest of the frame goes into the next record.
+        this.#storedAt.oldest = this.#storedAt.current;
+      },
       poison: this.#poison,
       unitsMax: this.#narrowed.unitsMax,
       build: this.#options.build,
@@ -414,6 +446,8 @@ export class PartitionOwner {
       if (message === undefined) break;
       this.#queueBytes -= message.bytes.length;
       const limit = this.#inFlight.length;
+      this.#storedAt.current = message.at;
+      this.#storedAt.oldest ||= message.at;
       let frame;
       try {
         frame = decodeFrame(message.bytes);
@@ -497,7 +531,9 @@ export class PartitionOwner {
       sequence: this.#lastSequence + 1,
       settled: Promise.resolve(),
       outcome: 'pending',
+      measured: { tally: this.#decider.takeTally(), storedAt: this.#storedAt.oldest },
     };
+    this.#storedAt.oldest = 0;
     this.#lastSequence += 1;
     this.#bytesSinceSnapshot += bytes.length;
     const uncertain = this.#inFlight.find((earlier) => earlier.outcome instanceof Error);
@@ -518,6 +554,7 @@ export class PartitionOwner {
         },
         (error: Error) => {
           flight.outcome = error;
+          if (error instanceof WrongLastSequence) this.#options.meter?.refused();
           // Settled at once, also when no further command comes: somebody may be waiting for its replies.
           this.#wake?.();
         },
@@ -534,8 +571,14 @@ export class PartitionOwner {
   /** Lets out the committed head of the line, in order. */
   #release() {
     while (!this.#failed && this.#inFlight[0]?.outcome === 'committed') {
-      const { record, sequence, onReleased } = this.#inFlight.shift()!;
+      const { record, bytes, sequence, onReleased, measured } = this.#inFlight.shift()!;
       this.committed = { offset: record.offset, sequence, batch: record.batch };
+      if (measured.storedAt > 0)
+        this.#options.meter?.committed(
+          measured.tally,
+          bytes.length,
+          Math.max(0, this.#ports.clock.wall() - measured.storedAt),
+        );
       this.#ports.release(`${this.#options.partition}:${sequence}`, record.replies, record.effects);
       failpoint('engine.released');
       onReleased?.();

@@ -8,7 +8,7 @@ import pino, { type Logger } from 'pino';
 import { domain } from '#actors/mod';
 import type { Config } from '../config/config.ts';
 import { openHistory, toRows, type HistoryStore, type HistoryTable } from '../history/mod.ts';
-import { connectLog } from '../log/mod.ts';
+import { bounds, connectLog, stream } from '../log/mod.ts';
 import { startClickhouseSink, type SinkStore } from './clickhouse_sink.ts';
 import { startConsumptionRollup } from './consumption_rollup.ts';
 import { definitionsOf } from './entities.ts';
@@ -17,6 +17,9 @@ import { natsJournal, partitionList, type JournalReader } from './journal.ts';
 import { readOldestSnapshot } from '../partition/snapshot.ts';
 import { snapshotStore } from '../partition/snapshot_store.ts';
 import type { ClockKind } from '../wire.ts';
+import { readGauge, type Registry } from '../telemetry/registry.ts';
+import type { Probes } from '../telemetry/health.ts';
+import { ReaderLags } from './reader_lags.ts';
 import { announcePositions } from './positions_feed.ts';
 import { startPublisher } from './publisher.ts';
 import { answerRebuilds, dropClickhouse, dropRedis, stageOf, watchRebuild } from './rebuild.ts';
@@ -31,6 +34,7 @@ export type HistoryConfig = Pick<
 
 export interface HistoryOptions {
   log?: Logger;
+  metrics?: Registry;
   /** Told once when a projection must not go on; the process should end with an error. */
   onFatal: (error: Error) => void;
 }
@@ -40,8 +44,8 @@ const lagEveryMs = 10_000;
 /** Starts all three; resolves when they follow. Throws when one cannot start, everything opened is closed again. */
 export async function runHistory(
   config: HistoryConfig,
-  { log = pino({ level: 'silent' }), onFatal }: HistoryOptions,
-): Promise<{ close(): Promise<void> }> {
+  { log = pino({ level: 'silent' }), metrics, onFatal }: HistoryOptions,
+): Promise<{ probes: Probes; close(): Promise<void> }> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
@@ -121,7 +125,31 @@ export async function runHistory(
     }
     const watch = setInterval(() => void logLag(journal, positions, log, config.clock ?? 'wall'), lagEveryMs);
     closers.push(() => clearInterval(watch));
-    return { close };
+    const lags = new ReaderLags(nc, config.partitions, positions);
+    if (metrics) {
+      lags.show(metrics);
+      readGauge(metrics, { name: 'gridtick_history_rows_waiting', help: 'Rows gathered for ClickHouse' }, () => [
+        [{}, sink?.stats().waiting ?? 0],
+      ]);
+      readGauge(
+        metrics,
+        { name: 'gridtick_message_log_lag_batches', help: 'Batches of the message log that are not in ClickHouse' },
+        async () => [[{}, Math.max(0, (await bounds(nc, stream.messages)).last - messages.position())]],
+      );
+    }
+    return {
+      probes: {
+        async log() {
+          await nc.rtt();
+        },
+        async redis() {
+          await redis.ping();
+        },
+        clickhouse: () => history.ping(),
+        readers: () => lags.check(),
+      },
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -130,6 +158,7 @@ export async function runHistory(
 
 interface HistorySinkRole {
   positions(): [partition: number, sequence: number][];
+  stats(): { rows: number; waiting: number };
   close(): Promise<void>;
 }
 
@@ -165,6 +194,7 @@ async function openSink(
     });
     return {
       positions: () => sink.positions(),
+      stats: () => sink.stats(),
       async close() {
         await sink.close();
         await rollup.close();

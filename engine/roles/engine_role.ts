@@ -26,6 +26,9 @@ import { Ownership, type OwnershipEvent } from '../ownership/ownership.ts';
 import { compileDomain } from '../partition/catalogue.ts';
 import { PartitionOwner, recordEveryMs, type DeadlyUnit, type OwnerEvent } from '../partition/owner.ts';
 import { systemClock } from '../partition/ports.ts';
+import { engineMeters } from '../telemetry/engine_meters.ts';
+import type { Probes } from '../telemetry/health.ts';
+import type { Registry } from '../telemetry/registry.ts';
 import { packr, type ClockKind } from '../wire.ts';
 import { build } from './build.ts';
 import { jetstreamPorts } from './jetstream_ports.ts';
@@ -49,6 +52,7 @@ export interface EngineOptions {
   trialFile?: string;
   /** How often it is looked whether a stream is half full. @default 30,000 */
   purgeEveryMs?: number;
+  metrics?: Registry;
 }
 
 export interface Engine {
@@ -57,13 +61,14 @@ export interface Engine {
   readonly owners: readonly PartitionOwner[];
   /** By this name it is known to the others, and in logs. */
   readonly ready: { engine: string };
+  readonly probes: Probes;
   /** Gives its partitions to the other engines, if there are any. */
   close(): Promise<void>;
 }
 
 /** Resolves when it has all partitions that it should own. @throws what is wrong with one of them */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const { config, domain, log, onFatal, sinks, trialFile, purgeEveryMs = defaultPurgeEveryMs } = options;
+  const { config, domain, log, onFatal, sinks, trialFile, metrics, purgeEveryMs = defaultPurgeEveryMs } = options;
   const id = randomUUID().slice(0, 8);
   const { partitions, clock = 'wall' } = config;
   const nc = await connectLog(config.natsUrl, `engine-${id}`);
@@ -71,6 +76,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const catalogue = compileDomain(domain);
   const pace = new Pace(clock === 'driven' ? drivenRecordEveryMs : recordEveryMs);
   const settlement = new Settlement(nc, () => ownership.owned);
+  const meters = metrics && engineMeters(metrics, () => ownership.owned);
   const note = (event: OwnerEvent | OwnershipEvent | MemberEvent, partition?: number) =>
     log[levelOf[event.event]]({ engine: id, ...(partition === undefined ? {} : { partition }), ...event }, event.event);
   const ownership: Ownership<PartitionOwner> = new Ownership({
@@ -90,10 +96,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         ...(trialFile !== undefined && { probe: proberOf(nc, trialFile, partition, config.stuckMs, log) }),
         onFailed,
         onEvent: (event) => note(event, partition),
+        ...(meters && { meter: meters.owner }),
       }),
     onFatal,
     onEvent(event) {
       note(event);
+      meters?.ownership(event);
       if (event.event === 'taken') tellCommits();
     },
   });
@@ -139,6 +147,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   return {
     id,
     ready: { engine: id },
+    probes: engineProbes(nc, ownership),
     get owners() {
       return [...ownership.owned.values()];
     },
@@ -151,6 +160,26 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       heard.unsubscribe();
       publisher.close();
       await nc.drain();
+    },
+  };
+}
+
+/** A partition that is further behind than this is still catching up, ms; beyond it doors refuse as well. */
+const lagMsMax = 2_000;
+
+function engineProbes(nc: NatsConnection, ownership: Ownership<PartitionOwner>): Probes {
+  return {
+    async log() {
+      await nc.rtt();
+    },
+    async partitions() {
+      const taking = ownership.told.held.flatMap(([partition, epoch]) => (epoch === 0 ? [partition] : []));
+      if (taking.length > 0) throw new Error(`recovers partitions ${taking.join(', ')}`);
+      if (ownership.owned.size === 0) throw new Error('owns no partition');
+    },
+    async lag() {
+      const late = [...ownership.owned].flatMap(([partition, { lagMs }]) => (lagMs >= lagMsMax ? [partition] : []));
+      if (late.length > 0) throw new Error(`partitions ${late.join(', ')} are ${lagMsMax} ms or more behind`);
     },
   };
 }

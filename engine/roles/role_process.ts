@@ -1,18 +1,30 @@
-/** What every role's process has in common: logging, one ready line, an end on SIGTERM or when the supervisor is gone. */
+/**
+ * What every role's process has in common: logging, the operators' door, one ready line, an end on SIGTERM or when the
+ * supervisor is gone.
+ */
 import { fstatSync } from 'node:fs';
 import pino, { type Logger } from 'pino';
 import { loadConfig, type Config } from '../config/config.ts';
 import { armFailpoint } from '../failpoint.ts';
+import { checkAll, type Probes } from '../telemetry/health.ts';
+import { openOpsDoor } from '../telemetry/ops_door.ts';
+import { openRegistry, type Registry } from '../telemetry/registry.ts';
 
 export interface Role {
+  /** What must be so for it to do its work; asked for `/health/ready`. */
+  readonly probes?: Probes;
   close(): Promise<void>;
 }
 export interface RoleContext {
   config: Config;
   log: Logger;
+  /** What it measures, shown at `/metrics`. */
+  metrics: Registry;
   /** The role must not go on: nothing is saved any more, the supervisor starts it again. */
   onFatal(error: unknown): void;
 }
+
+const never = (reason: string): Probes => ({ role: () => Promise.reject(new Error(reason)) });
 
 /** Runs `start` as this process's role. The ready line may carry what `start` returns beside `close`. */
 export async function runRole(
@@ -46,9 +58,17 @@ export async function runRole(
     // The supervisor holds the other end of this pipe; when it is gone, also by kill -9, so are we.
     const stdin = fstatSync(0);
     if (stdin.isFIFO() || stdin.isSocket()) process.stdin.on('close', () => end(0, 'supervisor gone')).resume();
-    const started = await start({ config, log, onFatal });
+    const metrics = openRegistry();
+    const ops = await openOpsDoor({
+      config,
+      metrics: () => metrics.metrics(),
+      ready: () => checkAll(ending ? never('ending') : role ? (role.probes ?? {}) : never('starting')),
+    });
+    const started = await start({ config, log, metrics, onFatal });
     role = started;
-    process.stdout.write(`${JSON.stringify({ ready: true, role: name, ...started.ready })}\n`);
+    const { port: metricsPort } = ops;
+    log.info({ metricsPort }, 'ready');
+    process.stdout.write(`${JSON.stringify({ ready: true, role: name, metricsPort, ...started.ready })}\n`);
   } catch (error) {
     onFatal(error);
   }

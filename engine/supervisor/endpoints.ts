@@ -15,6 +15,8 @@ export interface Endpoints {
   /** With its password: Redis knows no user here. */
   redis: string;
   clickhouse: string;
+  /** Metrics of all processes for Prometheus; `/health/live` and `/health/ready` are beside it. */
+  metrics: string;
   logins: { role: string; email: string; password: string }[];
   analyst: { user: string; password: string };
   integrator: { user: string; password: string };
@@ -35,7 +37,7 @@ export const integratorUser = 'integrator';
 /** Core user of the embedded NATS. */
 export const coreUser = 'core';
 
-export function endpointsOf(config: Config, ports: Ports, secrets: Secrets): Endpoints {
+export function endpointsOf(config: Config, ports: Ports, secrets: Secrets, metricsPort: number): Endpoints {
   const host = reachable(config.bind);
   const nats = config.natsUrl === '' ? null : new URL(config.natsUrl);
   return {
@@ -45,6 +47,7 @@ export function endpointsOf(config: Config, ports: Ports, secrets: Secrets): End
     nats: nats ? `${nats.protocol}//${nats.host}` : `nats://${host}:${ports.natsPort}`,
     redis: config.redisUrl || `redis://:${secrets.redis}@${host}:${ports.redisPort}`,
     clickhouse: config.clickhouseUrl || `http://${host}:${ports.clickhousePort}`,
+    metrics: `http://${reachable(config.metricsBind)}:${metricsPort}/metrics`,
     logins: config.demo
       ? demoLogins.map((name) => ({ role: demoRoles[name], email: demoEmails[name], password: secrets[name] }))
       : [],
@@ -81,6 +84,7 @@ export function screen(endpoints: Endpoints, dataDir: string): string {
     ['HTTP API', `${endpoints.api}   (health: ${new URL('/health/ready', endpoints.dashboard).href})`],
     ['NATS', `${endpoints.nats}   user ${integrator.user}, password ${integrator.password}`],
     ['SQL', `${endpoints.clickhouse}   user ${analyst.user}, password ${analyst.password}`],
+    ['metrics', `${endpoints.metrics}   (health: ${new URL('/health/ready', endpoints.metrics).href})`],
     ['data', dataDir],
   ];
   const line = '─'.repeat(78);

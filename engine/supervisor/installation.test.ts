@@ -79,7 +79,7 @@ test('endpoints.json is there while it serves, for the owner alone, and gone aft
   const endpoints = JSON.parse(readFileSync(file, 'utf8'));
   expect(endpoints).toEqual(running.endpoints);
   expect(Object.keys(endpoints)).toEqual([
-    ...['dashboard', 'api', 'ocpp', 'nats', 'redis', 'clickhouse', 'logins', 'analyst', 'integrator'],
+    ...['dashboard', 'api', 'ocpp', 'nats', 'redis', 'clickhouse', 'metrics', 'logins', 'analyst', 'integrator'],
   ]);
   expect(endpoints.ocpp).toMatch(/^ws:\/\/127\.0\.0\.1:\d+\/ocpp$/);
   expect(endpoints.nats).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/);

@@ -8,8 +8,10 @@
 import { chmodSync, mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { variable } from '../config/settings.ts';
 import { Child, type ChildSpec } from './child.ts';
 import { endpointsOf, removeEndpoints, writeEndpoints, type Endpoints } from './endpoints.ts';
+import { GatheredOps } from './gathered_ops.ts';
 import { lockDataDirectory, type Lock } from './lock.ts';
 import { realParts, type Parts, type Place } from './parts.ts';
 import { PidFile } from './pid_file.ts';
@@ -62,6 +64,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     removeEndpoints(dataDir);
     const secrets = openSecrets(dataDir);
     const ports = await choosePorts(config, wantedPorts(config), say);
+    const metricsPort = await running.openOps(config);
     const place: Place = { config: { ...config, dataDir }, ports, secrets, env: options.env ?? process.env };
     const parts = options.parts ?? realParts;
 
@@ -74,7 +77,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     const { onFleetLine: heard } = options;
     await running.start(parts.fleet(place).map((spec) => (heard ? { ...spec, heard } : spec)));
 
-    const endpoints = endpointsOf(place.config, ports, secrets);
+    const endpoints = endpointsOf(place.config, ports, secrets, metricsPort);
     running.serve(endpoints);
     return {
       endpoints,
@@ -110,6 +113,8 @@ class Running {
   readonly #stopMs: number;
   readonly #lock: Lock;
   readonly #say: (line: string) => void;
+  readonly #ops = new GatheredOps();
+  #closeOps: () => Promise<void> = async () => {};
   #stopped: Promise<void> | null = null;
 
   constructor(dataDir: string, stopMs: number, lock: Lock, say: (line: string) => void) {
@@ -118,6 +123,16 @@ class Running {
     this.#stopMs = stopMs;
     this.#lock = lock;
     this.#say = say;
+  }
+
+  /** Port under which metrics and health of all are found. */
+  async openOps(config: Config): Promise<number> {
+    const { port, close } = await this.#ops.open(config);
+    this.#closeOps = close;
+    const { metricsPort } = config;
+    if (metricsPort !== 0 && metricsPort !== port)
+      this.#say(`port ${metricsPort} is taken, metrics get ${port} (${variable('metricsPort')} sets it)`);
+    return port;
   }
 
   async start(specs: ChildSpec[]): Promise<void> {
@@ -149,6 +164,7 @@ class Running {
   serve(endpoints: Endpoints): void {
     this.#goOn();
     writeEndpoints(this.#dataDir, endpoints);
+    this.#ops.serves();
   }
 
   child(role: string): Child {
@@ -180,11 +196,16 @@ class Running {
       const limitMs = Math.max(250, (deadline - Date.now()) / 2);
       await Promise.all(stage.map((child) => child.stop(limitMs)));
     }
+    await this.#closeOps();
     await this.#lock.release();
   }
 
   #child(spec: ChildSpec): Child {
-    return new Child(spec, {
+    const heard = (line: string) => {
+      this.#ops.heard(spec.role, line);
+      spec.heard?.(line);
+    };
+    return new Child({ ...spec, heard }, {
       pids: this.pids,
       logFile: join(this.#dataDir, 'logs', `${spec.role}.log`),
       say: this.#say,

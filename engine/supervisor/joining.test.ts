@@ -18,7 +18,7 @@ test('an engine started by hand finds the log of the installation on its data di
   await keepScenario(config);
   const secrets = openSecrets(dataDir);
   const ports = { httpPort: 1, ocppPort: 2, natsPort: 4333, redisPort: 3, clickhousePort: 5 };
-  writeEndpoints(dataDir, endpointsOf(config, ports, secrets));
+  writeEndpoints(dataDir, endpointsOf(config, ports, secrets, 6));
   const joined = loadConfig(joiningEnvironment(env));
   expect(joined).toMatchObject({ partitions: 4, clock: 'wall' });
   const { host, username, password } = new URL(joined.natsUrl);

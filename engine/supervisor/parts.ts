@@ -46,6 +46,8 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
     bind: config.bind,
     httpPort: ports.httpPort,
     ocppPort: ports.ocppPort,
+    // Each role takes a free one and says which; the supervisor gathers them behind the configured one.
+    metricsPort: 0,
     natsUrl: natsUrl(place),
     redisUrl: redisUrl(place),
     clickhouseUrl: clickhouseUrl(place),

@@ -16,6 +16,7 @@ import type { Presence } from './presence.ts';
 import { serveDashboard } from './dashboard.ts';
 import { answerBrokenHttp, answerError } from './errors.ts';
 import { describeApi } from './openapi.ts';
+import type { HttpCounts } from './http_counts.ts';
 import { Refused } from './refused.ts';
 import { accountRoutes } from './routes/account.ts';
 import { auditRoutes, type AuditDeps } from './routes/audit.ts';
@@ -61,6 +62,7 @@ export interface ApiDeps {
   requestsPerMinute?: number;
   /** Mean delay of the event loop in a second, above which requests are refused `overloaded`. @default 2,000 */
   loopDelayMsMax?: number;
+  counts?: HttpCounts;
   /** Told of every route as it is registered. */
   onRoute?: (route: RouteOptions) => void;
 }
@@ -84,6 +86,7 @@ export async function buildApi(deps: ApiDeps) {
   app.decorate('now', () => clock.now());
   app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler(answerError);
+  deps.counts?.follow(app);
   if (deps.onRoute) app.addHook('onRoute', deps.onRoute);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-correlation-id', request.id);

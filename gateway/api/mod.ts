@@ -15,6 +15,7 @@ import { CommandTopics, Grid, gridKinds as screenKinds, LiveHub, type GridReplic
 import { buildApi } from './app.ts';
 import { builtDashboard } from './dashboard.ts';
 import { EngineWatch } from './engine_watch.ts';
+import { HttpCounts } from './http_counts.ts';
 import { outcomeFinder } from './outcomes.ts';
 import { accountParts } from './parts.ts';
 import type { Probes } from './routes/health.ts';
@@ -52,8 +53,21 @@ export interface StartApiDeps {
   log: Logger;
 }
 
+export interface ApiStats {
+  requests: HttpCounts['requests'];
+  inFlight: number;
+  screens: LiveHub['load'];
+}
+
+export interface ApiDoor {
+  port: number;
+  readonly probes: Probes;
+  stats(): ApiStats;
+  close(): Promise<void>;
+}
+
 /** Serves until `close`, which ends sockets and requests. Rejects when the port cannot be had. */
-export async function startApi(deps: StartApiDeps): Promise<{ port: number; close(): Promise<void> }> {
+export async function startApi(deps: StartApiDeps): Promise<ApiDoor> {
   const { config, redis, replica, history, nats, log, door, clock = wallClock } = deps;
   const { partitions } = door;
   const { allowedOrigins = [], loopDelayMsMax } = config;
@@ -91,7 +105,9 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
       if ((await history.ping()) === false) throw new Error('it does not answer');
     },
   };
+  const counts = new HttpCounts();
   const app = await buildApi({
+    counts,
     clock,
     redis,
     commands,
@@ -141,5 +157,10 @@ export async function startApi(deps: StartApiDeps): Promise<{ port: number; clos
     throw error;
   }
   const address = app.server.address();
-  return { port: typeof address === 'object' && address !== null ? address.port : config.httpPort, close };
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : config.httpPort,
+    probes,
+    stats: () => ({ requests: counts.requests, inFlight: counts.inFlight, screens: hub.load }),
+    close,
+  };
 }

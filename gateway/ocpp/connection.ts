@@ -240,6 +240,7 @@ export class Connection implements CallReceiver, CallLine {
       const call = this.#waiting.shift() as IncomingCall;
       if (call.kind === 'malformed') {
         counters.count('errors', call.error.code);
+        counters.answered('other', call.error.code);
         this.#socket.refuse(call.idText, call.error);
       } else this.#handle(call);
       if (this.#held & hold.line && this.#waiting.length <= limits.resumeAt) this.#release('line');
@@ -254,6 +255,7 @@ export class Connection implements CallReceiver, CallLine {
     const stored = action.replays ? this.#memory.find(call.idText, call.frameHash) : undefined;
     if (stored !== undefined) {
       counters.replayed += 1;
+      counters.answered(call.action, 'replayed');
       return this.#socket.answer(call.idText, stored);
     }
     const notes = new Notes(clock.now(), call.repairs);
@@ -265,6 +267,7 @@ export class Connection implements CallReceiver, CallLine {
 
     if (action.answered === 'here') {
       this.#socket.answer(call.idText, action.answer(null, notes.now));
+      counters.answered(call.action, 'answered');
       return this.#heartbeat();
     }
     const told = action.choose?.(payload as Payload) ?? action;
@@ -341,6 +344,7 @@ export class Connection implements CallReceiver, CallLine {
       const answer = work.action.answer(value, this.#host.clock.now());
       this.#memory.remember(idText, frameHash, answer);
       this.#socket.answer(idText, answer);
+      this.#host.counters.answered(work.call.action, 'answered');
     } catch (error) {
       this.#host.log.error({ charger: this.served.charger, type: work.action.type, error }, 'unusable decision');
       this.#refuse(work.call, { code: 'InternalError', description: 'unusable decision' });
@@ -350,7 +354,9 @@ export class Connection implements CallReceiver, CallLine {
 
   #refuse(call: Call, error: CallError): void {
     this.#work = null;
-    this.#host.counters.count('errors', error.code);
+    const { counters } = this.#host;
+    counters.count('errors', error.code);
+    counters.answered(this.#version.actions.has(call.action) ? call.action : 'other', error.code);
     this.#socket.refuse(call.idText, error);
   }
 

@@ -1,6 +1,8 @@
 /** What the OCPP edge counts; all of it bounded in size, whatever chargers send. */
 export class Counters {
   readonly messages: Record<string, number> = {};
+  /** Answers by action (`other`: none that is known) and outcome: answered, replayed, or the code of the CALLERROR. */
+  readonly answers: Record<string, Record<string, number>> = {};
   readonly errors: Record<string, number> = {};
   readonly refusedUpgrades: Record<string, number> = {};
   readonly closed: Record<string, number> = {};
@@ -18,6 +20,11 @@ export class Counters {
 
   count(group: 'messages' | 'errors' | 'refusedUpgrades' | 'closed', name: string | number): void {
     this[group][name] = (this[group][name] ?? 0) + 1;
+  }
+
+  answered(action: string, outcome: string): void {
+    const of = (this.answers[action] ??= {});
+    of[outcome] = (of[outcome] ?? 0) + 1;
   }
 
   repaired(model: string, rules: readonly string[]): void {

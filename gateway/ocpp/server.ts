@@ -48,7 +48,7 @@ export interface OcppStats {
   openHandshakes: number;
   logDown: boolean;
   lagMs: number;
-  counters: Omit<Counters, 'repairs' | 'count' | 'repaired'> & { repairs: Record<string, number> };
+  counters: Omit<Counters, 'repairs' | 'count' | 'repaired' | 'answered'> & { repairs: Record<string, number> };
 }
 
 export interface OcppDoor {
@@ -182,7 +182,7 @@ class Gateway implements OcppDoor, Host {
   }
 
   stats(): OcppStats {
-    const { messages, errors, refusedUpgrades, closed, pipelined, replayed, late, oddFrames, pauses, repairs } =
+    const { messages, answers, errors, refusedUpgrades, closed, pipelined, replayed, late, oddFrames, pauses, repairs } =
       this.counters;
     const { failedAuthentications } = this.counters;
     return {
@@ -193,6 +193,7 @@ class Gateway implements OcppDoor, Host {
       lagMs: this.#lagMs,
       counters: {
         messages,
+        answers,
         errors,
         refusedUpgrades,
         closed,
