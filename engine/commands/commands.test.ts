@@ -12,6 +12,8 @@ import { openHistory } from '../history/mod.ts';
 import { connectLog, openDoor, provision, type Door } from '../log/mod.ts';
 import { startTestNats, type TestNats } from '../log/testing.ts';
 import { runHistory } from '../projections/mod.ts';
+import { checkAll } from '../telemetry/health.ts';
+import { openRegistry } from '../telemetry/registry.ts';
 import { unlessRebuilding } from '../projections/rebuild.ts';
 import { startTestRedis, type TestRedis } from '../projections/testing.ts';
 import { startEngine, type Engine } from '../roles/engine_role.ts';
@@ -25,7 +27,8 @@ let nats: TestNats;
 let redis: TestRedis;
 let clickhouse: TestClickHouse;
 let engine: Engine;
-let history: { close(): Promise<void> };
+let history: Awaited<ReturnType<typeof runHistory>>;
+const metrics = openRegistry();
 let nc: Awaited<ReturnType<typeof connectLog>>;
 let door: Door;
 let config: Config;
@@ -67,8 +70,9 @@ beforeAll(async () => {
     log: pino({ level: 'silent' }),
     onFatal: (error) => failures.push(error),
     sinks: [],
+    metrics,
   });
-  history = await runHistory(config, { onFatal: (error) => failures.push(error) });
+  history = await runHistory(config, { metrics, onFatal: (error) => failures.push(error) });
   door = await openDoor(nc, { name: 'test', partitions });
   for (const customer of customers) {
     await send(customer, 'customer.open', { name: customer });
@@ -119,6 +123,32 @@ test('ps and lag tell who owns what, and that nobody is behind', async () => {
       readers: ['clickhouse', 'redis', 'publisher'].map((reader) => ({ reader, silent: false })),
     });
   expect((await gridtick('lag')).said[0]).toMatch(/^partition +engine +stored +committed/);
+}, 60_000);
+
+test('engine and history say that they are ready, and how far their partitions and readers are', async () => {
+  expect(await checkAll(engine.probes)).toEqual({
+    ok: true,
+    checks: { log: { ok: true }, partitions: { ok: true }, lag: { ok: true } },
+  });
+  const fine = { ok: true };
+  expect(await checkAll(history.probes)).toEqual({
+    ok: true,
+    checks: { log: fine, redis: fine, clickhouse: fine, readers: fine },
+  });
+  const scrape = async () => (await metrics.metrics()).split('\n');
+  await expect
+    .poll(scrape, { timeout: 20_000, interval: 1_100 })
+    .toEqual(
+      expect.arrayContaining([
+        ...['clickhouse', 'redis', 'publisher'].map((reader) => `gridtick_reader_lag_records{reader="${reader}"} 0`),
+        ...[0, 1].map((partition) => `gridtick_partition_epoch{partition="${partition}"} 1`),
+        'gridtick_takeovers_total 2',
+        'gridtick_message_log_lag_batches 0',
+        'gridtick_history_rows_waiting 0',
+      ]),
+    );
+  expect((await scrape()).find((line) => line.startsWith('nodejs_eventloop_lag_p99_seconds'))).toBeDefined();
+  expect(door.stats()).toMatchObject({ inFlight: 0, waiting: 0, stored: 8, refused: {}, replies: { ok: 8 } });
 }, 60_000);
 
 test('inspect shows a customer as it is, and as it was at a record and at a time', async () => {

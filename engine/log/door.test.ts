@@ -358,6 +358,7 @@ test('a partition that is behind refuses commands and takes facts', async () => 
   await say(60_020, 60_020, 0);
   await door.append(command('@0', 6));
   expect((await framesOf(0)).flatMap((f) => f.commands.map((c) => c.body['n']))).toEqual([3, 6]);
+  expect(door.stats()).toMatchObject({ inFlight: 0, stored: 3, refused: { overloaded: 3 }, replies: {} });
 });
 
 test('a door without room lets commands wait, then refuses; what was sent is stored once there is room', async () => {

@@ -5,7 +5,7 @@ import { MemoryLog } from '../simulation/memory_log.ts';
 import { World } from '../simulation/world.ts';
 import { encodeFrame, type CommandEnvelope, type Frame, type ReplyOut } from '../wire.ts';
 import { compileDomain } from './catalogue.ts';
-import { PartitionOwner, type OwnerEvent } from './owner.ts';
+import { PartitionOwner, type OwnerEvent, type OwnerMeter } from './owner.ts';
 import { decodeRecord } from './record.ts';
 
 export type Sent = Partial<CommandEnvelope> & { type: string };
@@ -19,7 +19,7 @@ export class Bench {
   readonly owner: PartitionOwner;
   #next = 1;
 
-  constructor(domain: Domain) {
+  constructor(domain: Domain, meter?: OwnerMeter) {
     this.owner = new PartitionOwner({
       partition: 0,
       partitions: 1,
@@ -28,6 +28,7 @@ export class Bench {
       ports: this.log.ports(0, new Life(), (_at, replies) => this.replies.push(...replies)),
       onFailed: (error) => this.failures.push(error),
       onEvent: (event) => this.events.push(event),
+      ...(meter && { meter }),
     });
   }
 

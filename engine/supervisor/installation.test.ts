@@ -95,6 +95,36 @@ test('endpoints.json is there while it serves, for the owner alone, and gone aft
   expect(existsSync(file)).toBe(false);
 });
 
+test('one address tells metrics and health of all processes, and which of them does not answer', async () => {
+  const told = `const ready = JSON.stringify({ ok: true, checks: { log: { ok: true } } });
+    const server = require('node:http').createServer((asked, answer) =>
+      answer.end(asked.url === '/metrics' ? '# HELP a A\\n# TYPE a gauge\\na 1\\n' : ready));
+    server.listen(0, '127.0.0.1', () => {
+      console.log(JSON.stringify({ ready: true, metricsPort: server.address().port }));
+    });`;
+  const running = await start({ roles: () => [fake('engine-1', told), fake('engine-2', told)] });
+  const { metrics } = running.endpoints;
+  const scrape = async () => (await (await fetch(metrics)).text()).split('\n');
+  const health = async () => (await fetch(new URL('/health/ready', metrics))).json();
+  expect(await scrape()).toEqual(
+    expect.arrayContaining([
+      'a{process="engine-1"} 1',
+      'a{process="engine-2"} 1',
+      'gridtick_process_up{process="supervisor",of="engine-2"} 1',
+    ]),
+  );
+  const serves = { ok: true, checks: { log: { ok: true } } };
+  expect(await health()).toEqual({ ok: true, checks: { 'engine-1': serves, 'engine-2': serves } });
+  running.kill('engine-2', 'SIGKILL');
+  const down = 'gridtick_process_up{process="supervisor",of="engine-2"} 0';
+  await expect.poll(scrape, { timeout: 5_000, interval: 10 }).toContain(down);
+  const silent = { ok: false, reason: 'the process does not answer' };
+  expect(await health()).toEqual({ ok: false, checks: { 'engine-1': serves, 'engine-2': silent } });
+  // Its next run has another port.
+  await running.whenReady('engine-2');
+  expect(await health()).toMatchObject({ ok: true });
+});
+
 test('a role that is killed while it serves comes back; the others do not notice', async () => {
   const running = await start();
   const before = running.pids();

@@ -87,6 +87,18 @@ test('the door is ready once projection, engine and history are, and not before'
   historyAnswers = false;
   expect(await failing(api.port)).toEqual(['history']);
   historyAnswers = true;
+  await fetch(`http://127.0.0.1:${api.port}/nowhere/${Date.now()}`);
+  // Counted when the last byte has been handed over, which may be after it was read.
+  await expect
+    .poll(() => api.stats())
+    .toMatchObject({
+      inFlight: 0,
+      requests: expect.arrayContaining([
+        [{ method: 'GET', route: '/health/ready', status: '200' }, 1],
+        [{ method: 'GET', route: '/health/ready', status: '503' }, 4],
+      ]),
+    });
+  expect(api.stats().requests.map(([{ route }]) => route).join()).not.toContain('nowhere');
   await api.close();
 });
 
