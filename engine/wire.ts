@@ -37,6 +37,8 @@ export interface Frame {
   writer: string;
   first: number;
   commands: CommandEnvelope[];
+  /** W3C traceparent, where the frame is followed. */
+  trace?: string;
   /** Under a driven clock: the log time that a clock frame brings, or that relays were sent at; unix ms. */
   at?: number;
 }
@@ -101,6 +103,14 @@ export interface RecordCut {
   input: number;
 }
 
+/** Which of a record's events came of a command that carried a correlation: `count` of them from index `first` on. */
+export interface Origin {
+  correlation: string;
+  commandId: string | null;
+  first: number;
+  count: number;
+}
+
 export interface CommitRecord {
   /** `epoch` opens an ownership, `batch` commits commands, `snapshot` points to a finished snapshot. */
   kind: 'epoch' | 'batch' | 'snapshot';
@@ -125,6 +135,10 @@ export interface CommitRecord {
   snapshot: SnapshotPointer | null;
   /** null: nothing was decided for it, or it was written before cuts were. */
   cut: RecordCut | null;
+  /** In the order of the events; without those of timers, of slots and of commands that nobody asked to follow. */
+  origins: Origin[];
+  /** Contexts of followed frames that end in it. */
+  traces?: string[];
   /** SHA-256 chain, hex: over the previous record's hash and this record's body. */
   hash: string;
 }
@@ -144,6 +158,8 @@ export const noContent = (): Omit<CommitRecord, Heading> => ({
   replies: [],
   snapshot: null,
   cut: null,
+  origins: [],
+  traces: [],
 });
 
 /** A record as read from the journal. */
@@ -206,19 +222,23 @@ const frameKinds = ['hello', 'commands', 'clock'] as const;
 export function encodeFrame(f: Frame): Uint8Array {
   const inboxes = new InboxTable();
   const commands = f.commands.map((command) => encodeIn(command, inboxes));
-  const frame = [frameKinds.indexOf(f.kind), f.writer, f.first, commands, inboxes.names];
-  return packr.pack(f.at === undefined ? frame : [...frame, f.at]);
+  const frame: unknown[] = [frameKinds.indexOf(f.kind), f.writer, f.first, commands, inboxes.names];
+  // A build before traces reads the frame as well: what is behind `at` it does not look at.
+  if (f.trace !== undefined) frame.push(f.at, f.trace);
+  else if (f.at !== undefined) frame.push(f.at);
+  return packr.pack(frame);
 }
 
 /** Throws on anything that is not a frame. */
 export function decodeFrame(bytes: Uint8Array): Frame {
-  const [kind, writer, first, commands, inboxes, at] = packr.unpack(bytes) as [
+  const [kind, writer, first, commands, inboxes, at, trace] = packr.unpack(bytes) as [
     number,
     string,
     number,
     EncodedCommand[],
     string[],
     number?,
+    string?,
   ];
   const name = frameKinds[kind];
   if (
@@ -233,6 +253,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   }
   const frame: Frame = { kind: name, writer, first, commands: commands.map((command) => decodeIn(command, inboxes)) };
   if (at !== undefined) frame.at = at;
+  if (typeof trace === 'string') frame.trace = trace;
   return frame;
 }
 

@@ -20,7 +20,7 @@ import { drivenLimits, limitsForTest, openTrace, startOcpp } from './ocpp/mod.ts
 const { values } = parseArgs({ options: { doors: { type: 'string', default: 'ocpp,api,nats' } } });
 const doors = new Set(values.doors.split(','));
 
-await runRole('gateway', async ({ config, log, metrics, onFatal }) => {
+await runRole('gateway', async ({ config, log, metrics, tracer, onFatal }) => {
   const gatewayId = `gw-${randomUUID().slice(0, 8)}`;
   const { partitions, bind } = config;
   const nats = await connectLog(config.natsUrl, gatewayId);
@@ -28,7 +28,7 @@ await runRole('gateway', async ({ config, log, metrics, onFatal }) => {
   redis.on('error', (error: Error) => {
     log.warn({ err: error.message }, 'redis');
   });
-  const door = await openDoor(nats, { name: gatewayId, partitions });
+  const door = await openDoor(nats, { name: gatewayId, partitions, ...(tracer && { tracer }) });
   const clock = await openLogClock(nats, config);
   const closers: (() => Promise<unknown>)[] = [
     async () => {

@@ -124,8 +124,7 @@ function contradictions(s: Settings, configured: ReadonlySet<SettingName>): stri
       `${variable('failpoint')} kills processes of what ${variable('bind')}=${s.bind} shows to the network: unset one of them`,
     );
   }
-  if (isIP(s.metricsBind) === 0)
-    problems.push(`${variable('metricsBind')}=${s.metricsBind} is not an IP address`);
+  if (isIP(s.metricsBind) === 0) problems.push(`${variable('metricsBind')}=${s.metricsBind} is not an IP address`);
   else if (!isLoopback(s.metricsBind) && s.metricsToken === '')
     problems.push(
       `${variable('metricsBind')}=${s.metricsBind} would show metrics to the network: set ${variable('metricsToken')}`,
@@ -134,6 +133,7 @@ function contradictions(s: Settings, configured: ReadonlySet<SettingName>): stri
     ['natsUrl', ['nats:']],
     ['redisUrl', ['redis:', 'rediss:']],
     ['clickhouseUrl', ['http:', 'https:']],
+    ['traces', ['http:', 'https:']],
   ] as const) {
     if (s[name] === '') continue;
     const url = URL.canParse(s[name]) ? new URL(s[name]) : null;

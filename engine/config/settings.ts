@@ -51,6 +51,18 @@ export const Settings = Type.Object(
     metricsToken: secret(
       'Who reads `/metrics` must send it (`Authorization: Bearer …`). Empty: nobody needs one, on loopback alone.',
     ),
+    traces: text({
+      default: '',
+      unit: 'URL',
+      why: 'OTLP/HTTP collector that gets spans of single frames (http://host:4318/v1/traces). Empty: none are made.',
+    }),
+    tracesRatio: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      default: 0.01,
+      unit: 'share',
+      why: 'How many frames are followed, each from its door to the history.',
+    }),
     natsUrl: secret(
       'NATS of your own, user and password inside (nats://user:password@host:4222). Empty starts the embedded one.',
     ),

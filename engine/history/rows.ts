@@ -14,6 +14,7 @@ import {
   type TradeRow,
 } from './customer_rows.ts';
 import type { MessageRow } from './messages.ts';
+import type { CorrelationRow } from './origin_rows.ts';
 import { blanked } from '../blanked.ts';
 import { dateTime, placeOfRow, rowsPerEventMax, type Place } from './place.ts';
 
@@ -139,6 +140,7 @@ export interface HistoryRows {
   session_starts: SessionStartRow;
   consumption: ConsumptionRow;
   ocpp_messages: MessageRow;
+  correlations: CorrelationRow;
 }
 export type HistoryTable = keyof HistoryRows;
 

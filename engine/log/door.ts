@@ -10,6 +10,7 @@ import type { EntityAddress } from '#actors/actor';
 import { partitionOf } from '#actors/partition_key';
 import { failpoint } from '../failpoint.ts';
 import { decodeReplies, type CommandEnvelope, type CommandResult } from '../wire.ts';
+import type { Tracer } from '../telemetry/tracer.ts';
 import { DoorRefused } from './errors.ts';
 import { LagFeed, type Lag } from './lag.ts';
 import { Pace } from './pace.ts';
@@ -46,6 +47,8 @@ export interface DoorOptions {
   lagStartMs?: number;
   /** Time without commands after which a writer opens a new incarnation. @default 3,600,000 */
   idleMs?: number;
+  /** Follows some of the frames. @default none */
+  tracer?: Tracer;
 }
 
 export interface Door {
@@ -103,7 +106,7 @@ export const openDoor = (nc: NatsConnection, options: DoorOptions): Promise<Door
 
 class OpenDoor implements Door {
   readonly partitions: number;
-  readonly #options: Required<Omit<DoorOptions, 'idleMs' | 'lagStartMs'>>;
+  readonly #options: Required<Omit<DoorOptions, 'idleMs' | 'lagStartMs' | 'tracer'>>;
   readonly #writers: Writer[];
   readonly #publisher;
   readonly #lag: LagFeed;
@@ -155,6 +158,7 @@ class OpenDoor implements Door {
           partition,
           pace,
           ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
+          ...(options.tracer && { tracer: options.tracer }),
         }),
     );
     this.#replies = nc.subscribe(this.#inbox, {

@@ -57,6 +57,7 @@ const record = (batch: number): Omit<CommitRecord, 'hash'> => ({
   replies: [],
   snapshot: null,
   cut: null,
+  origins: [],
 });
 
 test('an empty journal has no last record and bounds that say so', async () => {

@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { failpoint } from '../failpoint.ts';
 import { encodeCommand, encodeFrame, packr, type CommandEnvelope } from '../wire.ts';
+import type { RootSpan, Tracer } from '../telemetry/tracer.ts';
 import { DoorRefused } from './errors.ts';
 import { OrderedSender } from './ordered_sender.ts';
 import type { Pace } from './pace.ts';
@@ -41,6 +42,7 @@ export interface WriterOptions {
   pace: Pace;
   /** Time without commands after which a new incarnation begins. @default 3,600,000 */
   idleMs?: number;
+  tracer?: Tracer;
 }
 
 export class Writer {
@@ -55,9 +57,11 @@ export class Writer {
   #waiting = false;
   #closed = false;
   readonly #pace: Pace;
+  readonly #tracer: Tracer | undefined;
 
   constructor(publisher: RingPublisher, options: WriterOptions) {
     this.#pace = options.pace;
+    this.#tracer = options.tracer;
     this.partition = options.partition;
     this.#name = options.name;
     this.#idleMs = options.idleMs ?? 3_600_000;
@@ -110,9 +114,10 @@ export class Writer {
 
   #frame(batch: Outgoing[]): void {
     this.#open();
-    const bytes = this.#encode(batch);
+    const span = this.#tracer && this.#begin(this.#tracer, batch);
+    const bytes = this.#encode(batch, span?.context);
     if (bytes && bytes.length <= commandBytesMax) {
-      this.#send(batch, bytes);
+      this.#send(batch, bytes, span);
       return;
     }
     // Rare: something in it is large or cannot be encoded. Decide one by one, before numbers are given out.
@@ -131,27 +136,47 @@ export class Writer {
     }
   }
 
-  #encode(batch: Outgoing[]): Uint8Array | undefined {
+  /** The span of the door: from the first command at hand to the frame's storing. */
+  #begin(tracer: Tracer, batch: Outgoing[]): RootSpan | null {
+    const { at, envelope } = batch[0] as Outgoing;
+    return tracer.begin('door', at, {
+      partition: this.partition,
+      commands: batch.length,
+      command: envelope.type,
+      ...(envelope.correlation !== null && { correlation: envelope.correlation }),
+    });
+  }
+
+  #encode(batch: Outgoing[], trace?: string): Uint8Array | undefined {
     try {
       return encodeFrame({
         kind: 'commands',
         writer: this.#id,
         first: this.#next,
         commands: batch.map((c) => c.envelope),
+        ...(trace !== undefined && { trace }),
       });
     } catch {
       return undefined;
     }
   }
 
-  #send(batch: Outgoing[], bytes: Uint8Array): void {
+  #send(batch: Outgoing[], bytes: Uint8Array, span?: RootSpan | null): void {
     this.#next += batch.length;
+    const sentAt = span ? Date.now() : 0;
     this.#sender.send(bytes, (sequence) => {
       failpoint('door.frame_stored');
+      if (span) this.#stored(span, sentAt, sequence);
       for (const command of batch) command.stored(sequence);
       this.#schedule();
     });
     failpoint('door.frame_sent');
+  }
+
+  #stored(span: RootSpan, sentAt: number, sequence: number): void {
+    const now = Date.now();
+    this.#tracer?.span(span.context, 'stored', sentAt, now, { partition: this.partition, sequence });
+    span.end(now);
   }
 
   /** Opens an incarnation if there is none, it has been idle for too long, or the partition may lack part of it. */

@@ -25,6 +25,7 @@ import type {
   CommitRecord,
   EntityImage,
   Frame,
+  Origin,
   RelayOut,
   ReplyOut,
   ReplyResult,
@@ -47,6 +48,8 @@ const sendsPerUnitMax = 10_000;
 const timerRetryMs = 600_000;
 /** Of a message that is no frame; the rest is in the command log at its sequence. */
 const unreadableBytesKept = 1_024;
+/** A traceparent has 55. */
+const traceCharsMax = 64;
 /** What an entity, an event or a relay takes in a record beside its names and contents, about. */
 const entryBytes = 16;
 
@@ -115,6 +118,8 @@ export class Decider {
   #relays: RelayOut[] = [];
   #effects: Effect[] = [];
   #events: PublicEvent[] = [];
+  #origins: Origin[] = [];
+  #traces: string[] = [];
   #replies: ReplyOut[] = [];
 
   constructor(state: PartitionState, catalogue: Catalogue, options: DeciderOptions) {
@@ -153,6 +158,7 @@ export class Decider {
         seq += 1;
       }
     }
+    if (frame.trace !== undefined) this.#traces.push(frame.trace.slice(0, traceCharsMax));
     state.offset = sequence;
     this.#touched = true;
   }
@@ -242,6 +248,8 @@ export class Decider {
       events: this.#events,
       replies: this.#replies,
       snapshot: null,
+      origins: this.#origins,
+      ...(this.#traces.length > 0 && { traces: this.#traces }),
     };
     for (const entity of this.#dirty) entity.place = -1;
     this.#conservation.clear();
@@ -254,6 +262,8 @@ export class Decider {
     this.#relays = [];
     this.#effects = [];
     this.#events = [];
+    this.#origins = [];
+    this.#traces = [];
     this.#replies = [];
     this.units = 0;
     this.#bytes = 0;
@@ -308,6 +318,7 @@ export class Decider {
       if (verdict.kind === 'refused') return this.#reply(command, { ok: false, code: verdict.code }, undefined);
     }
     const poison = this.#poison();
+    const events = this.#events.length;
     let result: ReplyResult;
     if (poison !== undefined) {
       result = { ok: false, code: poison };
@@ -321,8 +332,15 @@ export class Decider {
         this.#deadLetter(to, command.type, result.code, command.correlation, command.body, refusalIn(result.detail));
       }
     }
+    if (command.correlation !== null && this.#events.length > events) this.#origin(command.correlation, id, events);
     const after = id === null || entity?.live ? entity : this.#state.entity(to.kind, to.id);
     this.#reply(command, result, id === null ? undefined : after);
+  }
+
+  /** The events from `first` on came of a command with this correlation. */
+  #origin(correlation: string, commandId: string | null, first: number) {
+    this.#origins.push({ correlation, commandId, first, count: this.#events.length - first });
+    this.#bytes += entryBytes + correlation.length + (commandId?.length ?? 0);
   }
 
   /** `remembered`: the entity that keeps the result of this command id. */

@@ -34,6 +34,7 @@ import { encodeRecord, genesisHash, recordBytesMax } from './record.ts';
 import { recoverState } from './recovery.ts';
 import { RelaySender } from './relay_sender.ts';
 import { writeSnapshot } from './snapshot.ts';
+import type { Tracer } from '../telemetry/tracer.ts';
 import type { PartitionState } from './state.ts';
 
 /** Frames read ahead of the loop; beyond it the reader waits. */
@@ -79,6 +80,8 @@ export interface OwnerOptions {
   probe?(deadly: readonly string[], offset: number): Promise<DeadlyUnit | null>;
   snapshotEveryBytes?: number;
   meter?: OwnerMeter;
+  /** Gets a span of the decision and of the commit of each frame that is followed. */
+  tracer?: Pick<Tracer, 'span'>;
 }
 
 /** Told once per record, never per command. */
@@ -112,6 +115,9 @@ type Made = Decided & { cut: RecordCut };
 interface Measured {
   tally: Tally;
   storedAt: number;
+  /** Frames that are followed, with the time of their storing; null: none, as mostly. */
+  traced: { context: string; storedAt: number }[] | null;
+  decidedAt: number | null;
 }
 
 interface InFlight {
@@ -158,6 +164,7 @@ export class PartitionOwner {
   #epoch = 0;
   /** Store times of the oldest frame in the record under way, and of the frame in work; unix ms, 0 = none. */
   #storedAt = { oldest: 0, current: 0 };
+  #traced: Measured['traced'] = null;
   /** CRC-32 over the messages that are decided and not yet in a record. */
   #input = 0;
   #stopped = false;
@@ -379,6 +386,7 @@ export class PartitionOwner {
   #newDecider() {
     this.#input = 0;
     this.#storedAt.oldest = 0;
+    this.#traced = null;
     this.#decider = new Decider(this.#state, this.#options.catalogue, {
       onFull: () => {
         this.#commit(this.#take());
@@ -456,6 +464,8 @@ export class PartitionOwner {
         this.#input = crc32(message.bytes, this.#input);
         continue;
       }
+      if (frame.trace !== undefined && this.#options.tracer)
+        (this.#traced ??= []).push({ context: frame.trace, storedAt: message.at });
       decider.frame(message.sequence, this.#timeOf(frame, message), frame, message.bytes.length);
       this.#input = crc32(message.bytes, this.#input);
       if (frame.kind === 'commands') failpoint('engine.frame_decided');
@@ -531,8 +541,14 @@ export class PartitionOwner {
       sequence: this.#lastSequence + 1,
       settled: Promise.resolve(),
       outcome: 'pending',
-      measured: { tally: this.#decider.takeTally(), storedAt: this.#storedAt.oldest },
+      measured: {
+        tally: this.#decider.takeTally(),
+        storedAt: this.#storedAt.oldest,
+        traced: this.#traced,
+        decidedAt: this.#traced && this.#ports.clock.wall(),
+      },
     };
+    this.#traced = null;
     this.#storedAt.oldest = 0;
     this.#lastSequence += 1;
     this.#bytesSinceSnapshot += bytes.length;
@@ -580,6 +596,7 @@ export class PartitionOwner {
           Math.max(0, this.#ports.clock.wall() - measured.storedAt),
         );
       this.#ports.release(`${this.#options.partition}:${sequence}`, record.replies, record.effects);
+      if (measured.traced) this.#followed(measured, sequence);
       failpoint('engine.released');
       onReleased?.();
       if (record.relays.length > 0) {
@@ -591,6 +608,15 @@ export class PartitionOwner {
         }
         for (const [target, list] of byTarget) this.#relays.enqueue(target, list);
       }
+    }
+  }
+
+  #followed({ traced, decidedAt, tally }: Measured, sequence: number) {
+    const now = this.#ports.clock.wall();
+    const attributes = { partition: this.partition, epoch: this.#epoch, commands: tally.commands };
+    for (const { context, storedAt } of traced ?? []) {
+      this.#options.tracer?.span(context, 'decided', storedAt, decidedAt ?? now, attributes);
+      this.#options.tracer?.span(context, 'committed', decidedAt ?? now, now, { ...attributes, sequence });
     }
   }
 

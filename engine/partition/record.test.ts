@@ -36,11 +36,22 @@ const record: Omit<CommitRecord, 'hash'> = {
   replies: [{ inbox: '_R_.a', token: 1, commandId: null, result: { ok: true, value: { x: 1 } } }],
   snapshot: null,
   cut: { units: 3, input: 4_294_967_295 },
+  origins: [{ correlation: 'CP-1:2:m1', commandId: null, first: 0, count: 2 }],
 };
 
 test('a record comes back from its bytes as it was, with its hash', () => {
   const { bytes, hash } = encodeRecord(record, genesisHash);
   expect(decodeRecord(Uint8Array.from(bytes))).toEqual({ ...record, hash });
+});
+
+test('a record says where its events came from, and nothing of it when nobody asked; earlier ones are read as before', () => {
+  const { bytes } = encodeRecord({ ...record, cut: null }, genesisHash);
+  expect(decodeRecord(Uint8Array.from(bytes))).toMatchObject({ cut: null, origins: record.origins });
+  const without = { ...record, origins: [] };
+  const { bytes: short, hash } = encodeRecord(without, genesisHash);
+  expect(decodeRecord(Uint8Array.from(short))).toEqual({ ...without, hash });
+  // As a build before origins wrote it, to the bit.
+  expect(hash.slice(0, 8)).toBe('37cd03d9');
 });
 
 test('the chain holds for the true predecessor only, and breaks on a flipped byte', () => {

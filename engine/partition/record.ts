@@ -14,6 +14,7 @@ import {
   type CommitRecord,
   type EncodedCommand,
   type EntityImage,
+  type Origin,
   type ReplyOut,
   type ReplyResult,
   type SnapshotPointer,
@@ -41,8 +42,11 @@ type Body = [
   inboxes: string[],
   replies: EncodedReply[],
   snapshot: [gen: number, j0: number, chunks: number, hash: string] | null,
-  cut?: [units: number, input: number],
+  cut?: [units: number, input: number] | null,
+  origins?: EncodedOrigin[],
+  traces?: string[],
 ];
+type EncodedOrigin = [correlation: string, commandId: string | null, first: number, count: number];
 type EncodedReply = [
   inbox: number,
   token: number,
@@ -80,13 +84,23 @@ export function encodeRecord(
     ...encodeReplies(record.replies),
     record.snapshot && [record.snapshot.gen, record.snapshot.j0, record.snapshot.chunks, record.snapshot.hash],
   ];
-  if (record.cut) body.push([record.cut.units, record.cut.input]);
+  const { cut, origins, traces = [] } = record;
+  if (cut || origins.length + traces.length > 0) body.push(cut && [cut.units, cut.input]);
+  if (origins.length + traces.length > 0) body.push(origins.map(encodeOrigin));
+  if (traces.length > 0) body.push(traces);
   // packr reuses its buffer, so the body is copied by the outer pack before anything else is packed.
   const packed = packr.pack(body);
   const hash = chainHash(previousHash, packed);
   const head: Head = [kinds.indexOf(record.kind), record.owner, record.build, record.epoch, record.batch, hash, packed];
   return { bytes: packr.pack(head), hash };
 }
+
+const encodeOrigin = ({ correlation, commandId, first, count }: Origin): EncodedOrigin => [
+  correlation,
+  commandId,
+  first,
+  count,
+];
 
 function encodeReplies(replies: readonly ReplyOut[]): [inboxes: string[], replies: EncodedReply[]] {
   const inboxes = new Map<string, number>();
@@ -158,6 +172,9 @@ export function decodeRecord(bytes: Uint8Array): CommitRecord {
     replies: b[12].map((reply) => decodeReply(reply, b[11], entities)),
     snapshot,
     cut: b[14] ? { units: b[14][0], input: b[14][1] } : null,
+    // A record of an earlier build has none.
+    origins: (b[15] ?? []).map(([correlation, commandId, first, count]) => ({ correlation, commandId, first, count })),
+    ...(b[16] && { traces: b[16] }),
     hash,
   };
 }

@@ -69,6 +69,7 @@ test('a record that is not what its hash says, or skips a version, is named with
       replies: [],
       snapshot: null,
       cut: null,
+      origins: [],
       entities: [{ kind: 'account', id: 'forged', version: 7, schema: 1, image: ['open', 1, 1, 1, 1, 1, ''] }],
     },
     genesisHash,

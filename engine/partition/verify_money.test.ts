@@ -123,6 +123,7 @@ test('a batch whose legs do not come to 0 is told with its place', () => {
     replies: [],
     snapshot: null,
     cut: null,
+    origins: [],
     hash: '',
   });
   expect(problems).toEqual(['0:12:0 the legs of a batch come to 4 SEK, not 0']);

@@ -8,7 +8,8 @@
  */
 import type { PublicEvent } from '#actors/schema/events';
 import { failpoint } from '../failpoint.ts';
-import type { JournalEntry } from '../wire.ts';
+import type { JournalEntry, Origin } from '../wire.ts';
+import type { Tracer } from '../telemetry/tracer.ts';
 import { JournalTails, nextSequence, partitionList, type JournalReader } from './journal.ts';
 
 export type Row = object;
@@ -25,6 +26,15 @@ export interface ClickhouseSinkOptions {
     event: PublicEvent,
     place: { partition: number; sequence: number; index: number },
   ): { table: string; rows: readonly Row[] } | undefined;
+  /** The row that leads from the origin of an event to its rows. @default none are made */
+  linkOf?(
+    origin: Origin,
+    made: { table: string; rows: readonly Row[] },
+    at: number,
+    place: { partition: number; sequence: number; index: number },
+  ): Row;
+  /** Gets a span of the way of each followed record into ClickHouse. */
+  tracer?: Pick<Tracer, 'span'>;
   onFatal(error: Error): void;
   onTrouble?(detail: { error: string; waitMs: number; rows: number }): void;
   /** An event that `rowsOf` throws on: it stays in the journal and out of the history, the others go on. */
@@ -52,12 +62,15 @@ export interface ClickhouseSink {
   close(): Promise<void>;
 }
 
+const linkTable = 'correlations';
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 
 class Batch {
   readonly tables = new Map<string, Row[]>();
   readonly positions = new Map<number, number>();
+  /** Of followed records: context, when it was read (unix ms), where it stands. */
+  readonly traced: { context: string; at: number; partition: number; sequence: number }[] = [];
   rows = 0;
   bytes = 0;
 
@@ -114,6 +127,8 @@ export async function startClickhouseSink(
         await Promise.all([...batch.tables].map(([table, rows]) => store.insert(table, rows)));
         if (batch.rows > 0) failpoint('history.inserted');
         inserted += batch.rows;
+        for (const { context, at, ...place } of batch.traced.splice(0))
+          options.tracer?.span(context, 'sink', at, Date.now(), { ...place, rows: batch.rows });
         batch.forget();
         if (state === 'running' && performance.now() - positionsAt < positionsMs) {
           // Whatever the next batch brings is behind these.
@@ -168,14 +183,22 @@ export async function startClickhouseSink(
     if (state !== 'running') return;
     const rows = gathering.rows;
     const { partition, sequence, record } = entry;
+    let origins = 0;
     for (const [index, event] of record.events.entries()) {
+      let origin = record.origins[origins];
+      if (origin && index >= origin.first + origin.count) origin = record.origins[++origins];
       try {
         const made = options.rowsOf(event, { partition, sequence, index });
-        if (made && made.rows.length > 0) gathering.add(made.table, made.rows);
+        if (!made || made.rows.length === 0) continue;
+        gathering.add(made.table, made.rows);
+        if (origin && index >= origin.first && options.linkOf)
+          gathering.add(linkTable, [options.linkOf(origin, made, record.now, { partition, sequence, index })]);
       } catch (error) {
         options.onUnusable?.({ at: `${partition}:${sequence}:${index}`, kind: event.kind, error: String(error) });
       }
     }
+    if (record.traces && options.tracer)
+      for (const context of record.traces) gathering.traced.push({ context, at: Date.now(), partition, sequence });
     gathering.positions.set(partition, sequence);
     if (isFull()) flush();
     else if (!inserting) schedule(gathering.rows > rows ? lingerMs : idlePositionsMs);

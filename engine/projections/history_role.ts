@@ -7,6 +7,7 @@ import { Redis } from 'ioredis';
 import pino, { type Logger } from 'pino';
 import { domain } from '#actors/mod';
 import type { Config } from '../config/config.ts';
+import { correlationRow } from '../history/origin_rows.ts';
 import { openHistory, toRows, type HistoryStore, type HistoryTable } from '../history/mod.ts';
 import { bounds, connectLog, stream } from '../log/mod.ts';
 import { startClickhouseSink, type SinkStore } from './clickhouse_sink.ts';
@@ -18,6 +19,7 @@ import { readOldestSnapshot } from '../partition/snapshot.ts';
 import { snapshotStore } from '../partition/snapshot_store.ts';
 import type { ClockKind } from '../wire.ts';
 import { readGauge, type Registry } from '../telemetry/registry.ts';
+import type { Tracer } from '../telemetry/tracer.ts';
 import type { Probes } from '../telemetry/health.ts';
 import { ReaderLags } from './reader_lags.ts';
 import { announcePositions } from './positions_feed.ts';
@@ -35,6 +37,7 @@ export type HistoryConfig = Pick<
 export interface HistoryOptions {
   log?: Logger;
   metrics?: Registry;
+  tracer?: Tracer;
   /** Told once when a projection must not go on; the process should end with an error. */
   onFatal: (error: Error) => void;
 }
@@ -44,7 +47,7 @@ const lagEveryMs = 10_000;
 /** Starts all three; resolves when they follow. Throws when one cannot start, everything opened is closed again. */
 export async function runHistory(
   config: HistoryConfig,
-  { log = pino({ level: 'silent' }), metrics, onFatal }: HistoryOptions,
+  { log = pino({ level: 'silent' }), metrics, tracer, onFatal }: HistoryOptions,
 ): Promise<{ probes: Probes; close(): Promise<void> }> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const close = async () => {
@@ -83,7 +86,8 @@ export async function runHistory(
     let projection: RedisProjection | null = await openProjection();
     closers.push(() => projection?.close());
     if ((await stageOf(redis, 'clickhouse')) === 'dropping') await dropClickhouse(redis, history, journal);
-    let sink: HistorySinkRole | null = await openSink(history, journal, log, onFatal);
+    const follow = () => openSink(history, journal, log, onFatal, tracer);
+    let sink: HistorySinkRole | null = await follow();
     closers.push(() => sink?.close());
     const rebuild = watchRebuild(redis, log, () => sink?.positions() ?? []);
     closers.push(() => rebuild.stop());
@@ -100,7 +104,7 @@ export async function runHistory(
           await sink?.close();
           sink = null;
           await dropClickhouse(redis, history, journal);
-          sink = await openSink(history, journal, log, onFatal);
+          sink = await follow();
         },
       },
       log,
@@ -168,6 +172,7 @@ async function openSink(
   journal: JournalReader,
   log: Logger,
   onFatal: (error: Error) => void,
+  tracer: Tracer | undefined,
 ): Promise<HistorySinkRole> {
   const rollup = await startConsumptionRollup(history, {
     onTrouble: (detail) => log.warn(detail, 'consumption, trying again'),
@@ -187,6 +192,8 @@ async function openSink(
   try {
     const sink = await startClickhouseSink(store, journal, {
       rowsOf: toRows,
+      linkOf: correlationRow,
+      ...(tracer && { tracer }),
       onFatal,
       onTrouble: (detail) => log.warn(detail, 'history insert, trying again'),
       onUnusable: (detail) => log.error(detail, 'event has no row in the history'),

@@ -28,5 +28,5 @@ export const openReplica = (
 ): Promise<Replica> => followReplica(redis, natsJournal(nc, partitions), { ...options, definitions });
 
 /** Role "history": ClickHouse sink, Redis projection and the one publisher. Loaded on call, so that doors carry none of it. */
-export const runHistory = async (config: HistoryConfig, options: HistoryOptions): Promise<{ close(): Promise<void> }> =>
+export const runHistory = async (config: HistoryConfig, options: HistoryOptions) =>
   (await import('./history_role.ts')).runHistory(config, options);

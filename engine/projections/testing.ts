@@ -180,6 +180,7 @@ export function journalWriter(nc: NatsConnection, partition: number) {
           replies: [],
           snapshot: null,
           cut: null,
+          origins: [],
         },
         hash,
       );

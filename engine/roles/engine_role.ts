@@ -29,6 +29,7 @@ import { systemClock } from '../partition/ports.ts';
 import { engineMeters } from '../telemetry/engine_meters.ts';
 import type { Probes } from '../telemetry/health.ts';
 import type { Registry } from '../telemetry/registry.ts';
+import type { Tracer } from '../telemetry/tracer.ts';
 import { packr, type ClockKind } from '../wire.ts';
 import { build } from './build.ts';
 import { jetstreamPorts } from './jetstream_ports.ts';
@@ -53,6 +54,7 @@ export interface EngineOptions {
   /** How often it is looked whether a stream is half full. @default 30,000 */
   purgeEveryMs?: number;
   metrics?: Registry;
+  tracer?: Tracer;
 }
 
 export interface Engine {
@@ -68,7 +70,17 @@ export interface Engine {
 
 /** Resolves when it has all partitions that it should own. @throws what is wrong with one of them */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const { config, domain, log, onFatal, sinks, trialFile, metrics, purgeEveryMs = defaultPurgeEveryMs } = options;
+  const {
+    config,
+    domain,
+    log,
+    onFatal,
+    sinks,
+    trialFile,
+    metrics,
+    tracer,
+    purgeEveryMs = defaultPurgeEveryMs,
+  } = options;
   const id = randomUUID().slice(0, 8);
   const { partitions, clock = 'wall' } = config;
   const nc = await connectLog(config.natsUrl, `engine-${id}`);
@@ -97,6 +109,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         onFailed,
         onEvent: (event) => note(event, partition),
         ...(meters && { meter: meters.owner }),
+        ...(tracer && { tracer }),
       }),
     onFatal,
     onEvent(event) {

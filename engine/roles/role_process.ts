@@ -9,6 +9,7 @@ import { armFailpoint } from '../failpoint.ts';
 import { checkAll, type Probes } from '../telemetry/health.ts';
 import { openOpsDoor } from '../telemetry/ops_door.ts';
 import { openRegistry, type Registry } from '../telemetry/registry.ts';
+import { openTracer, type Tracer } from '../telemetry/tracer.ts';
 
 export interface Role {
   /** What must be so for it to do its work; asked for `/health/ready`. */
@@ -20,6 +21,8 @@ export interface RoleContext {
   log: Logger;
   /** What it measures, shown at `/metrics`. */
   metrics: Registry;
+  /** Absent: nothing is followed. */
+  tracer?: Tracer;
   /** The role must not go on: nothing is saved any more, the supervisor starts it again. */
   onFatal(error: unknown): void;
 }
@@ -36,6 +39,7 @@ export async function runRole(
     pino.destination({ dest: 2, sync: true }),
   );
   let role: Role | undefined;
+  let tracer: Tracer | undefined;
   let ending = false;
   const onFatal = (error: unknown): void => {
     log.fatal({ err: error }, `${name} stopped`);
@@ -49,7 +53,11 @@ export async function runRole(
       ending = true;
       log.info({ reason, code }, 'ending');
       setTimeout(() => process.exit(1), Math.max(500, config.stopMs - 1_000)).unref();
-      void (role?.close() ?? Promise.resolve()).then(() => process.exit(code), onFatal);
+      const close = async () => {
+        await role?.close();
+        await tracer?.close();
+      };
+      void close().then(() => process.exit(code), onFatal);
     };
     process.on('uncaughtException', onFatal);
     process.on('unhandledRejection', onFatal);
@@ -64,7 +72,8 @@ export async function runRole(
       metrics: () => metrics.metrics(),
       ready: () => checkAll(ending ? never('ending') : role ? (role.probes ?? {}) : never('starting')),
     });
-    const started = await start({ config, log, metrics, onFatal });
+    tracer = await openTracer(config, name);
+    const started = await start({ config, log, metrics, ...(tracer && { tracer }), onFatal });
     role = started;
     const { port: metricsPort } = ops;
     log.info({ metricsPort }, 'ready');

@@ -48,6 +48,8 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
     ocppPort: ports.ocppPort,
     // Each role takes a free one and says which; the supervisor gathers them behind the configured one.
     metricsPort: 0,
+    traces: config.traces,
+    tracesRatio: config.tracesRatio,
     natsUrl: natsUrl(place),
     redisUrl: redisUrl(place),
     clickhouseUrl: clickhouseUrl(place),

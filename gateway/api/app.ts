@@ -77,7 +77,7 @@ export async function buildApi(deps: ApiDeps) {
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     forceCloseConnections: true,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlation' }),
     routerOptions: { maxParamLength: 384 },
     schemaController: { compilersFactory: { buildSerializer } },
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),

@@ -34,6 +34,7 @@ export interface CommandBookDeps {
   position(partition: number): number;
   findOutcome: FindOutcome;
   watch?: CommandWatch;
+  log?: { info(fields: object, message: string): void };
 }
 
 /** What an id stands for. `from`: the decision is behind this journal sequence; `at`: it was answered from there. */
@@ -81,7 +82,7 @@ export class CommandBook {
 
   /** Sends in order; those to one entity are decided in it. Results in the same order. */
   async sendAll(user: string, commands: readonly PersonalCommand[], correlation: string): Promise<CommandResult[]> {
-    const { door, watch } = this.#deps;
+    const { door, watch, log } = this.#deps;
     const notes = await this.#note(user, commands);
     const results = await Promise.all(
       commands.map(async (command, i): Promise<CommandResult> => {
@@ -90,6 +91,12 @@ export class CommandBook {
         watch?.sent(user, id);
         const result = await door.request({ ...command, id: logId(id), correlation });
         watch?.answered(user, id, result);
+        const { type } = command;
+        const outcome = result.ok ? { ok: true } : { ok: false, code: result.code };
+        log?.info(
+          { event: 'command_answered', correlation, user, command: id, type, ...outcome, at: result.at },
+          'command',
+        );
         return result;
       }),
     );

@@ -16,11 +16,20 @@ import { startEngine, type Engine } from '#engine/roles/engine_role';
 import { loadScenario } from '#gateway/simulator/scenario';
 import type { Account, BatchReply, CommandStatus } from '../schema/commands.ts';
 import type { LedgerEntry } from '../schema/records.ts';
+import { identityResolver } from '../identities.ts';
+import { openTrace, startOcpp, type MessageTrace, type OcppDoor } from '../ocpp/mod.ts';
+import { openCharger } from '../ocpp/testing/charger.ts';
 import { sow } from '../seed/sowing.ts';
 import { gridKinds, startApi } from './mod.ts';
 
 const partitions = 4;
-const log = pino({ level: process.env['GRIDTICK_TEST_LOG'] ?? 'silent' }, pino.destination(2));
+const lines: Record<string, unknown>[] = [];
+const log = pino(
+  {
+    level: process.env['GRIDTICK_TEST_LOG'] ?? 'info',
+  },
+  { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+);
 const passwords = { operator: 'one two', admin: 'three four', customer: 'five six', trader: 'seven eight' };
 const onFatal = (error: unknown) => {
   throw error;
@@ -35,6 +44,8 @@ let replica: Replica;
 let store: HistoryStore;
 let history: { close(): Promise<void> };
 let api: { port: number; close(): Promise<void> };
+let trace: MessageTrace;
+let ocpp: OcppDoor;
 
 const engineConfig = () => ({
   config: { natsUrl: (nats as TestNats).url, partitions },
@@ -73,9 +84,16 @@ beforeAll(async () => {
     nats: nc,
     log,
   });
+  trace = openTrace(nc, { gateway: 'gw-test', clock: Date, log });
+  ocpp = await startOcpp({
+    ...{ door, trace, nats: nc, gatewayId: 'gw-test', bind: '127.0.0.1', port: 0, log },
+    resolve: identityResolver(redis, partitions),
+  });
 }, 240_000);
 
 afterAll(async () => {
+  await ocpp?.close();
+  await trace?.close();
   await api?.close();
   await store?.close();
   await replica?.close();
@@ -103,13 +121,17 @@ class Person {
     return new Person((response.headers.get('set-cookie') ?? '').split(';')[0] as string);
   }
 
-  async ask<T>(url: string, body?: object): Promise<{ status: number; body: T; at: string | null }> {
+  async ask<T>(url: string, body?: object): Promise<{ status: number; body: T; at: string | null; id: string | null }> {
     const response = await fetch(`http://127.0.0.1:${api.port}${url}`, {
       method: body ? 'POST' : 'GET',
       headers: { cookie: this.#cookie, ...(body && { 'content-type': 'application/json' }) },
       ...(body && { body: JSON.stringify(body) }),
     });
-    return { status: response.status, body: (await response.json()) as T, at: response.headers.get('gridtick-at') };
+    const { status, headers } = response;
+    return {
+      ...{ status, body: (await response.json()) as T },
+      ...{ at: headers.get('gridtick-at'), id: headers.get('x-correlation-id') },
+    };
   }
 
   async account(): Promise<Account> {
@@ -223,3 +245,64 @@ test('an answer that was never noted is found in the journal all the same', asyn
     result: { at: paid.at, value: paid.body },
   });
 }, 60_000);
+
+const rows = async <T>(query: string): Promise<T[]> =>
+  (await store.client.query({ query, format: 'JSONEachRow' })).json<T>();
+/** Rows of a view that came of a request or message. */
+const rowsOf = <T>(view: string, correlation: string) =>
+  rows<T>(`SELECT v.* FROM gridtick.${view} AS v
+    JOIN gridtick.correlations AS c ON c.partition = v.partition AND c.sequence = v.sequence
+    WHERE c.correlation = '${correlation}' AND c.rows_of = '${view}' AND v.index BETWEEN c.index_from AND c.index_to`);
+
+test('the id of an HTTP request leads through the log of the door to the rows of a purchase, and back', async () => {
+  const trader = await Person.signIn('trader@demo.local', passwords.trader);
+  await trader.ask('/api/account/deposit', { id: randomUUID(), amount: '50' });
+  const { slot } = (await trader.ask<QuoteReply>('/api/stations/nord-1/quote')).body;
+  const command = randomUUID();
+  const order = { id: command, side: 'buy', station: 'nord-1', slot, energyWh: 1_000 };
+  const bought = await trader.ask<HeldReply>('/api/orders', order);
+  expect(bought.status).toBe(200);
+  const correlation = bought.id as string;
+  expect(lines).toContainEqual(
+    expect.objectContaining({ event: 'command_answered', correlation, command, ok: true, at: bought.at }),
+  );
+  await eventually(() => rowsOf('trades', correlation)).toMatchObject([
+    { customer: 'trader', order: bought.body.order, state: 'held' },
+  ]);
+  const legs = await rowsOf<{ customer: string; batch: string; ledger: string }>('ledger_entries', correlation);
+  expect(legs.map(({ customer, ledger }) => [customer, ledger])).toEqual([
+    ['trader', 'SEK'],
+    ['trader', 'SEK'],
+  ]);
+  const [partition, sequence] = (bought.at ?? '').split(':');
+  const back = `SELECT DISTINCT correlation, command_id FROM gridtick.correlations
+    WHERE partition = ${partition} AND sequence = ${sequence} AND command_id = '${command}'`;
+  expect(await rows(back)).toEqual([{ correlation, command_id: command }]);
+}, 120_000);
+
+test('the number of a connection and the id of a message lead to the session that a charger began, and back', async () => {
+  const charger = await openCharger(ocpp.port, '/ocpp/CP-0003');
+  await charger.call('BootNotification', { chargePointVendor: 'Acme', chargePointModel: 'Wall' });
+  const start = { connectorId: 1, idTag: 'DEMO0001', meterStart: 7, timestamp: new Date().toISOString() };
+  const [, , { transactionId }] = await charger.call('StartTransaction', start, 'begin-1');
+  interface Message {
+    connection_seq: number;
+    message_id: string;
+  }
+  const said = `SELECT connection_seq, message_id FROM gridtick.ocpp_messages
+    WHERE charger = 'CP-0003' AND type = 'call' AND action = 'StartTransaction'`;
+  await eventually(() => rows(said)).toHaveLength(1);
+  const [message] = (await rows(said)) as [Message];
+  const correlation = `CP-0003:${message.connection_seq}:${message.message_id}`;
+  expect(correlation).toBe(`CP-0003:${message.connection_seq}:begin-1`);
+  await eventually(() => rowsOf('session_starts', correlation)).toMatchObject([
+    { charger: 'CP-0003', transaction: transactionId, tag: 'DEMO0001', meter_start_wh: 7 },
+  ]);
+  // And from the row to what was said.
+  const [begun] = await rows<{ correlation: string }>(`SELECT DISTINCT c.correlation AS correlation
+    FROM gridtick.session_starts AS s
+    JOIN gridtick.correlations AS c ON c.partition = s.partition AND c.sequence = s.sequence AND c.rows_of = 'session_starts'
+    WHERE s.transaction = ${transactionId} AND s.index BETWEEN c.index_from AND c.index_to`);
+  expect(begun).toEqual({ correlation });
+  charger.close();
+}, 120_000);

@@ -27,7 +27,7 @@ export interface AccountPartsDeps {
 export function accountParts(deps: AccountPartsDeps): { commands: CommandDeps; presence: Presence } {
   const { redis, door, replica, findOutcome, log, watch, clock = wallClock, commandsPerMinute } = deps;
   const position = (partition: number) => replica.position(partition);
-  const book = new CommandBook({ redis, door, position, findOutcome, ...(watch && { watch }) });
+  const book = new CommandBook({ redis, door, position, findOutcome, log, ...(watch && { watch }) });
   const accounts = new Accounts({ door, replica, book, log });
   const writes = new WriteLimit(redis, commandsPerMinute);
   const hasAccount = (customer: string) => accounts.get(customer) !== undefined;

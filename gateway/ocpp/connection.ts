@@ -287,7 +287,7 @@ export class Connection implements CallReceiver, CallLine {
     const { action } = work;
     this.#work = work;
     const to = this.#to;
-    const correlation = this.id;
+    const correlation = this.#correlation(work.call);
     const failed = (error: unknown) => this.#notStored(work, error);
     try {
       const ahead = portionsAhead(body).map((portion) =>
@@ -312,11 +312,18 @@ export class Connection implements CallReceiver, CallLine {
     }
   }
 
+  /** Of a CALL: as the message log names it, so that what was said and what came of it are found by each other. */
+  #correlation({ idText }: Call): string {
+    const messageId = idText.startsWith('"') ? idText.slice(1, -1) : idText;
+    return `${this.served.charger}:${this.connectionSeq}:${messageId}`;
+  }
+
   /** A door that cannot take it now is no refusal: the deadline decides between an error and silence (C3). */
   #notStored(work: Work, error: unknown): void {
     const { charger } = this.served;
     const code = (error as { code?: unknown }).code;
-    this.#host.log.error({ charger, type: work.action.type, error }, 'fact not stored');
+    const correlation = this.#correlation(work.call);
+    this.#host.log.error({ charger, type: work.action.type, correlation, error }, 'fact not stored');
     if (code !== 'too_large' || this.#work !== work) return;
     this.#refuse(work.call, { code: 'GenericError', description: 'the message is too large to be stored' });
     this.#next();
@@ -327,7 +334,8 @@ export class Connection implements CallReceiver, CallLine {
     this.#host.acknowledged();
     if (result.ok) return this.#answer(work, result.value);
     const { charger } = this.served;
-    this.#host.log.warn({ charger, type: work.action.type, code: result.code }, 'fact refused');
+    const [correlation, { code, at }] = [this.#correlation(work.call), result];
+    this.#host.log.warn({ charger, type: work.action.type, correlation, code, at }, 'fact refused');
     if (this.#work !== work) return;
     this.#refuse(work.call, { code: 'InternalError', description: result.code });
     this.#next();
@@ -346,7 +354,8 @@ export class Connection implements CallReceiver, CallLine {
       this.#socket.answer(idText, answer);
       this.#host.counters.answered(work.call.action, 'answered');
     } catch (error) {
-      this.#host.log.error({ charger: this.served.charger, type: work.action.type, error }, 'unusable decision');
+      const [{ charger }, correlation] = [this.served, this.#correlation(work.call)];
+      this.#host.log.error({ charger, type: work.action.type, correlation, error }, 'unusable decision');
       this.#refuse(work.call, { code: 'InternalError', description: 'unusable decision' });
     }
     this.#next();

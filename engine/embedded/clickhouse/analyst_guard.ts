@@ -30,6 +30,7 @@ export const analystViews = [
   'session_starts',
   'consumption',
   'ocpp_messages',
+  'correlations',
 ] as const;
 const database = 'gridtick';
 const views: ReadonlySet<string> = new Set(analystViews.flatMap((view) => [view, `${database}.${view}`]));
