@@ -9,7 +9,11 @@ export function showDoor(registry: Registry, stats: () => DoorStats): void {
   const of = 'gridtick_door';
   readGauge(
     registry,
-    { name: `${of}_in_flight`, help: 'Commands: appended without acknowledgement, and waiting for a reply', labels: ['for'] },
+    {
+      name: `${of}_in_flight`,
+      help: 'Commands: appended without acknowledgement, and waiting for a reply',
+      labels: ['for'],
+    },
     () => {
       const { inFlight, waiting } = stats();
       return [
@@ -18,7 +22,9 @@ export function showDoor(registry: Registry, stats: () => DoorStats): void {
       ];
     },
   );
-  readCounter(registry, { name: `${of}_commands_total`, help: 'Commands stored in the log' }, () => [[{}, stats().stored]]);
+  readCounter(registry, { name: `${of}_commands_total`, help: 'Commands stored in the log' }, () => [
+    [{}, stats().stored],
+  ]);
   readCounter(
     registry,
     { name: `${of}_asked_again_total`, help: 'Copies of commands whose reply did not come in time' },
@@ -45,7 +51,9 @@ export function showApi(registry: Registry, stats: () => ApiStats): void {
   readGauge(registry, { name: 'gridtick_http_in_flight', help: 'Requests that are not answered' }, () => [
     [{}, stats().inFlight],
   ]);
-  readGauge(registry, { name: 'gridtick_live_sockets', help: 'Open live screens' }, () => [[{}, stats().screens.sockets]]);
+  readGauge(registry, { name: 'gridtick_live_sockets', help: 'Open live screens' }, () => [
+    [{}, stats().screens.sockets],
+  ]);
   readGauge(registry, { name: 'gridtick_live_buffered_bytes', help: 'What waits for slow screens' }, () => [
     [{}, stats().screens.bufferedBytes],
   ]);
@@ -54,9 +62,11 @@ export function showApi(registry: Registry, stats: () => ApiStats): void {
 export function showOcpp(registry: Registry, stats: () => OcppStats): void {
   const of = 'gridtick_ocpp';
   readGauge(registry, { name: `${of}_connections`, help: 'Open sockets of chargers' }, () => [[{}, stats().sockets]]);
-  readGauge(registry, { name: `${of}_log_down`, help: '1 = no acknowledgement of the log, chargers are sent away' }, () => [
-    [{}, Number(stats().logDown)],
-  ]);
+  readGauge(
+    registry,
+    { name: `${of}_log_down`, help: '1 = no acknowledgement of the log, chargers are sent away' },
+    () => [[{}, Number(stats().logDown)]],
+  );
   readCounter(
     registry,
     {
@@ -89,10 +99,8 @@ export function showNats(registry: Registry, stats: () => NatsDoorStats): void {
   readCounter(registry, { name: `${of}_requests_total`, help: 'Requests of integrators' }, () => [
     [{}, stats().counters.requests],
   ]);
-  readCounter(
-    registry,
-    { name: `${of}_refused_total`, help: 'Requests refused as a whole', labels: ['code'] },
-    () => byName('code', stats().counters.refusedRequests),
+  readCounter(registry, { name: `${of}_refused_total`, help: 'Requests refused as a whole', labels: ['code'] }, () =>
+    byName('code', stats().counters.refusedRequests),
   );
   readCounter(
     registry,

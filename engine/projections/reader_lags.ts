@@ -41,7 +41,9 @@ export class ReaderLags {
   async check(): Promise<void> {
     const late = [...(await this.read())].filter(([, { seconds }]) => seconds > behindSecondsMax);
     if (late.length === 0) return;
-    const told = late.map(([reader, { records, seconds }]) => `${reader} (${records} records, ${Math.round(seconds)} s)`);
+    const told = late.map(
+      ([reader, { records, seconds }]) => `${reader} (${records} records, ${Math.round(seconds)} s)`,
+    );
     throw new Error(`behind the journal: ${told.join(', ')}`);
   }
 

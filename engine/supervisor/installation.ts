@@ -205,11 +205,14 @@ class Running {
       this.#ops.heard(spec.role, line);
       spec.heard?.(line);
     };
-    return new Child({ ...spec, heard }, {
-      pids: this.pids,
-      logFile: join(this.#dataDir, 'logs', `${spec.role}.log`),
-      say: this.#say,
-    });
+    return new Child(
+      { ...spec, heard },
+      {
+        pids: this.pids,
+        logFile: join(this.#dataDir, 'logs', `${spec.role}.log`),
+        say: this.#say,
+      },
+    );
   }
 
   #goOn(): void {

@@ -10,7 +10,9 @@ import { openRegistry, type Registry } from './registry.ts';
 /** Values by name and labels, as a scrape shows them. */
 async function scrape(registry: Registry): Promise<Record<string, number>> {
   const lines = (await registry.metrics()).split('\n').filter((line) => line.startsWith('gridtick_'));
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
+  return Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]),
+  );
 }
 
 const add = (id: string | null) => ({ type: 'add', to: accountAddress('a'), body: { amount: 5 }, id });
@@ -24,7 +26,12 @@ test('a scrape tells records, commands in them, duplicates, and where the partit
   await bench.send(add('x'), add('x'), add(null));
   await bench.send(add('x'));
   // The same frame again, as a writer does that has missed the acknowledgement.
-  bench.store({ kind: 'commands', writer: 'door', first: 4, commands: [{ ...add(null), reply: null, deadline: 0, correlation: null }] });
+  bench.store({
+    kind: 'commands',
+    writer: 'door',
+    first: 4,
+    commands: [{ ...add(null), reply: null, deadline: 0, correlation: null }],
+  });
   await bench.idle(1_000);
   const { offset, sequence } = bench.owner.committed;
   expect(await scrape(registry)).toMatchObject({

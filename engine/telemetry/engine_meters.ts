@@ -47,7 +47,12 @@ export function engineMeters(registry: Registry, owned: () => ReadonlyMap<number
     buckets: commandBuckets,
     registers,
   });
-  const bytes = new Histogram({ name: 'gridtick_record_bytes', help: 'Size of a record', buckets: byteBuckets, registers });
+  const bytes = new Histogram({
+    name: 'gridtick_record_bytes',
+    help: 'Size of a record',
+    buckets: byteBuckets,
+    registers,
+  });
   const late = new Histogram({
     name: 'gridtick_timer_late_seconds',
     help: 'By how much the most overdue timer of a record came late, by the clock of the log',

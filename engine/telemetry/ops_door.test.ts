@@ -43,7 +43,10 @@ test('who cannot serve says why with 503; a probe without an answer counts as a 
 });
 
 test('with a token metrics and reasons are for its bearer; health without them is for everybody', async () => {
-  const door = await open({ GRIDTICK_METRICS_TOKEN: 's3cret' }, { log: () => Promise.reject(new Error('host 10.0.0.7')) });
+  const door = await open(
+    { GRIDTICK_METRICS_TOKEN: 's3cret' },
+    { log: () => Promise.reject(new Error('host 10.0.0.7')) },
+  );
   for (const authorization of [undefined, 'Bearer wrong', 's3cret']) {
     const refused = await get(door, '/metrics', authorization);
     expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
@@ -65,7 +68,12 @@ test('metrics for the network need a token; a configured port that is taken refu
 
 test('expositions of several processes become one: a metric is described once, each sample names its process', () => {
   const text = (n: number) => `# HELP a_total What.\n# TYPE a_total counter\na_total{code="ok"} ${n}\na_total ${n}\n`;
-  expect(gathered([['engine-1', text(1)], ['history', `${text(2)}\n# HELP b B\n# TYPE b gauge\nb 3\n`]])).toBe(
+  expect(
+    gathered([
+      ['engine-1', text(1)],
+      ['history', `${text(2)}\n# HELP b B\n# TYPE b gauge\nb 3\n`],
+    ]),
+  ).toBe(
     [
       '# HELP a_total What.',
       '# TYPE a_total counter',

@@ -35,7 +35,9 @@ const requestTimeoutMs = 5_000;
 export async function openOpsDoor(options: OpsDoorOptions): Promise<OpsDoor> {
   const { metricsBind: bind, metricsPort, metricsToken: token, configured } = options.config;
   if (!isLoopback(bind) && token === '')
-    throw new ConfigError(`${variable('metricsBind')}=${bind} shows metrics to the network: set ${variable('metricsToken')}`);
+    throw new ConfigError(
+      `${variable('metricsBind')}=${bind} shows metrics to the network: set ${variable('metricsToken')}`,
+    );
   const server = createServer((request, response) => {
     answer(options, request, response).catch((error: Error) => send(response, 500, `${error.message}\n`));
   });
@@ -44,7 +46,9 @@ export async function openOpsDoor(options: OpsDoorOptions): Promise<OpsDoor> {
   server.unref();
   if (!(await listens(server, metricsPort, bind))) {
     if (configured.has('metricsPort'))
-      throw new ConfigError(`port ${metricsPort} on ${bind} is taken: set ${variable('metricsPort')} to a free one, or to 0`);
+      throw new ConfigError(
+        `port ${metricsPort} on ${bind} is taken: set ${variable('metricsPort')} to a free one, or to 0`,
+      );
     await listens(server, 0, bind);
   }
   return {

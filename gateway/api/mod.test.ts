@@ -98,7 +98,12 @@ test('the door is ready once projection, engine and history are, and not before'
         [{ method: 'GET', route: '/health/ready', status: '503' }, 4],
       ]),
     });
-  expect(api.stats().requests.map(([{ route }]) => route).join()).not.toContain('nowhere');
+  expect(
+    api
+      .stats()
+      .requests.map(([{ route }]) => route)
+      .join(),
+  ).not.toContain('nowhere');
   await api.close();
 });
 

@@ -182,8 +182,19 @@ class Gateway implements OcppDoor, Host {
   }
 
   stats(): OcppStats {
-    const { messages, answers, errors, refusedUpgrades, closed, pipelined, replayed, late, oddFrames, pauses, repairs } =
-      this.counters;
+    const {
+      messages,
+      answers,
+      errors,
+      refusedUpgrades,
+      closed,
+      pipelined,
+      replayed,
+      late,
+      oddFrames,
+      pauses,
+      repairs,
+    } = this.counters;
     const { failedAuthentications } = this.counters;
     return {
       sockets: this.#registry.size,
