@@ -112,7 +112,9 @@ test('without an address no code for traces is loaded: one file imports it, and 
     encoding: 'utf8',
   });
   const importing = (pattern: RegExp) =>
-    sources.split('\n').filter((path) => /(?<!\.test)\.ts$/.test(path) && pattern.test(readFileSync(join(root, path), 'utf8')));
+    sources
+      .split('\n')
+      .filter((path) => /(?<!\.test)\.ts$/.test(path) && pattern.test(readFileSync(join(root, path), 'utf8')));
   expect(importing(/from '@opentelemetry\//)).toEqual(['engine/telemetry/otlp_tracer.ts']);
   expect(importing(/import\('@opentelemetry\//)).toEqual([]);
   expect(importing(/from '.*otlp_tracer\.ts'/)).toEqual([]);
