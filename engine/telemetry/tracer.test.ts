@@ -87,12 +87,14 @@ test('a followed frame is one trace: door, stored, decided, committed, sink; one
   const root = spans.find(({ name }) => name === 'door') as Span;
   expect(root.parentSpanId ?? '').toBe('');
   expect(new Set(spans.map(({ traceId }) => traceId))).toEqual(new Set([root.traceId]));
-  const below = spans.filter((span) => span !== root).sort((a, b) => a.to - b.to || a.from - b.from);
+  const below = spans.filter((span) => span !== root);
   expect(below.map(({ parentSpanId }) => parentSpanId)).toEqual(Array(4).fill(root.spanId));
   expect(new Set(below.map(({ service, name }) => `${service} ${name}`))).toEqual(
     new Set(['gateway stored', 'engine decided', 'engine committed', 'history sink']),
   );
-  expect(below.at(-1)?.name).toBe('sink');
+  // A reader may see a record before its owner has heard that it is stored, never before it was decided.
+  const of = (name: string) => below.find((span) => span.name === name) as Span;
+  expect(of('sink').from).toBeGreaterThanOrEqual(of('decided').to);
   for (const { from, to } of spans) expect(to).toBeGreaterThanOrEqual(from);
 }, 60_000);
 
