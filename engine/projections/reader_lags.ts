@@ -72,7 +72,7 @@ export class ReaderLags {
       const at = new Map(positions());
       const behind = lasts.map((last, p) => Math.max(0, last - (at.get(p) ?? 0)));
       const ages = await Promise.all(
-        behind.map((records, p) => (records === 0 ? 0 : this.#age(p, (at.get(p) ?? 0) + 1))),
+        behind.map(async (records, p) => (records === 0 ? 0 : this.#age(p, (at.get(p) ?? 0) + 1))),
       );
       return [reader, { records: behind.reduce((sum, n) => sum + n, 0), seconds: Math.max(0, ...ages) }];
     });

@@ -34,7 +34,7 @@ export function readGauge<Label extends string>(
       const samples = await read();
       // What is no longer told is gone: a partition that was given away has no lag here.
       this.reset();
-      for (const [of, value] of samples) this.set(of as Partial<Record<Label, string | number>>, value);
+      for (const [of, value] of samples) this.set(of, value);
     },
   });
 }
@@ -51,7 +51,7 @@ export function readCounter<Label extends string>(
     registers: [registry],
     collect() {
       this.reset();
-      for (const [of, value] of read()) this.inc(of as Partial<Record<Label, string | number>>, value);
+      for (const [of, value] of read()) this.inc(of, value);
     },
   });
 }

@@ -221,6 +221,8 @@ test('a resent message gets the same answer and happens once (R01)', async () =>
   expect(door.of('session.started')).toHaveLength(1);
   expect(gateway.stats().counters.replayed).toBe(1);
   expect((await charger.call('StartTransaction', { ...start, meterStart: 5 }, 'x'))[2].transactionId).toBe(99);
+  expect(gateway.stats().counters.answers).toEqual({ StartTransaction: { answered: 2, replayed: 1 } });
+  expect(door.of('session.started').map(({ correlation }) => correlation)).toEqual(Array(2).fill('CP-1:1:x'));
 });
 
 test('a numeric message id comes back as a number (R01)', async () => {
