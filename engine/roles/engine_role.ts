@@ -26,6 +26,7 @@ import { Ownership, type OwnershipEvent } from '../ownership/ownership.ts';
 import { compileDomain } from '../partition/catalogue.ts';
 import { PartitionOwner, recordEveryMs, type DeadlyUnit, type OwnerEvent } from '../partition/owner.ts';
 import { systemClock } from '../partition/ports.ts';
+import { readWitnesses, type Witnesses } from '../partition/witnesses.ts';
 import { packr, type ClockKind } from '../wire.ts';
 import { build } from './build.ts';
 import { jetstreamPorts } from './jetstream_ports.ts';
@@ -36,6 +37,7 @@ const commitsEveryMs = 250;
 /** A driver waits for every record, and nobody else sends meanwhile: what would leave together is not worth a wait. */
 const drivenRecordEveryMs = 1;
 const defaultPurgeEveryMs = 30_000;
+const witnessesMs = 2_000;
 
 export interface EngineOptions {
   config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind; stuckMs?: number };
@@ -70,6 +72,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const publisher = ringPublisher(nc);
   const catalogue = compileDomain(domain);
   const pace = new Pace(clock === 'driven' ? drivenRecordEveryMs : recordEveryMs);
+  const witnesses = witnessesOf(nc);
   const settlement = new Settlement(nc, () => ownership.owned);
   const note = (event: OwnerEvent | OwnershipEvent | MemberEvent, partition?: number) =>
     log[levelOf[event.event]]({ engine: id, ...(partition === undefined ? {} : { partition }), ...event }, event.event);
@@ -84,7 +87,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         partitions,
         build,
         catalogue,
-        ports: jetstreamPorts(nc, publisher, partition, pace, (target, at) => settlement.relayStored(target, at)),
+        ports: jetstreamPorts(
+          nc,
+          publisher,
+          partition,
+          pace,
+          (target, at) => settlement.relayStored(target, at),
+          witnesses,
+        ),
         clock,
         mayClaim,
         ...(trialFile !== undefined && { probe: proberOf(nc, trialFile, partition, config.stuckMs, log) }),
@@ -152,6 +162,20 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       publisher.close();
       await nc.drain();
     },
+  };
+}
+
+/** One reading for all partitions that are taken at about the same time. */
+function witnessesOf(nc: NatsConnection): () => Promise<Witnesses> {
+  let readAt = -Infinity;
+  let reading: Promise<Witnesses>;
+  return () => {
+    if (performance.now() - readAt > witnessesMs) {
+      readAt = performance.now();
+      reading = readWitnesses(nc);
+      reading.catch(() => (readAt = -Infinity));
+    }
+    return reading;
   };
 }
 
