@@ -28,7 +28,17 @@ const resultsFile = join(import.meta.dirname, 'RESULTS.md');
 const runFile = join(import.meta.dirname, '../../.cache/chaos.json');
 const startOf = '<!-- results -->';
 
-export const head = ['fault', 'rounds', 'acked', 'applied', 'lost', 'doubled', 'out of order', 'recovered, s', 'verdict'];
+export const head = [
+  'fault',
+  'rounds',
+  'acked',
+  'applied',
+  'lost',
+  'doubled',
+  'out of order',
+  'recovered, s',
+  'verdict',
+];
 
 export const isBroken = ({ lost, doubled, disordered, problems }: Verdict) =>
   lost + doubled + disordered + problems.length > 0;

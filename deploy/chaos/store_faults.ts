@@ -21,6 +21,9 @@ export interface StoreFault {
 
 const diskMiB = 96;
 const noticedMsMax = 30_000;
+/** Until the last pages are full, and without an answer until that is so. */
+const fullMsMax = 120_000;
+const silentMs = 15_000;
 /** Longer than the publisher takes to write down how far it has read. */
 const tradeMs = 12_000;
 const all = Array.from({ length: partitions }, (_, p) => p);
@@ -55,8 +58,11 @@ async function fillDisk(random: Random) {
           isFull = true;
         }
     closeSync(file);
-    // Nothing that cannot be stored is acknowledged; it must not go on as if it could.
-    const isSilent = await Promise.race([bed.answers().then(() => false), sleep(noticedMsMax / 2).then(() => true)]);
+    // Small records still go into the last page of each file. What cannot be stored is not acknowledged, and callers are told.
+    let isSilent = false;
+    for (const end = Date.now() + fullMsMax; !isSilent && Date.now() < end;)
+      isSilent = await Promise.race([bed.answers().then(() => false), sleep(silentMs).then(() => true)]);
+    const said = await bed.market.people[0]!.asksForPrice('nord').catch((error: Error) => error.message);
     rmSync(filler);
     const healedAt = Date.now();
     // On a full disk nats-server 2.9.10 hangs in its first failed write, SIGTERM included, until it is killed.
@@ -66,11 +72,12 @@ async function fillDisk(random: Random) {
     await bed.rest();
     const verdict = await check(bed.market);
     verdict.problems.push(...bed.problems, ...(await bed.market.check()));
+    if (!/^503 (unavailable|overloaded|starting)$/.test(said)) verdict.problems.push(`the API said: ${said}`);
     if (!isSilent) verdict.problems.push('commands were still stored: the disk was not full for nats-server');
     return {
       ...verdict,
       recoveryMs,
-      note: isSilent ? 'refused while the disk was full' : 'still had room in its files',
+      note: `refused while the disk was full: ${said}`,
     };
   } finally {
     await bed.close();

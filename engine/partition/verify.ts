@@ -51,7 +51,8 @@ async function verifyPartition(
     if (verdict.problems.length < problemsMax) verdict.problems.push(text);
   };
   const seen = witnesses.get(partition);
-  if (seen && seen.sequence > last) problem(`${name} ends at ${last}, and ${seen.by} was written up to ${seen.sequence}`);
+  if (seen && seen.sequence > last)
+    problem(`${name} ends at ${last}, and ${seen.by} was written up to ${seen.sequence}`);
   if (last < first || last === 0) return verdict;
   let filter = first === 1 ? new RecordFilter() : null;
   let hash: string | null = first === 1 ? genesisHash : null;

@@ -5,7 +5,16 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { NatsConnection } from '@nats-io/transport-node';
 import pino from 'pino';
-import { connectLog, internal, journalBounds, openDoor, provision, readRange, ringPublisher, watchConnection } from '../log/mod.ts';
+import {
+  connectLog,
+  internal,
+  journalBounds,
+  openDoor,
+  provision,
+  readRange,
+  ringPublisher,
+  watchConnection,
+} from '../log/mod.ts';
 import { startTestNats, type TestNats } from '../log/testing.ts';
 import { cutOff, flipBit, messageFile } from '../log/testing_store.ts';
 import { verifyPartitions } from '../partition/verify.ts';
@@ -94,24 +103,27 @@ test('a journal that lost its end is not gone on with: a public stream was writt
 test.each([
   ['LogWentBack', (file: string) => cutOff(file, 2 / 3)],
   ['LogDamaged', (file: string) => flipBit(file, 0.5)],
-] as const)('a journal that is damaged under its owner ends the ownership (%s) before anything is appended', async (name, how) => {
-  await openDamaged(stores.killed, 'J_0', () => undefined);
-  const engine = await start();
-  const { committed } = engine.owners[0]!;
-  await nats.kill9();
-  how(messageFile(nats.storeDir, 'J_0'));
-  const back = new Promise<void>((resolve) => watchConnection(nc, { lost: () => undefined, back: resolve }));
-  await nats.restart();
-  await back;
-  const { last, messages } = await journalBounds(nc, 0);
-  expect(messages).toBeLessThan(committed.sequence);
-  const door = await openDoor(nc, { name: 'test', partitions });
-  await door.append({ id: null, to: accountAddress('a'), type: 'add', body: { amount: 1 }, fact: true });
-  await expect.poll(() => failures, { timeout: 20_000 }).toMatchObject([{ name, stream: 'J_0' }]);
-  expect((await journalBounds(nc, 0)).last).toBe(last);
-  await door.close();
-  await engine.close();
-});
+] as const)(
+  'a journal that is damaged under its owner ends the ownership (%s) before anything is appended',
+  async (name, how) => {
+    await openDamaged(stores.killed, 'J_0', () => undefined);
+    const engine = await start();
+    const { committed } = engine.owners[0]!;
+    await nats.kill9();
+    how(messageFile(nats.storeDir, 'J_0'));
+    const back = new Promise<void>((resolve) => watchConnection(nc, { lost: () => undefined, back: resolve }));
+    await nats.restart();
+    await back;
+    const { last, messages } = await journalBounds(nc, 0);
+    expect(messages).toBeLessThan(committed.sequence);
+    const door = await openDoor(nc, { name: 'test', partitions });
+    await door.append({ id: null, to: accountAddress('a'), type: 'add', body: { amount: 1 }, fact: true });
+    await expect.poll(() => failures, { timeout: 20_000 }).toMatchObject([{ name, stream: 'J_0' }]);
+    expect((await journalBounds(nc, 0)).last).toBe(last);
+    await door.close();
+    await engine.close();
+  },
+);
 
 test('a flipped bit, for which the server drops all behind it, is noticed by what is missing', async () => {
   await openDamaged(stores.killed, 'J_0', (file) => flipBit(file, 0.5));
