@@ -1,4 +1,7 @@
-/** `npm run chaos -- [--rounds N] [--only name] [--seed N] [--list]`: builds the roles and runs deploy/chaos/chaos.ts against them. */
+/**
+ * `npm run chaos -- [--rounds N | --kills N] [--only A,B] [--minutes M] [--seed N] [--resume] [--list]`: builds the roles and runs
+ * deploy/chaos/chaos.ts against them.
+ */
 import { buildServer } from './scripts/build.mjs';
 import { checkNode, provideAll } from './scripts/provide.mjs';
 import { entry, run } from './scripts/run.mjs';

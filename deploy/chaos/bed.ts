@@ -12,6 +12,8 @@ const probeEveryMs = 50;
 export class Bed {
   readonly random: Random;
   readonly market: Market;
+  /** What the last check found: each fault has the commands behind it. */
+  counted = { acked: 0, applied: 0 };
   /** Differences between what callers were told and told again. */
   readonly problems: string[] = [];
   readonly #door: Door;

@@ -1,33 +1,28 @@
 /**
  * `npm run chaos`: does something to real processes under trade, fault by fault, and lets a checker say what became of every
- * command. Its table is written to RESULTS.md.
+ * command. Its table is written to RESULTS.md after every round; what is interrupted can be gone on with.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Random } from '#gateway/simulator/random';
-import { hardware } from '../bench/lib/process_cpu.ts';
-import { markdownTable, textTable } from '../lib/text_table.ts';
+import { textTable } from '../lib/text_table.ts';
 import { until } from '../system/installation.ts';
 import { tallyOf } from '../system/money_tally.ts';
 import { Bed } from './bed.ts';
-import { check, type Verdict } from './checker.ts';
+import { check } from './checker.ts';
 import { faults, type Fault } from './faults.ts';
-import { storeFaults } from './store_faults.ts';
+import { cellsOf, head, interrupted, isBroken, note, noVerdict, totalOf, type Row, type Run } from './results.ts';
+import { storeFaults, type StoreFault } from './store_faults.ts';
 
-interface Row extends Verdict {
-  name: string;
-  what: string;
-  rounds: number;
-  /** The longest until every partition answered again. */
-  recoveryMs: number | null;
-  note: string;
-}
+const usage = `npm run chaos -- [--rounds N | --kills N] [--only A,B] [--minutes M] [--seed N] [--resume] [--list]
+  --rounds N   every fault, N times @default 1
+  --only A,B   of them those whose names contain A or B
+  --kills N    N rounds of kill -9: of each role and server at a random moment and at each failpoint, in turn
+  --minutes M  begins no round after that; --resume goes on with the run that ended early, under the same other options`;
 
-const results = join(import.meta.dirname, 'RESULTS.md');
-const startOf = '<!-- results -->';
+/** So long an installation is used: its logs are read after every round. */
+const roundsPerBed = 25;
 
-async function playOn(bed: Bed, fault: Fault): Promise<Row> {
+async function playOn(bed: Bed, fault: Fault): Promise<Omit<Row, 'tookMs'>> {
   const { market } = bed;
   const problems: string[] = [];
   bed.trade();
@@ -46,99 +41,87 @@ async function playOn(bed: Bed, fault: Fault): Promise<Row> {
     return tallyOf(market).problems.length === 0 || undefined;
   }).catch(() => problems.push(...tallyOf(market).problems));
   problems.push(...verdict.problems, ...bed.problems.splice(0), ...(await market.check()));
-  return { ...verdict, problems, name: fault.name, what: fault.what, rounds: 1, recoveryMs, note: '' };
-}
-
-function add(rows: Map<string, Row>, row: Row): void {
-  const before = rows.get(row.name);
-  if (!before) return void rows.set(row.name, row);
-  rows.set(row.name, {
-    ...row,
-    rounds: before.rounds + 1,
-    recoveryMs: Math.max(before.recoveryMs ?? 0, row.recoveryMs ?? 0),
-    problems: [...before.problems, ...row.problems],
-  });
-}
-
-const isBroken = ({ lost, doubled, disordered, problems }: Row) => lost + doubled + disordered + problems.length > 0;
-
-function cellsOf(row: Row): string[] {
-  const { name, rounds, acked, applied, lost, doubled, disordered, recoveryMs, problems } = row;
-  const seconds = recoveryMs === null ? '–' : (recoveryMs / 1_000).toFixed(1);
-  const counts = [rounds, acked, applied, lost, doubled, disordered].map(String);
-  return [name, ...counts, seconds, problems.length === 0 ? row.note || 'ok' : problems[0]!.slice(0, 160)];
-}
-const head = ['fault', 'rounds', 'acked', 'applied', 'lost', 'doubled', 'out of order', 'recovered, s', 'verdict'];
-
-/** Rows of this run in place of older ones of the same faults. */
-function write(rows: readonly Row[], seed: number): void {
-  const text = readFileSync(results, 'utf8');
-  const [intro = '', table = ''] = text.split(startOf);
-  const older = table
-    .split('\n')
-    .filter((line) => line.startsWith('| ') && !line.startsWith('| fault') && !line.startsWith('| ---'))
-    .map((line) => line.slice(2, -2).split(' | '));
-  const when = `${new Date().toISOString().slice(0, 10)}, seed ${seed}, ${hardware()}`;
-  const fresh = new Map(rows.map((row) => [row.name, [...cellsOf(row), when]]));
-  const order = [...faults, ...storeFaults].map(({ name }) => name);
-  const lines = order
-    .map((name) => fresh.get(name) ?? older.find(([one]) => one === name))
-    .filter((line) => line !== undefined);
-  writeFileSync(results, `${intro}${startOf}\n\n${markdownTable([[...head, 'run'], ...lines])}\n`);
+  const { acked, applied } = bed.counted;
+  bed.counted = verdict;
+  const own = { acked: verdict.acked - acked, applied: verdict.applied - applied };
+  return { ...verdict, ...own, problems, name: fault.name, rounds: 1, recoveryMs, note: '' };
 }
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '1' },
+    kills: { type: 'string' },
     only: { type: 'string', default: '' },
+    minutes: { type: 'string', default: 'Infinity' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    resume: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 });
+const every: readonly (Fault | StoreFault)[] = [...faults, ...storeFaults];
+const order = every.map(({ name }) => name);
 if (values.list) {
-  console.log(textTable([['fault', 'what'], ...[...faults, ...storeFaults].map(({ name, what }) => [name, what])]));
+  console.log(textTable([['fault', 'what'], ...every.map(({ name, what }) => [name, what])]));
   process.exit(0);
 }
-const seed = Number(values.seed);
-const random = new Random(`chaos ${seed}`);
-const isMeant = ({ name }: { name: string }) => name.includes(values.only);
-const chosen = faults.filter(isMeant);
-const stores = storeFaults.filter(isMeant);
-if (chosen.length + stores.length === 0) {
-  console.error(`no fault is called '${values.only}'; npm run chaos -- --list`);
+const isKill = ({ name }: { name: string }) => /^(kill|failpoint)-/.test(name);
+const isMeant = (fault: Fault | StoreFault) =>
+  values.only.split(',').some((part) => fault.name.includes(part)) && (values.kills === undefined || isKill(fault));
+const chosen = every.filter(isMeant);
+const plays = values.kills === undefined ? Number(values.rounds) * chosen.length : Number(values.kills);
+const minutes = Number(values.minutes);
+if (chosen.length === 0 || !Number.isInteger(plays) || plays < 1 || !(minutes > 0)) {
+  console.error(chosen.length === 0 ? `no fault is called '${values.only}'; npm run chaos -- --list` : usage);
   process.exit(2);
 }
-const rows = new Map<string, Row>();
-const tell = (row: Row) => {
-  add(rows, row);
-  console.log(cellsOf(row).join('  '));
-  write([...rows.values()], seed);
+
+const run: Run = values.resume ? interrupted() : { seed: Number(values.seed), done: 0, rows: [] };
+const random = new Random(`chaos ${run.seed} ${run.done}`);
+const began = performance.now();
+function report(): never {
+  const total = totalOf(run.rows);
+  console.log(`\n${textTable([head, ...[...run.rows, total].map(cellsOf)])}`);
+  const perRound = total.tookMs / Math.max(1, total.rounds) / 1_000;
+  const left = plays - run.done;
+  console.log(`${total.rounds} rounds of ${perRound.toFixed(0)} s${left > 0 ? `; ${left} are left for --resume` : ''}`);
+  process.exit(isBroken(total) ? 1 : left > 0 ? 3 : 0);
+}
+// A terminal gives Ctrl-C to every process of the installation, too: the round that runs is void, those before are written.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, report);
+let bed: Bed | null = null;
+let roundsOfBed = 0;
+const closeBed = async () => {
+  await bed?.close().catch(() => undefined);
+  bed = null;
 };
-console.log(`seed ${seed}; ${head.join(', ')}`);
-const none: Verdict = { acked: 0, applied: 0, lost: 0, doubled: 0, disordered: 0, problems: [] };
-const failed = ({ name, what }: { name: string; what: string }, error: Error): Row => ({
-  ...{ ...none, name, what, rounds: 1, recoveryMs: null, note: '' },
+
+async function play(fault: Fault | StoreFault): Promise<Omit<Row, 'tookMs'>> {
+  if ('play' in fault) {
+    await closeBed();
+    return { ...(await fault.play(random)), name: fault.name, rounds: 1 };
+  }
+  if (bed === null) {
+    bed = await Bed.open(random, { isProxied: true });
+    roundsOfBed = 0;
+  }
+  roundsOfBed += 1;
+  return playOn(bed, fault);
+}
+const unplayed = (name: string, error: Error): Omit<Row, 'tookMs'> => ({
+  ...{ ...noVerdict(), name, rounds: 1, recoveryMs: null, note: '' },
   problems: [`it could not be played: ${error.message}`],
 });
-let bed: Bed | null = null;
-for (let round = 0; round < Number(values.rounds); round++) {
-  for (const fault of chosen) {
-    bed ??= await Bed.open(random, { isProxied: true });
-    const row = await playOn(bed, fault).catch((error: Error) => failed(fault, error));
-    tell(row);
-    if (!isBroken(row)) continue;
-    // The next one begins with an installation that nothing has happened to.
-    await bed.close().catch(() => undefined);
-    bed = null;
-  }
-  for (const fault of stores)
-    tell(
-      await fault.play(random).then(
-        (verdict): Row => ({ ...verdict, name: fault.name, what: fault.what, rounds: 1 }),
-        (error: Error) => failed(fault, error),
-      ),
-    );
+
+console.log(`seed ${run.seed}; ${head.join(', ')}`);
+while (run.done < plays && performance.now() - began < minutes * 60_000) {
+  const fault = chosen[run.done % chosen.length]!;
+  const startedAt = performance.now();
+  const played = await play(fault).catch((error: Error) => unplayed(fault.name, error));
+  const row: Row = { ...played, tookMs: performance.now() - startedAt };
+  console.log(`${run.done + 1}/${plays}  ${cellsOf(row).join('  ')}  (${(row.tookMs / 1_000).toFixed(0)} s)`);
+  note(run, row, order);
+  // The next one begins with an installation that nothing has happened to.
+  if (isBroken(row) || roundsOfBed >= roundsPerBed) await closeBed();
 }
-await bed?.close();
-console.log(`\n${textTable([head, ...[...rows.values()].map(cellsOf)])}`);
-process.exit([...rows.values()].some(isBroken) ? 1 : 0);
+await closeBed();
+report();

@@ -9,6 +9,7 @@ import { type Served } from '../system/money_market.ts';
 import { customers, partitions } from '../system/money_plan.ts';
 import type { Role } from '../system/role.ts';
 import type { Bed } from './bed.ts';
+import { engineFaults } from './engine_faults.ts';
 import { readSlowly } from './slow_client.ts';
 
 export interface Fault {
@@ -227,6 +228,7 @@ export const faults: readonly Fault[] = [
     },
   },
   ...(Object.keys(failpoints) as Failpoint[]).map(atFailpoint),
+  ...engineFaults,
   zombie('engine'),
   zombie('history'),
   ...network,

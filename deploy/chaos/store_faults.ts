@@ -1,19 +1,10 @@
 /** Faults that end an installation's log: a disk that fills up, and files of the store that are not what they were. */
 import { execFileSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdtempSync,
-  openSync,
-  closeSync,
-  readdirSync,
-  readSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { journalBounds, stream } from '#engine/log/mod';
+import { cutOff, flipBit, messageFile } from '#engine/log/testing_store';
 import { verifyPartitions } from '#engine/partition/verify';
 import type { Random } from '#gateway/simulator/random';
 import { sleep, until } from '../system/installation.ts';
@@ -29,9 +20,13 @@ export interface StoreFault {
 }
 
 const diskMiB = 96;
-const noticedMsMax = 20_000;
-/** A reader of a damaged stream may wait for ever. */
-const readMsMax = 5_000;
+const noticedMsMax = 30_000;
+/** Until the last pages are full, and without an answer until that is so. */
+const fullMsMax = 120_000;
+const silentMs = 15_000;
+/** Longer than the publisher takes to write down how far it has read. */
+const tradeMs = 12_000;
+const all = Array.from({ length: partitions }, (_, p) => p);
 
 /** A small disk in memory; @throws when this user may not mount one */
 function mountSmallDisk(): { folder: string; unmount(): void } {
@@ -63,21 +58,26 @@ async function fillDisk(random: Random) {
           isFull = true;
         }
     closeSync(file);
-    // Nothing that cannot be stored is acknowledged; it must not go on as if it could.
-    const isSilent = await Promise.race([bed.answers().then(() => false), sleep(noticedMsMax / 2).then(() => true)]);
+    // Small records still go into the last page of each file. What cannot be stored is not acknowledged, and callers are told.
+    let isSilent = false;
+    for (const end = Date.now() + fullMsMax; !isSilent && Date.now() < end;)
+      isSilent = await Promise.race([bed.answers().then(() => false), sleep(silentMs).then(() => true)]);
+    const said = await bed.market.people[0]!.asksForPrice('nord').catch((error: Error) => error.message);
     rmSync(filler);
     const healedAt = Date.now();
-    // nats-server stops JetStream on a full disk, until it is started again.
+    // On a full disk nats-server 2.9.10 hangs in its first failed write, SIGTERM included, until it is killed.
+    await bed.market.nats.kill9();
     await bed.market.nats.restart();
     const recoveryMs = await bed.answers(healedAt);
     await bed.rest();
     const verdict = await check(bed.market);
     verdict.problems.push(...bed.problems, ...(await bed.market.check()));
+    if (!/^503 (unavailable|overloaded|starting)$/.test(said)) verdict.problems.push(`the API said: ${said}`);
     if (!isSilent) verdict.problems.push('commands were still stored: the disk was not full for nats-server');
     return {
       ...verdict,
       recoveryMs,
-      note: isSilent ? 'refused while the disk was full' : 'still had room in its files',
+      note: `refused while the disk was full: ${said}`,
     };
   } finally {
     await bed.close();
@@ -85,65 +85,98 @@ async function fillDisk(random: Random) {
   }
 }
 
-/** The newest file that holds messages of a partition's journal. */
-function journalFile(storeDir: string): string {
-  const found: string[] = [];
-  const walk = (folder: string) => {
-    for (const item of readdirSync(folder, { withFileTypes: true })) {
-      const path = join(folder, item.name);
-      if (item.isDirectory()) walk(path);
-      else if (/\/J_\d+\/msgs\/\d+\.blk$/.test(path)) found.push(path);
-    }
-  };
-  walk(storeDir);
-  return found.sort((a, b) => statSync(b).size - statSync(a).size)[0]!;
+interface Damage {
+  /** Of the partition with the largest journal. */
+  stream: 'journal' | 'commands';
+  how(file: string): void;
+  /** What was there before: everything goes on behind it, or is started again. */
+  roles: 'go on' | 'start again';
+  /** nats-server ended in order and trusts its own index, or was killed and reads its files. */
+  server: 'ended' | 'killed';
 }
 
-/** Damages the largest journal while nothing runs; somebody must say so, be it a role that refuses or `gridtick verify`. */
-async function damage(random: Random, how: (file: string) => void) {
+/**
+ * Damages files of the log while nats-server is down. Then `gridtick verify` must name it where a journal is concerned, the
+ * engine must refuse with a code, and nothing may be appended behind the damage.
+ */
+async function damage(random: Random, { stream: kind, how, roles, server }: Damage) {
   const bed = await Bed.open(random, {});
   const { market } = bed;
   try {
     bed.trade();
     await bed.answers();
-    await sleep(3_000);
+    await sleep(tradeMs);
     await bed.rest();
     const before = await check(market);
-    const roles = (['engine', 'history'] as const).map((name) => market.role(name));
-    for (const role of roles) role.pause();
-    await market.nats.kill9();
-    const file = journalFile(market.nats.storeDir);
-    how(file);
-    // The server's own index would hide what the files hold.
-    const index = join(file, '..', 'index.db');
-    if (existsSync(index)) rmSync(index);
-    await market.nats.restart();
-    for (const role of roles) role.resume();
-    const all = Array.from({ length: partitions }, (_, p) => p);
-    const heard = new Set<string>();
-    for (const role of roles)
-      void role.ended.then(() => heard.add(`${role.name} refuses: ${role.lastWords.slice(-300)}`));
-    await until('the damage is noticed', noticedMsMax, async () => {
-      const reading = verifyPartitions(market.nc, all).catch((error: Error) => {
-        // A server that is not back yet has noticed nothing.
-        if (error.name === 'Unreadable' || error.name === 'LogWentBack') heard.add(`verify: ${error.message}`);
-        return [];
-      });
-      const verdicts = await Promise.race([reading, sleep(readMsMax).then(() => [])]);
-      for (const { partition, problems } of verdicts) if (problems[0]) heard.add(`verify ${partition}: ${problems[0]}`);
-      return heard.size > 0 || undefined;
-    }).catch(() => undefined);
-    const [said = ''] = heard;
-    return {
-      ...before,
-      problems: said ? [] : ['the damage was not noticed'],
-      recoveryMs: null,
-      note: said.replaceAll('\n', ' ').slice(0, 160),
+    const sizes = await Promise.all(all.map((p) => journalBounds(market.nc, p)));
+    const worst = all.reduce((a, b) => (sizes[a]!.bytes >= sizes[b]!.bytes ? a : b));
+    const refused = new Map<string, string>();
+    market.onEnded = ({ name, lastWords }) => {
+      const [said] = /"code":"(log_damaged|log_went_back|journal_went_back)"/.exec(lastWords) ?? [];
+      const [, message = ''] = /"message":"((?:[^"\\]|\\.)*)"/.exec(lastWords) ?? [];
+      if (said !== undefined && !refused.has(name)) refused.set(name, message);
     };
+    const served = (['engine', 'history', 'gateway'] as const).map((name) => market.role(name));
+    for (const role of served) role.pause();
+    await (server === 'ended' ? market.nats.leave() : market.nats.kill9());
+    const file = messageFile(market.nats.storeDir, stream[kind](worst));
+    how(file);
+    // Written now and then; by a newer one a server that was killed would know as much as one that ended in order.
+    if (server === 'killed') rmSync(file.replace(/blk$/, 'idx'), { force: true });
+    await market.nats.restart();
+    const bounds = () => journalBounds(market.nc, worst).catch(() => undefined);
+    const found = await until('the log answers', noticedMsMax, bounds);
+    if (roles === 'go on') for (const role of served) role.resume();
+    // Whoever is killed is started again.
+    else for (const role of served) await role.kill();
+    const askedAt = Date.now();
+    const problems: string[] = [];
+    if (kind === 'journal') {
+      const [verdict] = await verifyPartitions(market.nc, [worst]);
+      if (verdict!.problems.length === 0) problems.push('verify calls the damaged journal clean');
+    }
+    await until('the engine refuses', noticedMsMax, () => refused.has('engine') || undefined).catch((error: Error) =>
+      problems.push(`${error.message}; heard: ${[...refused.keys()].join(', ') || 'nothing'}`),
+    );
+    const recoveryMs = Date.now() - askedAt;
+    const { last } = await until('the log answers', noticedMsMax, bounds);
+    if (last !== found.last) problems.push(`${last - found.last} records were appended behind the damage`);
+    return { ...before, problems, recoveryMs, note: (refused.get('engine') ?? '').slice(0, 160) };
   } finally {
     await bed.close();
   }
 }
+
+const flipped = (path: string) => flipBit(path, 0.5);
+const shortened = (path: string) => cutOff(path, 2 / 3);
+
+const damages: readonly (Damage & Pick<StoreFault, 'name' | 'what'>)[] = [
+  {
+    name: 'store-flipped',
+    what: 'a bit of a journal file flips while nats-server is down; the roles go on',
+    ...{ stream: 'journal', how: flipped, roles: 'go on', server: 'killed' },
+  },
+  {
+    name: 'store-flipped-ended',
+    what: 'the same, nats-server had ended in order and the roles start again',
+    ...{ stream: 'journal', how: flipped, roles: 'start again', server: 'ended' },
+  },
+  {
+    name: 'store-truncated',
+    what: 'the last third of a journal file goes while nats-server is down; the roles go on',
+    ...{ stream: 'journal', how: shortened, roles: 'go on', server: 'killed' },
+  },
+  {
+    name: 'store-truncated-ended',
+    what: 'the same, and the roles start again',
+    ...{ stream: 'journal', how: shortened, roles: 'start again', server: 'ended' },
+  },
+  {
+    name: 'commands-truncated',
+    what: 'the last third of a command log goes while nats-server is down; the roles start again',
+    ...{ stream: 'commands', how: shortened, roles: 'start again', server: 'killed' },
+  },
+];
 
 export const storeFaults: readonly StoreFault[] = [
   {
@@ -151,22 +184,5 @@ export const storeFaults: readonly StoreFault[] = [
     what: `nats-server's disk (a tmpfs of ${diskMiB} MiB) is full for some seconds`,
     play: fillDisk,
   },
-  {
-    name: 'store-flipped',
-    what: 'one bit in the middle of a journal file is another one',
-    play: (random) =>
-      damage(random, (path) => {
-        const file = openSync(path, 'r+');
-        const at = Math.floor(statSync(path).size / 2);
-        const byte = Buffer.alloc(1);
-        readSync(file, byte, 0, 1, at);
-        writeSync(file, Buffer.from([byte[0]! ^ 0x10]), 0, 1, at);
-        closeSync(file);
-      }),
-  },
-  {
-    name: 'store-truncated',
-    what: 'the last third of a journal file is gone',
-    play: (random) => damage(random, (path) => truncateSync(path, Math.floor((statSync(path).size * 2) / 3))),
-  },
+  ...damages.map(({ name, what, ...how }) => ({ name, what, play: (random: Random) => damage(random, how) })),
 ];

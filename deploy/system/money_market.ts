@@ -38,6 +38,8 @@ export class Market {
   readonly proxies: { nats: TestProxy; clickhouse: TestProxy } | null;
   /** Called when somebody was told something. */
   onTold: () => void = () => {};
+  /** Called when a role has ended, by itself or not. */
+  onEnded: (role: Role) => void = () => {};
   readonly nats: TestNats;
   readonly clickhouse: TestClickHouse;
   readonly nc: NatsConnection;
@@ -142,12 +144,13 @@ export class Market {
     return this.startBeside(name, failpoint);
   }
 
-  /** Starts a role beside the one that runs, which is left to the caller. */
-  async startBeside(name: Served, failpoint = ''): Promise<Role> {
+  /** Starts a role beside the one that runs, which is left to the caller; `dist` = of another build. */
+  async startBeside(name: Served, failpoint = '', dist?: string): Promise<Role> {
     const [file, ...args] = files[name];
-    const role = new Role(name, file, args, { ...this.#env, GRIDTICK_FAILPOINT: failpoint });
+    const role = new Role(name, file, args, { ...this.#env, GRIDTICK_FAILPOINT: failpoint }, undefined, dist);
     this.#roles.set(name, role);
     void role.ended.then(async () => {
+      this.onEnded(role);
       await sleep(200);
       // One that cannot start yet, for want of a server, ends and is started once more.
       if (this.#roles.get(name) === role && !this.#isClosing) await this.start(name).catch(() => undefined);

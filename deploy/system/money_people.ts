@@ -26,6 +26,17 @@ export class Person {
     });
   }
 
+  /** How the API answers at this moment when this person wants a price: status and code. */
+  async asksForPrice(station: string): Promise<string> {
+    this.#cookie ??= await this.#signIn();
+    const answer = await fetch(`${this.#base}/api/stations/${station}/quote`, {
+      headers: { cookie: this.#cookie },
+      signal: AbortSignal.timeout(15_000),
+    });
+    const { code = 'ok' } = (await answer.json()) as { code?: string };
+    return `${answer.status} ${code}`;
+  }
+
   async #decided(id: string, type: string, body: Record<string, unknown>): Promise<CommandResult> {
     const { amountE5Sek, ...rest } = body as { amountE5Sek?: number };
     const sent = amountE5Sek === undefined ? rest : { ...rest, amount: (amountE5Sek / 100_000).toFixed(2) };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lineSplitter } from '#engine/supervisor/log_file';
 
-const dist = join(import.meta.dirname, '../../dist');
+const ownDist = join(import.meta.dirname, '../../dist');
 
 export class Role {
   readonly name: string;
@@ -16,8 +16,9 @@ export class Role {
   #said: string[] = [];
 
   /**
-   * @param file below dist/
+   * @param file below `dist`
    * @param onLine gets what it prints
+   * @param dist another build than this one
    */
   constructor(
     name: string,
@@ -25,6 +26,7 @@ export class Role {
     args: readonly string[],
     env: Readonly<Record<string, string>>,
     onLine: (line: string) => void = () => {},
+    dist = ownDist,
   ) {
     this.name = name;
     // It ends with the test's process, whatever becomes of that.

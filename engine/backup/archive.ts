@@ -12,8 +12,8 @@ import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import Value from 'typebox/value';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { bounds, stream } from '../log/mod.ts';
-import { jetstreamSource, Unreadable } from '../partition/replay_source.ts';
+import { bounds, SequenceGone, stream } from '../log/mod.ts';
+import { jetstreamSource } from '../partition/replay_source.ts';
 import { readChunks } from '../partition/snapshot.ts';
 import { snapshotStore } from '../partition/snapshot_store.ts';
 import { partitionList } from '../projections/journal.ts';
@@ -141,7 +141,7 @@ async function archiveStream(
     }
   } catch (error) {
     // The next round says what it came too late for.
-    if (!(error instanceof Unreadable && error.purgedBelow > 0)) throw error;
+    if (!(error instanceof SequenceGone)) throw error;
   } finally {
     await writer?.remove();
   }

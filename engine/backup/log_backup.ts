@@ -24,7 +24,7 @@ import {
   stream,
 } from '../log/mod.ts';
 import { loadStream, saveStream, type StreamConfig } from '../log/stream_image.ts';
-import { jetstreamSource, Unreadable } from '../partition/replay_source.ts';
+import { jetstreamSource } from '../partition/replay_source.ts';
 import { snapshotStore } from '../partition/snapshot_store.ts';
 import { relayWriter } from '../partition/state.ts';
 import { partitionList } from '../projections/journal.ts';
@@ -68,7 +68,7 @@ export async function saveLog(
       });
     } catch (error) {
       for (const writer of writers) await writer.remove();
-      const again = error instanceof PurgedMeanwhile || error instanceof Unreadable || error instanceof SequenceGone;
+      const again = error instanceof PurgedMeanwhile || error instanceof SequenceGone;
       if (!again) throw error;
       if (attempt === attemptsMax)
         throw new BackupRefused(

@@ -267,6 +267,7 @@ test('doctor finds nothing wrong, and says so of each thing it looked at', async
     'disk',
     'clock',
     'streams',
+    'log',
     'partitions',
     'commands',
     'clickhouse',

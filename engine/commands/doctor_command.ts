@@ -4,14 +4,15 @@ import { existsSync, statfsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { ConfigError, type Config } from '../config/config.ts';
-import { commandBounds, journalBounds, snapshotBounds, type Bounds } from '../log/mod.ts';
+import { checkWhole, commandBounds, journalBounds, snapshotBounds, type Bounds } from '../log/mod.ts';
+import { readWitnesses } from '../partition/witnesses.ts';
 import { readEndpoints } from '../supervisor/endpoints.ts';
 import { withRunning, type RunningAccess } from '../supervisor/log_access.ts';
 import { argumentsOf, jsonLine, type Screen } from './command.ts';
 import { readersOf, standingsOf } from './standing.ts';
 
 export const doctorUsage = `gridtick doctor [--json]
-  checks versions, disk space, streams against their bounds, clocks, owners, readers and readiness of the installation on
+  checks versions, disk space, streams against their bounds and for what they lack, clocks, owners, readers and readiness of the installation on
   GRIDTICK_DATA_DIR: exit code 0 = all well, 1 = something is wrong, 2 = something wants attention`;
 
 type Level = 'ok' | 'warning' | 'problem';
@@ -145,6 +146,8 @@ async function clockOf({ nc }: RunningAccess, note: Note) {
 
 async function streamsOf({ nc, partitions }: RunningAccess, note: Note) {
   let worst = { share: 0, name: 'C_0' };
+  const damages: string[] = [];
+  const witnesses = await readWitnesses(nc);
   for (let p = 0; p < partitions; p++) {
     const [c, j, s] = await Promise.all([commandBounds(nc, p), journalBounds(nc, p), snapshotBounds(nc, p)]);
     const all: [string, Bounds][] = [
@@ -152,11 +155,27 @@ async function streamsOf({ nc, partitions }: RunningAccess, note: Note) {
       [`J_${p}`, j],
       [`S_${p}`, s],
     ];
+    const seen = witnesses.get(p);
+    if (seen && seen.sequence > j.last)
+      damages.push(`J_${p} ends at ${j.last}, and ${seen.by} was written up to ${seen.sequence}`);
+    for (const [name, bounds] of all.slice(0, 2)) {
+      try {
+        checkWhole(name, bounds);
+      } catch (error) {
+        damages.push((error as Error).message);
+      }
+    }
     for (const [name, { bytes, bytesMax }] of all) {
       const share = bytesMax > 0 ? bytes / bytesMax : 0;
       if (share > worst.share) worst = { share, name };
     }
   }
+  note(
+    'log',
+    damages.length > 0 ? 'problem' : 'ok',
+    damages.join('; ') || 'nothing is missing from journals and command logs',
+    'files of nats-server were damaged or are of another time: restore a backup; gridtick verify reads every record',
+  );
   const found = `fullest is ${worst.name}: ${Math.round(worst.share * 100)} % of its room`;
   const advice =
     'gridtick lag shows who holds it back; more room: a new data directory with a larger GRIDTICK_LOG_SCALE';

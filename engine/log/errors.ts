@@ -63,18 +63,39 @@ export class SequenceGone extends Error {
   }
 }
 
-/** The stream ends before what was already seen of it (power cut, restored disk). */
+/** The stream ends before what was already seen of it (power cut, restored disk, damaged files). */
 export class LogWentBack extends Error {
   override readonly name = 'LogWentBack';
+  readonly code = 'log_went_back';
   readonly stream: string;
   readonly wanted: number;
   readonly found: number;
 
-  constructor(stream: string, wanted: number, found: number) {
-    super(`${stream} went back in time: ${wanted} was next, found ${found}`);
+  /** @param seenBy who has seen more of it; absent: the reader itself */
+  constructor(stream: string, wanted: number, found: number, seenBy = '') {
+    super(
+      seenBy === ''
+        ? `${stream} went back in time: ${wanted} was next, found ${found}`
+        : `${stream} went back in time: it ends at ${found}, and ${seenBy} has seen ${wanted - 1}; restore a backup`,
+    );
     this.stream = stream;
     this.wanted = wanted;
     this.found = found;
+  }
+}
+
+/** Messages that the stream should hold cannot be read: the server's files are damaged. */
+export class LogDamaged extends Error {
+  override readonly name = 'LogDamaged';
+  readonly code = 'log_damaged';
+  readonly stream: string;
+  /** The first that cannot be read; null: some are missing, and it is not known which. */
+  readonly sequence: number | null;
+
+  constructor(stream: string, sequence: number | null, detail: string) {
+    super(`${stream}${sequence === null ? '' : `:${sequence}`} ${detail}; restore a backup`);
+    this.stream = stream;
+    this.sequence = sequence;
   }
 }
 

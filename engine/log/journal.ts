@@ -3,6 +3,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { decodeRecord } from '../partition/record.ts';
 import type { CommitRecord, JournalEntry } from '../wire.ts';
 import { apiCode, hasCode, jsApi } from './api.ts';
+import { LogDamaged } from './errors.ts';
 import { pull, pullEach, type PullerOptions, type Reader, type StoredMessage } from './puller.ts';
 import type { RingPublisher } from './ring_publisher.ts';
 import { internal, stream } from './subjects.ts';
@@ -74,6 +75,16 @@ export const tailCommandBatches = (
 export const journalBounds = (nc: NatsConnection, partition: number) => bounds(nc, stream.journal(partition));
 export const commandBounds = (nc: NatsConnection, partition: number) => bounds(nc, stream.commands(partition));
 export const snapshotBounds = (nc: NatsConnection, partition: number) => bounds(nc, stream.snapshots(partition));
+
+/**
+ * For streams from which nothing is removed but from the beginning: a server that met damaged files goes on with what it
+ * could read of them, and only its count tells (probed on 2.9.10).
+ * @throws {LogDamaged} when messages between the first and the last are missing
+ */
+export function checkWhole(name: string, { first, last, messages }: Bounds): void {
+  const lost = last - first + 1 - messages;
+  if (lost > 0) throw new LogDamaged(name, null, `lacks ${lost} of its messages ${first} to ${last}`);
+}
 
 /** Bounds of any stream. */
 export async function bounds(nc: NatsConnection, name: string): Promise<Bounds> {

@@ -8,6 +8,7 @@ export {
   AppendUncertain,
   DoorRefused,
   LogApiError,
+  LogDamaged,
   LogWentBack,
   ProvisionDifference,
   SequenceGone,
@@ -16,6 +17,7 @@ export {
 } from './errors.ts';
 export {
   bounds,
+  checkWhole,
   commandBounds,
   journalBounds,
   purgeCommands,
@@ -43,6 +45,7 @@ export { Pace } from './pace.ts';
 export { integratorConsumer, provision, provisionIntegrator, removeIntegrator } from './provision.ts';
 export { type SettledReport } from './settling.ts';
 export { firstStoredHeader, pull, pullEach, type PullerOptions, type Reader, type StoredMessage } from './puller.ts';
+export { readRange } from './range.ts';
 export { ringPublisher, type AppendOptions, type RingPublisher, type RingPublisherOptions } from './ring_publisher.ts';
 export { maxFileBytes, publicKinds, reservedBytes, streamTable, type LogSize, type PublicKind } from './streams.ts';
 export {

@@ -2,7 +2,7 @@
  * Reads a stream in order and without gaps, by credit: an ephemeral pull consumer without acks, re-created at the next
  * sequence whenever anything looks wrong (gap, reconnect, silence, consumer gone).
  *
- * P1 Messages reach the callback in sequence order, each once, none left out; a purged one ends the reader instead.
+ * P1 Messages reach the callback in sequence order, each once, none left out; one that is purged or damaged ends the reader instead.
  * P2 At most `window` messages are asked for or waiting, and as many in the callback; in bytes about 2 × `windowBytes` each,
  *    or one message where that is more.
  * P3 An idle reader costs one request per `expiresMs` and a heartbeat per third of it.
@@ -14,7 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { apiCode, apiSubject, hasCode, jsApi } from './api.ts';
 import { watchConnection } from './connection.ts';
-import { LogWentBack, SequenceGone } from './errors.ts';
+import { LogDamaged, LogWentBack, SequenceGone } from './errors.ts';
 import { newInbox } from './subjects.ts';
 
 /** A message as stored. `at`: when the stream stored it, unix ms. */
@@ -47,7 +47,7 @@ export interface PullerOptions {
 }
 
 export interface Reader {
-  /** Resolves when the reader has ended: with an error (gone, went back, callback threw) or without (stopped). */
+  /** Resolves when the reader has ended: with an error (gone, damaged, went back, callback threw) or without (stopped). */
   readonly ended: Promise<Error | undefined>;
   /** Stops delivery; resolves when no callback is running any more, so a callback must not await it. */
   stop(): Promise<void>;
@@ -346,8 +346,26 @@ class Puller implements Reader {
       return false;
     }
     if (this.#options.onGone === 'skip') return true;
-    this.#finish(new SequenceGone(this.#stream, this.#next, sequence));
+    void this.#endAtGap(sequence);
     return false;
+  }
+
+  /** What is not there was purged, or the server cannot read it: where the stream begins tells which. */
+  async #endAtGap(found: number): Promise<void> {
+    const wanted = this.#next;
+    this.#generation++;
+    this.#ready = false;
+    try {
+      const { state } = await jsApi<{ state: { first_seq: number } }>(this.#nc, `STREAM.INFO.${this.#stream}`);
+      this.#finish(
+        state.first_seq > wanted
+          ? new SequenceGone(this.#stream, wanted, found)
+          : new LogDamaged(this.#stream, wanted, 'is stored, and the server cannot read it'),
+      );
+    } catch {
+      // The next consumer meets the same gap.
+      this.#recreate();
+    }
   }
 
   #onStatus(message: Msg): void {

@@ -14,7 +14,8 @@ import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { RefusalCode } from '#actors/refusals';
 import { failpoint } from '../failpoint.ts';
-import { StreamRefused, WrongLastSequence } from '../log/errors.ts';
+import { LogDamaged, LogWentBack, StreamRefused, WrongLastSequence } from '../log/errors.ts';
+import { stream } from '../log/subjects.ts';
 import {
   decodeFrame,
   noContent,
@@ -323,14 +324,25 @@ export class PartitionOwner {
     }
   }
 
-  /** Appends the epoch record; from then on every older owner's append fails or is void. */
+  /**
+   * Appends the epoch record; from then on every older owner's append fails or is void. Not to a log that has lost its end: what
+   * has left the partition already would be decided anew, under sequences that others know as something else.
+   */
   async #fence(): Promise<number> {
     for (;;) {
       this.#goOn();
       if (this.#options.mayClaim?.() === false)
         throw new Superseded(`partition ${this.partition}: another owner has it`);
+      // Asked first: what is stored meanwhile does not make it a liar.
+      const witness = await this.#ports.witness?.();
       const { last: lastSequence } = await this.#ports.journalBounds();
+      const journal = stream.journal(this.partition);
+      if (witness && witness.sequence > lastSequence)
+        throw new LogWentBack(journal, witness.sequence + 1, lastSequence, witness.by);
       const last = await this.#lastValid(lastSequence);
+      const commandsEnd = await this.#ports.commandsEnd?.();
+      if (last && commandsEnd !== undefined && commandsEnd < last.offset)
+        throw new LogWentBack(stream.commands(this.partition), last.offset + 1, commandsEnd, journal);
       this.#epoch = (last?.epoch ?? 0) + 1;
       const record: Omit<CommitRecord, 'hash'> = {
         kind: 'epoch',
@@ -681,12 +693,15 @@ export class PartitionOwner {
       let isRead = true;
       try {
         const { first, last } = await this.#ports.journalBounds();
+        if (last < this.committed.sequence)
+          throw new LogWentBack(stream.journal(this.partition), this.committed.sequence + 1, last, 'its owner');
         // A look-back may begin before what is kept.
         if (last >= from)
           await this.#ports.readJournal(Math.max(from, first), last, (entry) => {
             entries.push(entry);
           });
-      } catch {
+      } catch (error) {
+        if (error instanceof LogDamaged || error instanceof LogWentBack) throw error;
         // The server is away.
         isRead = false;
       }

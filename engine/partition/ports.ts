@@ -25,9 +25,13 @@ export interface PartitionPorts {
    * rejects at once, and nothing of it is sent again by itself. Rejects WrongLastSequence, AppendUncertain or StreamRefused.
    */
   appendRecord(bytes: Uint8Array, expectedLastSequence: number): Promise<{ sequence: number }>;
-  /** Sequences held, as the stream's leader has them; an empty stream has last = 0 or first = last + 1. */
+  /** Sequences held, as the stream's leader has them; an empty stream has last = 0 or first = last + 1. Rejects LogDamaged. */
   journalBounds(): Promise<{ first: number; last: number }>;
-  /** Delivers all records from..to in order, valid or not; rejects when the server is away. */
+  /** The newest record of this journal that somebody else has seen, from before the call; null: nobody knows of one. */
+  witness?(): Promise<{ sequence: number; by: string } | null>;
+  /** Last sequence of the command log. */
+  commandsEnd?(): Promise<number>;
+  /** Delivers all records from..to in order, valid or not; rejects when the server is away, and LogDamaged. */
   readJournal(from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void): Promise<void>;
   /** Follows the command log from a sequence on; a pending promise holds the reader back. */
   followCommands(from: number, onMessage: (message: LogMessage) => void | Promise<void>): Promise<CommandReader>;

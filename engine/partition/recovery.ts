@@ -1,4 +1,6 @@
 /** Rebuilds a partition's state: newest committed snapshot, then the journal over it up to `last`. */
+import { LogWentBack } from '../log/errors.ts';
+import { stream } from '../log/subjects.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { PartitionPorts } from './ports.ts';
 import { RecordFilter } from './record_filter.ts';
@@ -26,6 +28,7 @@ export async function recoverState(
     const state = new PartitionState(catalogue, partition, partitions);
     const pointer = await loadSnapshot(ports.snapshots, state, gen);
     if (pointer === null) continue;
+    if (pointer.j0 > last) throw new LogWentBack(stream.journal(partition), pointer.j0 + 1, last, `snapshot ${gen}`);
     const offset = state.offset;
     let committed = false;
     let replayed = 0;

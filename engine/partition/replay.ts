@@ -10,6 +10,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { RefusalCode } from '#actors/refusals';
+import { LogDamaged, SequenceGone } from '../log/errors.ts';
 import {
   decodeFrame,
   noContent,
@@ -24,7 +25,7 @@ import { Decider, type Decided } from './decider.ts';
 import { encodeRecord, genesisHash } from './record.ts';
 import { differencesOf, type Difference } from './replay_difference.ts';
 import { Corruption, JournalReader, type ReadRecord } from './replay_journal.ts';
-import { Unreadable, type ReplaySource, type StoredMessage } from './replay_source.ts';
+import type { ReplaySource, StoredMessage } from './replay_source.ts';
 import type { ReplayProblem, ReplayVerdict } from './replay_verdict.ts';
 import { loadSnapshot, readChunks } from './snapshot.ts';
 import { PartitionState } from './state.ts';
@@ -438,14 +439,14 @@ class Replay {
           `${to > from ? `to ${to} are` : 'is'} not what ${this.#where(cover)} was decided on`,
         );
     } catch (error) {
-      if (error instanceof Unreadable && error.purgedBelow > 0) {
-        this.#commandsFrom = error.purgedBelow;
+      if (error instanceof SequenceGone) {
+        this.#commandsFrom = error.first;
         this.#leave(this.#queue[0]!, commandsPurged);
         return false;
       }
-      const isDamage = error instanceof Corruption || error instanceof Unreadable;
+      const isDamage = error instanceof Corruption || error instanceof LogDamaged;
       if (!isDamage) throw error;
-      const sequence = error.sequence;
+      const sequence = error.sequence ?? from;
       this.#corruption(
         name,
         sequence,
@@ -470,7 +471,7 @@ class Replay {
     }
     while (reader.rest.length === 0) {
       const piece = await reader.messages.next();
-      if (piece.done) throw new Unreadable(`C_${this.#source.partition}`, wanted, 0);
+      if (piece.done) throw new LogDamaged(`C_${this.#source.partition}`, wanted, 'is missing');
       reader.rest.push(...piece.value);
     }
     reader.next += 1;

@@ -2,10 +2,11 @@
  * A journal as its own witness: which records count, and whether every byte of them is what was written. The body is
  * covered by the hash chain; what stands outside of it (owner, build, epoch, batch, kind) must go together.
  */
+import { LogDamaged } from '../log/errors.ts';
 import type { CommitRecord } from '../wire.ts';
 import { chainOf, decodeRecord, genesisHash } from './record.ts';
 import { inFlightMax, RecordFilter } from './record_filter.ts';
-import { Unreadable, type ReplaySource, type StoredMessage } from './replay_source.ts';
+import type { ReplaySource, StoredMessage } from './replay_source.ts';
 
 /** A record that counts. */
 export interface ReadRecord {
@@ -77,7 +78,7 @@ export class JournalReader {
         this.#batch = piece.value;
         this.#index = 0;
       } catch (error) {
-        if (error instanceof Unreadable && error.purgedBelow === 0)
+        if (error instanceof LogDamaged && error.sequence !== null)
           throw new Corruption(error.stream, error.sequence, 'is stored, and the server cannot read it');
         throw error;
       }

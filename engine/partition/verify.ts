@@ -1,8 +1,9 @@
 /** `gridtick verify`: reads whole journals and says whether they are what they claim to be. */
 import type { NatsConnection } from '@nats-io/transport-node';
-import { journalBounds, tailJournalBatches } from '../log/mod.ts';
-import { genesisHash, verifyChain } from './record.ts';
+import { checkWhole, journalBounds, readRange, stream } from '../log/mod.ts';
+import { decodeRecord, genesisHash, verifyChain } from './record.ts';
 import { RecordFilter } from './record_filter.ts';
+import { readWitnesses, type Witnesses } from './witnesses.ts';
 
 export interface PartitionVerdict {
   partition: number;
@@ -21,7 +22,8 @@ const problemsMax = 20;
 
 /**
  * Checks hash chain, dense sequences, epochs, batches, offsets, clock and versions +1 of the given partitions.
- * A purged journal is checked from its first record on; that record's own predecessor is not at hand.
+ * A purged journal is checked from its first record on; that record's own predecessor is not at hand. One that lacks its end
+ * is sound in itself: what public streams were written from tells that there was more.
  */
 export async function verifyPartitions(
   nc: NatsConnection,
@@ -29,34 +31,38 @@ export async function verifyPartitions(
   onProgress: (partition: number, sequence: number, last: number) => void = () => {},
 ): Promise<PartitionVerdict[]> {
   const verdicts: PartitionVerdict[] = [];
-  for (const partition of partitions) verdicts.push(await verifyPartition(nc, partition, onProgress));
+  // Before the journals, which grow meanwhile.
+  const witnesses = await readWitnesses(nc);
+  for (const partition of partitions) verdicts.push(await verifyPartition(nc, partition, witnesses, onProgress));
   return verdicts;
 }
 
 async function verifyPartition(
   nc: NatsConnection,
   partition: number,
+  witnesses: Witnesses,
   onProgress: (partition: number, sequence: number, last: number) => void,
 ) {
-  const { first, last } = await journalBounds(nc, partition);
+  const name = stream.journal(partition);
+  const bounds = await journalBounds(nc, partition);
+  const { first, last } = bounds;
   const verdict: PartitionVerdict = { partition, first, last, records: 0, epochs: 0, strays: 0, problems: [] };
-  if (last < first || last === 0) return verdict;
   const problem = (text: string) => {
     if (verdict.problems.length < problemsMax) verdict.problems.push(text);
   };
+  const seen = witnesses.get(partition);
+  if (seen && seen.sequence > last)
+    problem(`${name} ends at ${last}, and ${seen.by} was written up to ${seen.sequence}`);
+  if (last < first || last === 0) return verdict;
   let filter = first === 1 ? new RecordFilter() : null;
   let hash: string | null = first === 1 ? genesisHash : null;
   let expected = first;
   let offset = 0;
   let now = 0;
   const versions = new Map<string, number>();
-  let finish!: () => void;
-  const complete = new Promise<void>((resolve) => {
-    finish = resolve;
-  });
-  const reader = await tailJournalBatches(nc, partition, first, (stored) => {
-    for (const { sequence, bytes, record } of stored) {
-      if (sequence > last) break;
+  const check = (stored: readonly { sequence: number; bytes: Uint8Array }[]) => {
+    for (const { sequence, bytes } of stored) {
+      const record = decodeRecord(bytes);
       if (sequence !== expected) problem(`${partition}:${sequence} follows ${expected - 1}: records are missing`);
       expected = sequence + 1;
       filter ??= new RecordFilter(
@@ -83,12 +89,13 @@ async function verifyPartition(
       }
       ({ hash, offset, now } = record);
     }
-    const at = stored.at(-1)!.sequence;
-    onProgress(partition, Math.min(at, last), last);
-    if (at >= last) finish();
-  });
-  const error = await Promise.race([complete, reader.ended]);
-  await reader.stop();
-  if (error) problem(`${partition}:${expected} cannot be read: ${error.message}`);
+    onProgress(partition, expected - 1, last);
+  };
+  try {
+    checkWhole(name, bounds);
+    for await (const stored of readRange(nc, name, first, last)) check(stored);
+  } catch (error) {
+    problem(`${partition}:${expected} cannot be read: ${(error as Error).message}`);
+  }
   return verdict;
 }

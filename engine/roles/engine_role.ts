@@ -26,6 +26,7 @@ import { Ownership, type OwnershipEvent } from '../ownership/ownership.ts';
 import { compileDomain } from '../partition/catalogue.ts';
 import { PartitionOwner, recordEveryMs, type DeadlyUnit, type OwnerEvent } from '../partition/owner.ts';
 import { systemClock } from '../partition/ports.ts';
+import { readWitnesses, type Witnesses } from '../partition/witnesses.ts';
 import { engineMeters } from '../telemetry/engine_meters.ts';
 import type { Probes } from '../telemetry/health.ts';
 import type { Registry } from '../telemetry/registry.ts';
@@ -40,6 +41,7 @@ const commitsEveryMs = 250;
 /** A driver waits for every record, and nobody else sends meanwhile: what would leave together is not worth a wait. */
 const drivenRecordEveryMs = 1;
 const defaultPurgeEveryMs = 30_000;
+const witnessesMs = 2_000;
 
 export interface EngineOptions {
   config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind; stuckMs?: number };
@@ -87,6 +89,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const publisher = ringPublisher(nc);
   const catalogue = compileDomain(domain);
   const pace = new Pace(clock === 'driven' ? drivenRecordEveryMs : recordEveryMs);
+  const witnesses = witnessesOf(nc);
   const settlement = new Settlement(nc, () => ownership.owned);
   const meters = metrics && engineMeters(metrics, () => ownership.owned);
   const note = (event: OwnerEvent | OwnershipEvent | MemberEvent, partition?: number) =>
@@ -102,7 +105,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         partitions,
         build,
         catalogue,
-        ports: jetstreamPorts(nc, publisher, partition, pace, (target, at) => settlement.relayStored(target, at)),
+        ports: jetstreamPorts(
+          nc,
+          publisher,
+          partition,
+          pace,
+          (target, at) => settlement.relayStored(target, at),
+          witnesses,
+        ),
         clock,
         mayClaim,
         ...(trialFile !== undefined && { probe: proberOf(nc, trialFile, partition, config.stuckMs, log) }),
@@ -194,6 +204,20 @@ function engineProbes(nc: NatsConnection, ownership: Ownership<PartitionOwner>):
       const late = [...ownership.owned].flatMap(([partition, { lagMs }]) => (lagMs >= lagMsMax ? [partition] : []));
       if (late.length > 0) throw new Error(`partitions ${late.join(', ')} are ${lagMsMax} ms or more behind`);
     },
+  };
+}
+
+/** One reading for all partitions that are taken at about the same time. */
+function witnessesOf(nc: NatsConnection): () => Promise<Witnesses> {
+  let readAt = -Infinity;
+  let reading: Promise<Witnesses>;
+  return () => {
+    if (performance.now() - readAt > witnessesMs) {
+      readAt = performance.now();
+      reading = readWitnesses(nc);
+      reading.catch(() => (readAt = -Infinity));
+    }
+    return reading;
   };
 }
 

@@ -1,16 +1,23 @@
 /** A partition's world in JetStream; see `../partition/ports.ts` for what each port promises. */
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
+  checkWhole,
+  commandBounds,
   internal,
   journalBounds,
+  LogApiError,
+  LogDamaged,
   readJournal,
+  readRange,
+  stream,
   tailCommands,
-  tailJournalBatches,
   type Pace,
   type RingPublisher,
 } from '../log/mod.ts';
 import { systemClock, type PartitionPorts } from '../partition/ports.ts';
+import { decodeRecord } from '../partition/record.ts';
 import { snapshotStore } from '../partition/snapshot_store.ts';
+import type { Witnesses } from '../partition/witnesses.ts';
 import { encodeFrame, encodeReplies, packr, type JournalEntry, type ReplyResult } from '../wire.ts';
 
 /** Up to so many records are read one by one, more by a consumer. */
@@ -22,13 +29,20 @@ export function jetstreamPorts(
   partition: number,
   pace: Pace,
   onRelayStored: (target: number, sequence: number) => void,
+  witnesses: () => Promise<Witnesses> = () => Promise.resolve(new Map()),
 ): PartitionPorts {
   const journal = internal.journal(partition);
   const clockFrame = Uint8Array.from(encodeFrame({ kind: 'clock', writer: 'clock', first: 0, commands: [] }));
   return {
     appendRecord: (bytes, expectedLastSequence) => publisher.publish(journal, bytes, { expectedLastSequence }),
-    journalBounds: () => journalBounds(nc, partition),
-    readJournal: (from, to, onEntry) => readRange(nc, partition, from, to, onEntry),
+    journalBounds: async () => {
+      const bounds = await journalBounds(nc, partition);
+      checkWhole(stream.journal(partition), bounds);
+      return bounds;
+    },
+    witness: async () => (await witnesses()).get(partition) ?? null,
+    commandsEnd: async () => (await commandBounds(nc, partition)).last,
+    readJournal: (from, to, onEntry) => readRecords(nc, partition, from, to, onEntry),
     followCommands: (from, onMessage) => tailCommands(nc, partition, from, onMessage),
     turn: () => pace.turn(),
     appendClock: () => {
@@ -56,31 +70,28 @@ export function jetstreamPorts(
   };
 }
 
-async function readRange(
+async function readRecords(
   nc: NatsConnection,
   partition: number,
   from: number,
   to: number,
   onEntry: (entry: JournalEntry, bytes: number) => void,
 ) {
-  if (to - from < singleReadsMax) {
-    for (let sequence = from; sequence <= to; sequence++) {
-      const stored = await readJournal(nc, partition, sequence);
-      if (stored) onEntry({ partition, sequence, record: stored.record }, stored.bytes.length);
-    }
+  const name = stream.journal(partition);
+  if (to - from >= singleReadsMax) {
+    for await (const stored of readRange(nc, name, from, to))
+      for (const { sequence, bytes } of stored)
+        onEntry({ partition, sequence, record: decodeRecord(bytes) }, bytes.length);
     return;
   }
-  let finished!: () => void;
-  const complete = new Promise<void>((resolve) => {
-    finished = resolve;
-  });
-  const reader = await tailJournalBatches(nc, partition, from, (records) => {
-    for (const { sequence, record, bytes } of records) {
-      if (sequence <= to) onEntry({ partition, sequence, record }, bytes.length);
-      if (sequence >= to) finished();
-    }
-  });
-  const error = await Promise.race([complete, reader.ended]);
-  if (error) throw error;
-  await reader.stop();
+  for (let sequence = from; sequence <= to; sequence++) {
+    const stored = await readJournal(nc, partition, sequence).catch((error: Error) => {
+      // The server's own word for bytes that do not fit their checksum.
+      if (error instanceof LogApiError) return undefined;
+      throw error;
+    });
+    if (stored) onEntry({ partition, sequence, record: stored.record }, stored.bytes.length);
+    else if ((await journalBounds(nc, partition)).first <= sequence)
+      throw new LogDamaged(name, sequence, 'is stored, and the server cannot read it');
+  }
 }
