@@ -67,7 +67,7 @@ export const Settings = Type.Object(
       why: 'Engine processes that share the partitions; more may join and leave while it runs (also: --engines 3).',
     }),
     logScale: Type.Number({
-      exclusiveMinimum: 0,
+      minimum: 0.001,
       maximum: 16,
       default: 1,
       unit: 'factor',
@@ -180,7 +180,6 @@ export type SettingName = keyof Settings;
 interface Described extends About<string | number | boolean> {
   type?: 'string' | 'integer' | 'number' | 'boolean';
   minimum?: number;
-  exclusiveMinimum?: number;
   maximum?: number;
   enum?: string[];
 }

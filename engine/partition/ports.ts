@@ -25,8 +25,8 @@ export interface PartitionPorts {
    * rejects at once, and nothing of it is sent again by itself. Rejects WrongLastSequence, AppendUncertain or StreamRefused.
    */
   appendRecord(bytes: Uint8Array, expectedLastSequence: number): Promise<{ sequence: number }>;
-  /** Sequences held, as the stream's leader has them; an empty stream has last = 0 or first = last + 1. */
-  journalBounds(): Promise<{ first: number; last: number }>;
+  /** Sequences held, as the stream's leader has them; an empty stream has last = 0 or first = last + 1. Without `bytesMax` it is unbounded. */
+  journalBounds(): Promise<{ first: number; last: number; bytes?: number; bytesMax?: number }>;
   /** Delivers all records from..to in order, valid or not; rejects when the server is away. */
   readJournal(from: number, to: number, onEntry: (entry: JournalEntry, bytes: number) => void): Promise<void>;
   /** Follows the command log from a sequence on; a pending promise holds the reader back. */
