@@ -73,6 +73,13 @@ export const Settings = Type.Object(
       unit: 'factor',
       why: 'Multiplies the room of every stream (128 MiB commands, 4 GiB journal, 512 MiB snapshots per partition); below 1 for small disks.',
     }),
+    archiveHolds: Type.Boolean({
+      default: false,
+      unit: 'true or false',
+      why:
+        'Nothing is purged from command logs and journals that `gridtick archive` has not copied. When it does not run for too ' +
+        'long, the log fills up and doors refuse.',
+    }),
     stopMs: Type.Integer({
       minimum: 500,
       maximum: 60_000,

@@ -36,6 +36,7 @@ function memoryStore(fails: () => boolean = () => false) {
       // A fault after the rows are in: the sink cannot know.
       if (fails()) throw new Error('answer lost');
     },
+    putAside: () => Promise.reject(new Error('nothing is refused here')),
     readPositions: () => Promise.resolve(positions),
     writePositions(moved) {
       if (fails()) return Promise.reject(new Error('history is away'));
