@@ -79,6 +79,7 @@ export class Purger {
   readonly #options: PurgerOptions;
   readonly #known = new Map<number, Known>();
   readonly #looking = new Set<number>();
+  readonly #snapshotting = new Set<number>();
   readonly #timer: NodeJS.Timeout;
   #closed = false;
   #snapshotNotBefore = -Infinity;
@@ -181,13 +182,21 @@ export class Purger {
       else if (isNew && !wantsSnapshot) log.warn(said, 'stream is half full and cannot be purged');
     }
     this.#known.set(partition, known);
-    if (!wantsSnapshot || performance.now() < this.#snapshotNotBefore) return;
+    if (wantsSnapshot) void this.#snapshot(partition, owner, known);
+  }
+
+  /** Looks go on meanwhile: its pointer may have to wait for the very room that a reader's progress makes. */
+  async #snapshot(partition: number, owner: PurgedOwner, known: Known) {
+    if (this.#snapshotting.has(partition) || performance.now() < this.#snapshotNotBefore) return;
+    this.#snapshotting.add(partition);
     try {
       await owner.snapshot();
-      known.isChanged = true;
+      (this.#known.get(partition) ?? known).isChanged = true;
     } catch (error) {
       this.#snapshotNotBefore = performance.now() + snapshotRetryMs;
-      log.error({ partition, err: error }, 'a snapshot that would make room failed');
+      this.#options.log.error({ partition, err: error }, 'a snapshot that would make room failed');
+    } finally {
+      this.#snapshotting.delete(partition);
     }
   }
 
