@@ -1,4 +1,4 @@
-/** `npm run soak -- [--minutes 60] [--chargers 900] [--warm N]`: builds and runs deploy/soak/soak.ts as plain JavaScript. */
+/** `npm run soak -- [--minutes 60] [--chargers 900] [--warm N] [--max-bytes 8MiB]`: builds and runs deploy/soak/soak.ts as plain JavaScript. */
 import { join } from 'node:path';
 import { build } from './scripts/build.mjs';
 import { checkNode, provideAll } from './scripts/provide.mjs';

@@ -1,7 +1,8 @@
 /**
- * `npm run soak [-- --minutes 60] [--chargers 900] [--warm 10]`: a whole installation under a steady load of chargers; 900 of
+ * `npm run soak [-- --minutes 60] [--chargers 900] [--warm 10] [--max-bytes 8MiB]`: a whole installation under a steady load of chargers; 900 of
  * them at a sample a second are 30 % of what `npm run bench -- ocpp` reaches on two cores. Tells every minute what each process
  * holds, how late its event loop was, and how long answers took; at the end whether anything grows.
+ * With `--max-bytes` a journal holds so much and everything else in proportion: the log must go round and lose nothing.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,7 @@ import { hardware, rssKib } from '../bench/lib/process_cpu.ts';
 import { registerFleet, tag } from '../bench/ocpp/fleet.ts';
 import { Program } from '../bench/ocpp/processes.ts';
 import { textTable } from '../lib/text_table.ts';
+import { BoundsWatch, metersStored, scaleOf } from './bounds.ts';
 import type { MinuteOfLoad } from './load.ts';
 import type { LoopFigures } from './loop_lag.ts';
 import { slopeOf, type Slope } from './slope.ts';
@@ -25,8 +27,11 @@ const { values: args } = parseArgs({
     minutes: { type: 'string', default: '60' },
     warm: { type: 'string' },
     chargers: { type: 'string', default: '900' },
+    'max-bytes': { type: 'string' },
   },
 });
+const maxBytes = args['max-bytes'];
+const logScale = maxBytes === undefined ? undefined : scaleOf(maxBytes);
 const minutes = Number(args.minutes);
 /** Caches fill and the JIT settles in the first part; what counts is behind it. */
 const warmMinutes = args.warm === undefined ? Math.min(10, minutes / 3) : Number(args.warm);
@@ -36,6 +41,8 @@ const grownPercentMax = 5;
 /** Below this many minutes behind the warm-up a slope is no proof. */
 const provenMinutes = 30;
 const laterThanMax = 1.5;
+/** Until the history has what was answered last. */
+const drainMs = 60_000;
 
 interface Look {
   /** Minutes from the beginning of the load. */
@@ -81,6 +88,7 @@ async function soak(): Promise<string[]> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const looks = new Map<string, Look[]>();
   const load: MinuteOfLoad[] = [];
+  const bounded: string[] = [];
   try {
     const ports = ['HTTP', 'OCPP', 'NATS', 'REDIS', 'CLICKHOUSE'].map((p) => [`GRIDTICK_${p}_PORT`, '0'] as const);
     const config = loadConfig({
@@ -88,6 +96,7 @@ async function soak(): Promise<string[]> {
       GRIDTICK_DATA_DIR: join(dir, 'data'),
       GRIDTICK_DEMO: 'false',
       GRIDTICK_LOG_LEVEL: 'warn',
+      ...(logScale !== undefined && { GRIDTICK_LOG_SCALE: String(logScale) }),
     });
     const installation = await startInstallation({ config, parts, say: (line) => process.stderr.write(`  ${line}\n`) });
     closers.push(() => installation.stop());
@@ -118,9 +127,11 @@ async function soak(): Promise<string[]> {
     );
     closers.push(() => program.stop().then(() => undefined));
     await program.line('charging');
+    const watch = new BoundsWatch(nc, config.partitions);
     const began = Date.now();
     while (Date.now() - began < minutes * 60_000 + lookEveryMs) {
       await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+      await watch.look();
       for (const [name, pid] of Object.entries(installation.pids())) {
         const loop = loopOf(pid);
         const list = looks.get(name) ?? [];
@@ -133,10 +144,35 @@ async function soak(): Promise<string[]> {
         });
       }
     }
+    if (maxBytes !== undefined) {
+      await program.stop();
+      const answered = load.reduce((sum, minute) => sum + minute.answered, 0);
+      bounded.push(...(await boundsKept(watch, answered, () => metersStored(installation.place))));
+    }
   } finally {
     for (const close of closers.reverse()) await close();
   }
-  return report(looks, load);
+  return [...bounded, ...report(looks, load)];
+}
+
+/** Whether the streams went round, and whether the history has every sample that was answered. */
+async function boundsKept(watch: BoundsWatch, answered: number, stored: () => Promise<number>): Promise<string[]> {
+  let found = await stored();
+  const deadline = Date.now() + drainMs;
+  while (found < answered && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    found = await stored();
+  }
+  const { commandsRounds, journalRounds, fullest } = watch.went;
+  say(
+    `\nbounds of ${maxBytes}: the fullest command log went round ${one(commandsRounds)} times, the fullest journal ` +
+      `${one(journalRounds)} times; at most ${one(fullest * 100)} % full; ${answered} samples answered, ${found} in the history`,
+  );
+  const problems = [];
+  if (found < answered) problems.push(`${answered - found} answered samples are not in the history`);
+  if (commandsRounds < 1 || journalRounds < 1)
+    problems.push('the streams did not go round: more minutes, or fewer bytes');
+  return problems;
 }
 
 function report(looks: ReadonlyMap<string, Look[]>, load: readonly MinuteOfLoad[]): string[] {

@@ -149,6 +149,11 @@ export class Installation {
     process.kill(child.pid, 'SIGKILL');
   }
 
+  /** Whether a role has ended and does not serve again yet. */
+  isDown(role: string): boolean {
+    return this.#down.has(role);
+  }
+
   /** kill -9 of the supervisor; returns after how many ms none of its children was left. */
   async killSupervisor(limitMs: number): Promise<number> {
     const supervisor = this.#supervisor;

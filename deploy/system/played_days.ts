@@ -84,8 +84,18 @@ async function ledgerHashOf(installation: Installation): Promise<string> {
   return hash;
 }
 
-/** Every view of the history but those about connections. */
-async function viewsOf(installation: Installation): Promise<PlayedDays['views']> {
+/** Every view of the history but those about connections, without what differs between two runs. */
+const viewsOf = (installation: Installation) =>
+  hashesOfViews(installation, {
+    leaveOut: aboutConnections,
+    isCompared: (view, column) => !isOwnOfARun(view, column),
+  });
+
+/** View → its number of rows, and the hash of its chosen columns whatever the rows' order. */
+export async function hashesOfViews(
+  installation: Installation,
+  { leaveOut, isCompared }: { leaveOut: readonly string[]; isCompared(view: string, column: string): boolean },
+): Promise<PlayedDays['views']> {
   const { clickhouse } = JSON.parse(readFileSync(join(installation.dataDir, 'secrets.json'), 'utf8')) as {
     clickhouse: string;
   };
@@ -103,12 +113,12 @@ async function viewsOf(installation: Installation): Promise<PlayedDays['views']>
       `SELECT name FROM system.tables WHERE database = 'gridtick' AND engine = 'View' ORDER BY name`,
     );
     for (const { name } of tables) {
-      if (aboutConnections.includes(name)) continue;
+      if (leaveOut.includes(name)) continue;
       const columns = await read<{ name: string }>(
         `SELECT name FROM system.columns WHERE database = 'gridtick' AND table = {name:String} ORDER BY position`,
         { name },
       );
-      const compared = columns.map((column) => column.name).filter((column) => !isOwnOfARun(name, column));
+      const compared = columns.map((column) => column.name).filter((column) => isCompared(name, column));
       const row = `cityHash64(toString(tuple(${compared.map((column) => `\`${column}\``).join(', ')})))`;
       // A sum of hashes is the same in every order and differs for a row too many.
       const [found] = await read<{ rows: string; sum: string; mix: string }>(

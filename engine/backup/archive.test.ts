@@ -5,6 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import pino from 'pino';
 import { loadConfig } from '../config/config.ts';
 import {
+  anyPositions,
   commandBounds,
   connectLog,
   journalBounds,
@@ -15,9 +16,12 @@ import {
 } from '../log/mod.ts';
 import { startTestNats } from '../log/testing.ts';
 import { decodeRecord, genesisHash, verifyChain } from '../partition/record.ts';
+import type { SinkPositions } from '../projections/positions_feed.ts';
+import { archiveOfCommands, archiveOfJournal } from '../projections/sinks.ts';
 import { startEngine } from '../roles/engine_role.ts';
 import { accountAddress, tallyDomain } from '../simulation/tally.ts';
 import { archiveCommand } from '../supervisor/archive_command.ts';
+import { packr } from '../wire.ts';
 import { archiveOnce, listArchive, readArchive, readSnapshots } from './archive.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'gridtick-archive-'));
@@ -93,6 +97,20 @@ test('what is archived is listed with its hashes; a flipped byte is refused, and
   };
   const { exitCode, said } = await run('--list');
   expect([exitCode, said[0]]).toEqual([0, expect.stringMatching(/^J_0 1 to \d+: \d+ messages; snapshots of \d{4}-/)]);
+
+  // An engine that is told to keep what is not archived waits for these.
+  const told = new Map<string, [number, number][]>();
+  const heard = nc.subscribe(anyPositions, {
+    callback: (_, message) => {
+      const { sink, positions } = packr.unpack(message.data) as SinkPositions;
+      told.set(sink, positions);
+    },
+  });
+  await run('--once');
+  await nc.flush();
+  heard.unsubscribe();
+  for (const [n, reader] of [archiveOfJournal, archiveOfCommands].entries())
+    expect(told.get(reader)).toEqual([[0, listArchive(directory, 0)[n]!.segments.at(-1)!.last]]);
 
   const { last } = await commandBounds(nc, 0);
   const { last: archived } = listArchive(directory, 0)[1]!.segments.at(-1)!;

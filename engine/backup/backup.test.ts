@@ -23,7 +23,7 @@ import { startTestClickHouse, type TestClickHouse } from '../embedded/clickhouse
 import { openHistory, toRows, type HistoryStore, type HistoryTable } from '../history/mod.ts';
 import { connectLog, openDoor, provision } from '../log/mod.ts';
 import { startTestNats, type TestNats } from '../log/testing.ts';
-import { startClickhouseSink } from '../projections/clickhouse_sink.ts';
+import { startClickhouseSink, type SinkStore } from '../projections/clickhouse_sink.ts';
 import { natsJournal } from '../projections/journal.ts';
 import { startPublisher } from '../projections/publisher.ts';
 import { startEngine } from '../roles/engine_role.ts';
@@ -73,10 +73,11 @@ async function startRoles({ nats, nc, clickhouse }: Servers) {
     onFatal,
   });
   const history: HistoryStore = await openHistory(clickhouse);
-  const store = {
-    insert: (table: string, rows: object[]) => history.insert(table as HistoryTable, rows as never[]),
+  const store: SinkStore = {
+    insert: (table, rows) => history.insert(table as HistoryTable, rows as never[]),
+    putAside: (rows) => history.putAside(rows),
     readPositions: () => history.readPositions(),
-    writePositions: (positions: Iterable<readonly [number, number]>) => history.writePositions(positions),
+    writePositions: (positions) => history.writePositions(positions),
   };
   const journal = natsJournal(nc, partitions);
   const publisher = await startPublisher(nc, journal, { onFatal });

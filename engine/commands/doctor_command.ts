@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, statfsSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { createClient } from '@clickhouse/client';
 import { Redis } from 'ioredis';
 import { ConfigError, type Config } from '../config/config.ts';
 import { checkWhole, commandBounds, journalBounds, snapshotBounds, type Bounds } from '../log/mod.ts';
@@ -46,6 +47,7 @@ export async function doctorCommand(
       await streamsOf(access, note);
       await partitionsOf(access, note);
       await redisOf(access, note);
+      await historyOf(access, note);
       await readyOf(config, note);
     });
   } catch (error) {
@@ -219,6 +221,26 @@ async function redisOf({ redisUrl }: RunningAccess, note: Note) {
     note('redis', 'problem', (error as Error).message, 'start it, or name it by GRIDTICK_REDIS_URL');
   } finally {
     redis.disconnect();
+  }
+}
+
+/** Whether the history refused rows for good. */
+async function historyOf({ clickhouse: { url, user, password } }: RunningAccess, note: Note) {
+  const client = createClient({ url, username: user, password, request_timeout: 10_000 });
+  try {
+    const query = `SELECT count() AS rows, argMax(concat(\`table\`, ': ', reason), ingested_at) AS newest FROM gridtick.refused_rows`;
+    const [found] = await (
+      await client.query({ query, format: 'JSONEachRow' })
+    ).json<{ rows: string; newest: string }>();
+    const rows = Number(found?.rows ?? 0);
+    const said = rows === 0 ? 'refused no row' : `refused ${rows} rows; the newest of ${found!.newest.slice(0, 200)}`;
+    const advice =
+      'SELECT * FROM gridtick.refused_rows shows them; once their cause is mended: gridtick rebuild clickhouse';
+    note('history', rows === 0 ? 'ok' : 'problem', said, advice);
+  } catch (error) {
+    note('history', 'problem', (error as Error).message, 'logs/clickhouse.log and logs/history.log say why');
+  } finally {
+    await client.close();
   }
 }
 

@@ -6,7 +6,8 @@ import { readersOf, standingsOf, type ReaderStanding } from './standing.ts';
 
 export const lagUsage = `gridtick lag [--json]
   per partition the messages stored, committed and behind, by number and by the age of the oldest; per reader of the journal
-  (clickhouse, redis, publisher) the records it has yet to write: exit code 1 when nobody owns a partition or a reader is silent`;
+  (clickhouse, redis, publisher) the records it has yet to write; how full command log and journal are, and who needs what
+  cannot be purged (from half full on): exit code 1 when nobody owns a partition or a reader is silent`;
 
 export async function lagCommand(config: Config, args: readonly string[], { say, tell }: Screen): Promise<0 | 1> {
   const { values, words } = argumentsOf(args, { json: { type: 'boolean' } }, lagUsage);
@@ -31,10 +32,23 @@ export async function lagCommand(config: Config, args: readonly string[], { say,
       p.behind,
       seconds(p.behindMs),
       p.record,
+      p.room === null ? '–' : `${Math.round(p.room.commandsPercent)} / ${Math.round(p.room.journalPercent)}`,
+      p.room?.heldBy ?? '–',
       ...readers.map((reader) => at(reader, p.partition)),
     ]);
     const names = readers.map(({ reader }) => reader);
-    const head = ['partition', 'engine', 'stored', 'committed', 'behind', 's', 'journal', ...names];
+    const head = [
+      'partition',
+      'engine',
+      'stored',
+      'committed',
+      'behind',
+      's',
+      'journal',
+      '% full',
+      'held by',
+      ...names,
+    ];
     for (const line of tableOf(head, rows)) say(line);
     const sum = partitions.reduce((all, { behind }) => all + behind, 0);
     const readersSum = readers.map(

@@ -11,6 +11,7 @@ import {
   readMessage,
   stream,
   type CommitPositions,
+  type PartitionRoom,
 } from '../log/mod.ts';
 import { historySinks } from '../projections/sinks.ts';
 import { packr } from '../wire.ts';
@@ -33,6 +34,8 @@ export interface PartitionStanding {
   behind: number;
   /** How long the oldest of them has waited, ms. */
   behindMs: number;
+  /** Command log and journal in percent of their bounds, and who needs what cannot be purged; null: its engine has not said. */
+  room: { commandsPercent: number; journalPercent: number; heldBy: string | null } | null;
 }
 
 export interface ReaderStanding {
@@ -46,16 +49,15 @@ const hearMs = 1_500;
 /** Readers announce themselves every 5 s, and at once when they are asked. */
 const hearReadersMs = 6_000;
 
+type Heard = { engine: string; offset: number; room: PartitionRoom | null };
+
 /** What engines say of their partitions within a moment; the furthest word counts, a superseded engine may still talk. */
-async function hearEngines(
-  nc: NatsConnection,
-  partitions: number,
-): Promise<Map<number, { engine: string; offset: number }>> {
-  const heard = new Map<number, { engine: string; offset: number }>();
+async function hearEngines(nc: NatsConnection, partitions: number): Promise<Map<number, Heard>> {
+  const heard = new Map<number, Heard>();
   await listen(nc, anyCommits, hearMs, (data) => {
     const { engine, partitions: all } = packr.unpack(data) as CommitPositions;
-    for (const [p, offset] of all) {
-      if (p < partitions && offset >= (heard.get(p)?.offset ?? 0)) heard.set(p, { engine, offset });
+    for (const [p, offset, , , , room = null] of all) {
+      if (p < partitions && offset >= (heard.get(p)?.offset ?? 0)) heard.set(p, { engine, offset, room });
     }
     return heard.size === partitions;
   });
@@ -123,10 +125,17 @@ export async function standingsOf(
         stored,
         behind,
         behindMs: behind === 0 ? 0 : await waitedMs(nc, stream.commands(partition), offset + 1, now),
+        room: said?.room ? roomOf(said.room) : null,
       };
     }),
   );
 }
+
+const roomOf = ([commandsBp, journalBp, heldBy]: PartitionRoom): PartitionStanding['room'] => ({
+  commandsPercent: commandsBp / 100,
+  journalPercent: journalBp / 100,
+  heldBy: heldBy === '' ? null : heldBy,
+});
 
 /** How far every reader of the journal has durably come. */
 export async function readersOf(nc: NatsConnection, partitions: number, now = Date.now()): Promise<ReaderStanding[]> {

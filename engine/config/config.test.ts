@@ -42,7 +42,7 @@ test.each([
   ],
   [{ GRIDTICK_HTTP_PORT: '70000' }, 'GRIDTICK_HTTP_PORT must be a whole number'],
   [{ GRIDTICK_PARTITIONS: '0' }, 'GRIDTICK_PARTITIONS must be a whole number from 1 to 64'],
-  [{ GRIDTICK_LOG_SCALE: '0' }, 'GRIDTICK_LOG_SCALE must be a number above 0 to 16'],
+  [{ GRIDTICK_LOG_SCALE: '0' }, 'GRIDTICK_LOG_SCALE must be a number from 0.001 to 16'],
   [{ GRIDTICK_SIMULATOR: 'maybe' }, "GRIDTICK_SIMULATOR must be true or false, not 'maybe'"],
   [{ GRIDTICK_LOG_LEVEL: 'loud' }, 'must be one of trace, debug, info, warn, error'],
   [{ GRIDTICK_HTTP_PORT: '9000', GRIDTICK_OCPP_PORT: '9000' }, 'are both 9000: give one of them another port'],

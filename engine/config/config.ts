@@ -79,11 +79,10 @@ function parse(name: SettingName, given: string): unknown {
 }
 
 function expected(name: SettingName): string {
-  const { type, unit, minimum, exclusiveMinimum, maximum, enum: names } = about(name);
+  const { type, unit, minimum, maximum, enum: names } = about(name);
   if (Array.isArray(names)) return `one of ${names.join(', ')}`;
   if (type !== 'integer' && type !== 'number') return `${unit === 'true or false' ? unit : `a ${unit}`}`;
-  const low = minimum === undefined ? `above ${String(exclusiveMinimum)}` : `from ${String(minimum)}`;
-  return `${type === 'integer' ? 'a whole number' : 'a number'} ${low} to ${String(maximum)} (${unit})`;
+  return `${type === 'integer' ? 'a whole number' : 'a number'} from ${String(minimum)} to ${String(maximum)} (${unit})`;
 }
 
 const ports = ['httpPort', 'ocppPort', 'natsPort', 'redisPort', 'clickhousePort', 'metricsPort'] as const;

@@ -92,11 +92,18 @@ export const Settings = Type.Object(
       why: 'Engine processes that share the partitions; more may join and leave while it runs (also: --engines 3).',
     }),
     logScale: Type.Number({
-      exclusiveMinimum: 0,
+      minimum: 0.001,
       maximum: 16,
       default: 1,
       unit: 'factor',
       why: 'Multiplies the room of every stream (128 MiB commands, 4 GiB journal, 512 MiB snapshots per partition); below 1 for small disks.',
+    }),
+    archiveHolds: Type.Boolean({
+      default: false,
+      unit: 'true or false',
+      why:
+        'Nothing is purged from command logs and journals that `gridtick archive` has not copied. When it does not run for too ' +
+        'long, the log fills up and doors refuse.',
     }),
     stopMs: Type.Integer({
       minimum: 500,
@@ -205,7 +212,6 @@ export type SettingName = keyof Settings;
 interface Described extends About<string | number | boolean> {
   type?: 'string' | 'integer' | 'number' | 'boolean';
   minimum?: number;
-  exclusiveMinimum?: number;
   maximum?: number;
   enum?: string[];
 }

@@ -225,8 +225,17 @@ export function historyContract(name: string, open: () => Promise<Opened>): void
 
     test('a row that the table refuses is refused for good; a store that is away is worth another try', async () => {
       const wrong = { ...price(`x-${own}`, 1), load_w: 'many' as unknown as number };
-      await expect(history.insert('prices', [wrong])).rejects.toBeInstanceOf(HistoryRefused);
-      await expect(openHistory({ ...opened, password: 'wrong' })).rejects.toBeInstanceOf(HistoryRefused);
+      const refused: unknown = await history.insert('prices', [wrong]).catch((error: unknown) => error);
+      expect(refused).toBeInstanceOf(HistoryRefused);
+      expect(refused).toMatchObject({ isAboutData: true });
+      const aside = { table: 'prices', row: wrong, reason: (refused as Error).message };
+      await history.putAside([aside]);
+      await history.putAside([aside]);
+      const kept = await history.client.query({ query: 'SELECT * FROM gridtick.refused_rows', format: 'JSONEachRow' });
+      expect(await kept.json()).toMatchObject([{ table: 'prices', reason: aside.reason, row: JSON.stringify(wrong) }]);
+      const stranger = openHistory({ ...opened, password: 'wrong' });
+      await expect(stranger).rejects.toBeInstanceOf(HistoryRefused);
+      await expect(stranger).rejects.toMatchObject({ isAboutData: false });
       const away = openHistory({ ...opened, url: 'http://127.0.0.1:1' });
       await expect(away).rejects.toBeInstanceOf(HistoryUnavailable);
       await expect(away).rejects.toMatchObject({ code: 'history_unavailable' });

@@ -66,6 +66,13 @@ export interface HistoryOptions {
   timeoutMs?: number;
 }
 
+/** A row that its table refuses, and what ClickHouse said about it. */
+export interface AsideRow {
+  table: string;
+  row: object;
+  reason: string;
+}
+
 /** Every method throws `HistoryUnavailable` (try again) or `HistoryRefused` (do not). */
 export interface HistoryStore {
   /**
@@ -73,6 +80,8 @@ export interface HistoryStore {
    * once. Batches of 1,000 to 20,000 rows are best; each call writes at least one part per month it touches.
    */
   insert<T extends HistoryTable>(table: T, rows: readonly HistoryRows[T][]): Promise<void>;
+  /** Keeps rows that their tables refuse, each as text with the reason. As idempotent as `insert`. */
+  putAside(rows: readonly AsideRow[]): Promise<void>;
   /** Journal sequence per partition up to which every row is stored; a partition never written is absent. */
   readPositions(): Promise<Map<number, number>>;
   /** To be called after the rows are stored. A position never goes back, also when an older one is written later. */
@@ -167,6 +176,13 @@ class ClickHouseHistory implements HistoryStore {
     if (!first) return;
     const columns = Object.keys(first) as [string, ...string[]];
     await this.#insert(`gridtick.${table}_log`, columns, rows);
+  }
+
+  async putAside(rows: readonly AsideRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    const columns: [string, ...string[]] = ['table', 'reason', 'row', 'partition', 'sequence', 'index'];
+    const stored = rows.map(({ table, reason, row }) => ({ ...row, table, reason, row: JSON.stringify(row) }));
+    await this.#insert('gridtick.refused_rows_log', columns, stored);
   }
 
   async readPositions(): Promise<Map<number, number>> {

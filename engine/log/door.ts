@@ -3,7 +3,8 @@
  *
  * D1 `append` resolves only when the command is stored behind everything this door wrote to that partition before.
  * D2 Replies are at most once: a command with an id is appended again under it after 1, 2, 4 s and gets the stored result.
- * D3 Everything is bounded: commands without ack, requests without reply, bytes of a command and of a frame.
+ * D3 Everything is bounded: commands without ack, requests without reply, bytes of a command and of a frame; and a stream
+ *    that is nearly full is not filled up.
  */
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { EntityAddress } from '#actors/actor';
@@ -11,7 +12,7 @@ import { partitionOf } from '#actors/partition_key';
 import { failpoint } from '../failpoint.ts';
 import { decodeReplies, type CommandEnvelope, type CommandResult } from '../wire.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
-import { DoorRefused } from './errors.ts';
+import { DoorRefused, isFull } from './errors.ts';
 import { LagFeed, type Lag } from './lag.ts';
 import { Pace } from './pace.ts';
 import { ringPublisher } from './ring_publisher.ts';
@@ -26,7 +27,7 @@ export interface DoorCommand {
   body: Record<string, unknown>;
   deadline?: number;
   correlation?: string | null;
-  /** Something that has happened (a meter value, a stop): never refused because of lag. */
+  /** Something that has happened (a meter value, a stop): refused only when the streams are full, never because of lag. */
   fact?: boolean;
 }
 
@@ -247,6 +248,8 @@ class OpenDoor implements Door {
   #check(command: DoorCommand): number {
     if (this.#closed) throw this.#no('unavailable', 'the door is closed');
     const partition = partitionOf(command.to.key, this.partitions);
+    const full = this.#full(partition);
+    if (full !== null) throw this.#no('overloaded', full);
     if (command.fact) return partition;
     const { commands, ms } = this.#lag.lag(partition);
     const max = this.#options.lagMax;
@@ -254,6 +257,12 @@ class OpenDoor implements Door {
       throw this.#no('overloaded', `partition ${partition} is ${commands} frames and ${ms} ms behind`);
     }
     return partition;
+  }
+
+  /** Why the partition can store nothing more, in words: what engines say, or what the stream itself answered. */
+  #full(partition: number): string | null {
+    const stuck = this.#writers[partition]?.lastError;
+    return isFull(stuck) ? stuck.message : this.#lag.full(partition);
   }
 
   #append(
@@ -354,6 +363,8 @@ class OpenDoor implements Door {
       if (now >= request.expiresAt) {
         this.#finish(token, refusal(this.#no('unavailable', 'no reply in time')));
       } else if (request.envelope.id !== null && request.stored && now >= request.retryAt) {
+        // It is stored, and will be decided: a copy would only take room.
+        if (this.#full(request.partition) !== null) continue;
         request.retryMs = Math.min(retryMsMax, request.retryMs * 2);
         request.retryAt = now + request.retryMs;
         this.#counts.askedAgain += 1;

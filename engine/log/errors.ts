@@ -35,6 +35,10 @@ export class StreamRefused extends Error {
   }
 }
 
+/** The stream is at its `max_bytes`; all other refusals are about the message or the store itself. */
+export const isFull = (error: unknown): error is StreamRefused =>
+  error instanceof StreamRefused && /maximum bytes/i.test(error.description);
+
 /** A JetStream API request was answered with an error. `code` is JetStream's err_code. */
 export class LogApiError extends Error {
   override readonly name = 'LogApiError';

@@ -2,7 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { packr } from '../wire.ts';
 import { connectLog } from './connection.ts';
-import { LagFeed } from './lag.ts';
+import { LagFeed, type PartitionRoom } from './lag.ts';
 import { internal } from './subjects.ts';
 import { startTestNats, type TestNats } from './testing.ts';
 
@@ -104,4 +104,21 @@ test('positions arrive from any engine on its commit subject, and noise on it is
   await nc.flush();
   expect(feed.lag(1)).toEqual({ commands: 20, ms: 30 });
   expect(() => feed.lag(9)).toThrow(RangeError);
+});
+
+test('streams that are nearly full are told with who holds them, and stay full while nobody speaks; sockets wait for no dead engine', () => {
+  const said = (room: PartitionRoom) => feed.heard({ engine: 'e', partitions: [[0, 100, 100, 0, 1, room]] });
+  said([9_499, 9_400, 'snapshot', false]);
+  expect(feed.full(0)).toBeNull();
+  expect(feed.full(1)).toBeNull();
+  said([3_000, 9_500, 'clickhouse', false]);
+  expect(feed.full(0)).toBe('the command log of partition 0 is 30 % full, its journal 95 %; clickhouse holds it');
+  expect(feed.engineMs(0)).toBe(Infinity);
+  now += 5_000;
+  expect(feed.full(0)).not.toBeNull();
+  expect(feed.engineMs(0)).toBe(0);
+  said([100, 100, 'relays', true]);
+  expect(feed.full(0)).toContain('relays holds it');
+  said([100, 100, '', false]);
+  expect(feed.full(0)).toBeNull();
 });

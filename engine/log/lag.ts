@@ -9,12 +9,29 @@ import { packr } from '../wire.ts';
 import { anyCommits } from './subjects.ts';
 
 /**
+ * How full a partition's streams are: command log and journal in hundredths of a percent of their bounds, who needs what
+ * cannot be purged ('' while that does not matter), and whether too much waits for other partitions.
+ */
+export type PartitionRoom = [commandsBp: number, journalBp: number, heldBy: string, isSwamped: boolean];
+/** From here on doors take nothing: the rest is for what is under way, and for the engine. */
+const refuseAtBp = 9_500;
+export const isRoomOver = ([commandsBp, journalBp, , isSwamped]: PartitionRoom): boolean =>
+  commandsBp >= refuseAtBp || journalBp >= refuseAtBp || isSwamped;
+
+/**
  * What an engine says every 250 ms of the partitions it owns. `offset`: last committed frame, `last`: last frame in the log,
  * `lagMs`: age of the oldest uncommitted. Of two that speak for a partition the one of the newer epoch is right.
  */
 export interface CommitPositions {
   engine: string;
-  partitions: [partition: number, offset: number, last: number, lagMs: number, epoch?: number][];
+  partitions: [
+    partition: number,
+    offset: number,
+    last: number,
+    lagMs: number,
+    epoch?: number,
+    room?: PartitionRoom | null,
+  ][];
 }
 
 export interface Lag {
@@ -34,6 +51,7 @@ interface Position {
   own: number;
   /** Since when a frame of ours has been waiting without any commit at all; 0 = none is. */
   waitingSince: number;
+  room: PartitionRoom | null;
 }
 
 export interface LagOptions {
@@ -64,6 +82,7 @@ export class LagFeed {
       heardAt: 0,
       own: 0,
       waitingSince: 0,
+      room: null,
     }));
     this.#subscription = nc.subscribe(anyCommits, {
       callback: (error, message) => {
@@ -80,7 +99,7 @@ export class LagFeed {
   /** Takes in positions. A superseded engine may still talk, so offsets only grow. */
   heard({ partitions }: CommitPositions): void {
     const now = this.#now();
-    for (const [partition, offset, last, lagMs, epoch = 0] of partitions) {
+    for (const [partition, offset, last, lagMs, epoch = 0, room = null] of partitions) {
       const p = this.#positions[partition];
       if (!p || epoch < p.epoch || offset < p.offset) continue;
       p.epoch = epoch;
@@ -88,6 +107,7 @@ export class LagFeed {
       p.offset = offset;
       p.last = Math.max(last, offset);
       p.lagMs = lagMs;
+      p.room = room;
       p.heardAt = now;
     }
   }
@@ -118,10 +138,26 @@ export class LagFeed {
     return { commands: waiting, ms: Math.max(own, fed) };
   }
 
-  /** By how much a living engine is behind, ms; 0 when none speaks for the partition, so nobody waits for a dead one. */
+  /** Why nothing more may be stored, in words; null when it may. What an engine last said stands until one says otherwise. */
+  full(partition: number): string | null {
+    const room = this.#positions[partition]?.room;
+    if (!room || !isRoomOver(room)) return null;
+    const [commandsBp, journalBp, heldBy] = room;
+    const percent = (bp: number) => Math.floor(bp / 100);
+    return (
+      `the command log of partition ${partition} is ${percent(commandsBp)} % full, its journal ${percent(journalBp)} %` +
+      (heldBy === '' ? '' : `; ${heldBy} holds it`)
+    );
+  }
+
+  /**
+   * By how much a living engine is behind, ms; without end while its
+   * streams are full; 0 when none speaks for the partition, so nobody waits for a dead one.
+   */
   engineMs(partition: number): number {
     const p = this.#positions[partition];
-    return p && this.#now() - p.heardAt <= goneMs ? p.lagMs : 0;
+    if (!p || this.#now() - p.heardAt > goneMs) return 0;
+    return p.room && isRoomOver(p.room) ? Infinity : p.lagMs;
   }
 
   close(): void {

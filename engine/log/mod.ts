@@ -39,7 +39,7 @@ export {
   type StoredRecord,
   type TailOptions,
 } from './journal.ts';
-export { LagFeed, type CommitPositions, type Lag } from './lag.ts';
+export { LagFeed, isRoomOver, type CommitPositions, type Lag, type PartitionRoom } from './lag.ts';
 export { OrderedSender } from './ordered_sender.ts';
 export { Pace } from './pace.ts';
 export { integratorConsumer, provision, provisionIntegrator, removeIntegrator } from './provision.ts';

@@ -9,12 +9,13 @@
  * O3 An uncertain append is settled by reading the journal's tail: mine in order → committed, a newer epoch → over, what is
  *    left → the same bytes again at the end. Nothing is appended behind an uncertain record.
  * O4 Up to four records are in flight on speculative state; when that cannot be committed, it is dropped and rebuilt.
+ * O5 A journal at its bound stops decisions, not the partition: it waits, and what makes room still finds some.
  */
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { RefusalCode } from '#actors/refusals';
 import { failpoint } from '../failpoint.ts';
-import { LogDamaged, LogWentBack, StreamRefused, WrongLastSequence } from '../log/errors.ts';
+import { isFull, LogDamaged, LogWentBack, StreamRefused, WrongLastSequence } from '../log/errors.ts';
 import { stream } from '../log/subjects.ts';
 import {
   decodeFrame,
@@ -32,6 +33,7 @@ import { Decider, unitsPerRecordMax, type Decided, type Tally } from './decider.
 import { inFlightMax, RecordFilter, tailWindow } from './record_filter.ts';
 import type { CommandReader, LogMessage, PartitionPorts } from './ports.ts';
 import { encodeRecord, genesisHash, recordBytesMax } from './record.ts';
+import { JournalRoom } from './journal_room.ts';
 import { recoverState } from './recovery.ts';
 import { RelaySender } from './relay_sender.ts';
 import { writeSnapshot } from './snapshot.ts';
@@ -45,6 +47,8 @@ export const recordEveryMs = 5;
 /** Bytes of queued frames that are worth a record of their own while another is under way. */
 const pipelineBytes = 16 * 1024;
 const settleRetryMs = 100;
+/** How often a journal without room is looked at. */
+const roomLookMs = 250;
 /** The third start at the same first offset is one too many. */
 const fruitlessStarts = 3;
 /** Units put aside in one start; with more of them it is not the commands. */
@@ -108,7 +112,10 @@ export type OwnerEvent =
   | { event: 'rebuilt'; reason: string }
   | { event: 'snapshot'; gen: number; j0: number; chunks: number; ms: number }
   | { event: 'snapshot_failed'; reason: string }
-  | { event: 'isolated'; unit: string };
+  | { event: 'isolated'; unit: string }
+  /** The journal has no room for decisions: the partition waits until it is purged; then how long that took. */
+  | { event: 'journal_full'; reason: string }
+  | { event: 'journal_has_room'; ms: number };
 
 type Made = Decided & { cut: RecordCut };
 
@@ -184,11 +191,15 @@ export class PartitionOwner {
   #snapshotting = false;
   #narrowing = false;
   #bytesSinceSnapshot = 0;
+  readonly #journal = new JournalRoom();
+  #fullSince: number | null = null;
   #snapshotAt = 0;
   #snapshotNotBefore = 0;
   /** Offset of the newest committed record, its sequence, and what is known of the log's end. */
   committed = { offset: 0, sequence: 0, batch: 0 };
   logEnd = 0;
+  /** Bytes that were read from C and appended to J since the beginning, for whoever watches how they fill up. */
+  moved = { commands: 0, journal: 0 };
 
   constructor(options: OwnerOptions) {
     this.#options = options;
@@ -244,6 +255,16 @@ export class PartitionOwner {
   /** Everything up to this sequence of the command log is committed, and what that sent elsewhere is stored there. */
   isSettled(sequence: number): boolean {
     return this.committed.offset >= sequence && this.relaysPending === 0;
+  }
+
+  /** Share of the journal's room for decisions that is taken; at 1 the partition waits. */
+  get journalFill() {
+    return this.#journal.fill;
+  }
+
+  /** What the server says of the journal's size. */
+  journalMeasured(size: { bytes: number; bytesMax: number }) {
+    this.#journal.measured(size);
   }
 
   /** Below these sequences C and J are not needed by this partition: committed, and held by the oldest kept snapshot. */
@@ -335,7 +356,9 @@ export class PartitionOwner {
         throw new Superseded(`partition ${this.partition}: another owner has it`);
       // Asked first: what is stored meanwhile does not make it a liar.
       const witness = await this.#ports.witness?.();
-      const { last: lastSequence } = await this.#ports.journalBounds();
+      const bounds = await this.#ports.journalBounds();
+      this.#journal.measured(bounds);
+      const { last: lastSequence } = bounds;
       const journal = stream.journal(this.partition);
       if (witness && witness.sequence > lastSequence)
         throw new LogWentBack(journal, witness.sequence + 1, lastSequence, witness.by);
@@ -357,9 +380,12 @@ export class PartitionOwner {
       const { bytes } = encodeRecord(record, last?.hash ?? genesisHash);
       this.#epochAt = { wall: this.#ports.clock.wall(), monotonic: this.#ports.clock.monotonic() };
       try {
-        return (await this.#ports.appendRecord(Uint8Array.from(bytes), lastSequence)).sequence;
+        const { sequence } = await this.#ports.appendRecord(Uint8Array.from(bytes), lastSequence);
+        this.#hasRoom();
+        return sequence;
       } catch (error) {
-        if (error instanceof StreamRefused) throw error;
+        if (isFull(error)) this.#isFull(error.message);
+        else if (error instanceof StreamRefused) throw error;
         if (error instanceof WrongLastSequence) this.#options.meter?.refused();
         await this.#ports.clock.delay(settleRetryMs);
         const [stored] = await this.#tail(lastSequence + 1);
@@ -431,6 +457,7 @@ export class PartitionOwner {
   #received(message: LogMessage): void | Promise<void> {
     this.#queue.push(message);
     this.#queueBytes += message.bytes.length;
+    this.moved.commands += message.bytes.length;
     this.logEnd = Math.max(this.logEnd, message.sequence + message.pending);
     this.#storeAheadMs = Math.max(0, message.at - this.#ports.clock.wall());
     this.#wake?.();
@@ -564,6 +591,8 @@ export class PartitionOwner {
     this.#storedAt.oldest = 0;
     this.#lastSequence += 1;
     this.#bytesSinceSnapshot += bytes.length;
+    this.moved.journal += bytes.length;
+    this.#journal.grows(bytes.length);
     const uncertain = this.#inFlight.find((earlier) => earlier.outcome instanceof Error);
     this.#inFlight.push(flight);
     if (uncertain) flight.outcome = uncertain.outcome;
@@ -636,6 +665,11 @@ export class PartitionOwner {
   async #room() {
     for (;;) {
       if (this.#uncertain) await this.#settle();
+      if (this.#journal.fill >= 1 && !this.#stopped) {
+        await this.#journalRoom();
+        continue;
+      }
+      this.#hasRoom();
       const under = this.#inFlight.length;
       // A small record waits for the one before it, so that records grow with the load instead of the work per command.
       if (under === 0 || (under < inFlightMax && this.#queueBytes >= pipelineBytes)) return;
@@ -644,6 +678,31 @@ export class PartitionOwner {
       });
       this.#wakeRoom = null;
     }
+  }
+
+  /** O5. Looks again and again until somebody has purged the journal; ends also when an append needs to be settled. */
+  async #journalRoom() {
+    try {
+      this.#journal.measured(await this.#ports.journalBounds());
+    } catch {
+      // The server is away; what is known stands.
+    }
+    if (this.#journal.fill < 1) return;
+    this.#isFull(`${Math.round(this.#journal.fill * 100)} % of its room is taken`);
+    await this.#ports.clock.delay(roomLookMs);
+  }
+
+  #isFull(reason: string) {
+    if (this.#fullSince !== null) return;
+    this.#fullSince = this.#ports.clock.monotonic();
+    this.#options.onEvent?.({ event: 'journal_full', reason });
+  }
+
+  #hasRoom() {
+    if (this.#fullSince === null) return;
+    const ms = Math.round(this.#ports.clock.monotonic() - this.#fullSince);
+    this.#fullSince = null;
+    this.#options.onEvent?.({ event: 'journal_has_room', ms });
   }
 
   async #drained() {
@@ -662,8 +721,15 @@ export class PartitionOwner {
       if (first === undefined) return;
       // A snapshot's pointer may have joined the line meanwhile.
       if (!(first.outcome instanceof Error)) continue;
-      if (first.outcome instanceof StreamRefused) throw first.outcome;
-      this.#options.onEvent?.({ event: 'uncertain', reason: first.outcome.message });
+      if (isFull(first.outcome)) {
+        // Its last room was taken by others than decisions. The same bytes again, until there is some.
+        if (this.#stopped) throw new Superseded(`partition ${this.partition}: stopped while the journal is full`);
+        this.#isFull(first.outcome.message);
+        await this.#ports.clock.delay(roomLookMs);
+      } else {
+        if (first.outcome instanceof StreamRefused) throw first.outcome;
+        this.#options.onEvent?.({ event: 'uncertain', reason: first.outcome.message });
+      }
       // An acknowledged record behind one that failed may be void: from here on only the journal's tail decides.
       for (const flight of this.#inFlight) flight.outcome = first.outcome;
       const filter = new RecordFilter({ epoch: this.#epoch, batch: first.record.batch - 1 });
@@ -779,12 +845,13 @@ export class PartitionOwner {
       const gen = Math.max(least, ...(await this.#ports.snapshots.generations())) + 1;
       const { sequence: j0, offset, batch } = this.committed;
       const state = this.#state;
-      const pointer = await writeSnapshot(this.#ports.snapshots, state, this.#options.catalogue, {
-        gen,
-        j0,
-        epoch: this.#epoch,
-        batch,
-      });
+      const at = { gen, j0, epoch: this.#epoch, batch };
+      const pointer = await writeSnapshot(this.#ports.snapshots, state, this.#options.catalogue, at).catch(
+        async (error: Error) => {
+          if (isFull(error)) await this.#makeRoomForSnapshot(gen);
+          throw error;
+        },
+      );
       // What was written may hold speculative state that is being dropped.
       if (this.#stopped || this.#failed || this.#narrowing || state !== this.#state) return;
       if (!this.#decider.empty) this.#commit(this.#take());
@@ -811,6 +878,13 @@ export class PartitionOwner {
     } finally {
       this.#snapshotting = false;
     }
+  }
+
+  /** Three generations do not fit: what was begun goes, and the older of two, so that the next attempt can succeed. */
+  async #makeRoomForSnapshot(gen: number) {
+    await this.#ports.snapshots.remove(gen);
+    const older = this.#kept.length > 1 ? this.#kept.shift() : undefined;
+    if (older) await this.#ports.snapshots.remove(older.gen);
   }
 
   #fail(error: Error) {

@@ -25,8 +25,11 @@ export interface PartitionPorts {
    * rejects at once, and nothing of it is sent again by itself. Rejects WrongLastSequence, AppendUncertain or StreamRefused.
    */
   appendRecord(bytes: Uint8Array, expectedLastSequence: number): Promise<{ sequence: number }>;
-  /** Sequences held, as the stream's leader has them; an empty stream has last = 0 or first = last + 1. Rejects LogDamaged. */
-  journalBounds(): Promise<{ first: number; last: number }>;
+  /**
+   * Sequences held, as the stream's leader has them; an empty stream has last = 0 or first = last + 1. Without `bytesMax` it is
+   * unbounded. Rejects LogDamaged.
+   */
+  journalBounds(): Promise<{ first: number; last: number; bytes?: number; bytesMax?: number }>;
   /** The newest record of this journal that somebody else has seen, from before the call; null: nobody knows of one. */
   witness?(): Promise<{ sequence: number; by: string } | null>;
   /** Last sequence of the command log. */

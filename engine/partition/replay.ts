@@ -38,6 +38,8 @@ export interface ReplayRules {
 }
 
 export type ReplayProgress = (partition: number, sequence: number, last: number) => void;
+/** Sees the state just behind each record that counts; it is the one that execution goes on with. */
+export type ReplayWitness = (sequence: number, state: PartitionState) => void;
 
 /** After so many problems a partition is given up. */
 const problemsMax = 20;
@@ -93,12 +95,14 @@ export const replayPartition = (
   source: ReplaySource,
   rules: ReplayRules,
   onProgress: ReplayProgress = () => {},
-): Promise<ReplayVerdict> => new Replay(source, rules, onProgress).run();
+  onRecord: ReplayWitness = () => {},
+): Promise<ReplayVerdict> => new Replay(source, rules, onProgress, onRecord).run();
 
 class Replay {
   readonly #source: ReplaySource;
   readonly #rules: ReplayRules;
   readonly #onProgress: ReplayProgress;
+  readonly #onRecord: ReplayWitness;
   readonly #verdict: ReplayVerdict;
   readonly #pointers = new Map<number, { chunks: number; hash: string }>();
   /** null: the beginning of the log. */
@@ -127,10 +131,11 @@ class Replay {
   /** The record before was cut out of the middle of a frame, and execution went on there. */
   #continued = false;
 
-  constructor(source: ReplaySource, rules: ReplayRules, onProgress: ReplayProgress) {
+  constructor(source: ReplaySource, rules: ReplayRules, onProgress: ReplayProgress, onRecord: ReplayWitness) {
     this.#source = source;
     this.#rules = rules;
     this.#onProgress = onProgress;
+    this.#onRecord = onRecord;
     this.#commandsFrom = source.commands.first;
     const { first, last } = source.journal;
     this.#verdict = {
@@ -515,6 +520,7 @@ class Replay {
     this.#verdict.records += 1;
     this.#done = sequence;
     this.#hash = record.hash;
+    this.#onRecord(sequence, this.#state);
     const last = segments.at(-1);
     if (last?.build === record.build && last.notVerified === reason) {
       const fromTime = last.fromTime || record.now;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { HistoryRefused } from '../history/errors.ts';
 import { connectLog, provision } from '../log/mod.ts';
 import { startTestNats, type TestNats } from '../log/testing.ts';
 import { startClickhouseSink, type ClickhouseSinkOptions, type Row, type SinkStore } from './clickhouse_sink.ts';
@@ -36,6 +37,7 @@ function memoryStore(fails: () => boolean = () => false) {
       // A fault after the rows are in: the sink cannot know.
       if (fails()) throw new Error('answer lost');
     },
+    putAside: () => Promise.reject(new Error('nothing is refused here')),
     readPositions: () => Promise.resolve(positions),
     writePositions(moved) {
       if (fails()) return Promise.reject(new Error('history is away'));
@@ -121,6 +123,36 @@ test('a history that is away makes the sink wait: nothing is lost, memory stays 
   await until(`seed ${seed}: all in`, () => positions.get(0) === 50 && positions.get(1) === 50);
   expect([...new Set(ids())].sort()).toEqual([...expected].sort());
   expect(fatal).toEqual([]);
+  await sink.close();
+});
+
+test('a row that the history refuses for good goes aside with the reason, and everything else goes on', async () => {
+  const { write, start, expected } = await fresh();
+  const { store, positions, ids } = memoryStore();
+  const bad = '0:2:1:0';
+  const aside: unknown[] = [];
+  const told: unknown[] = [];
+  const refusing: SinkStore = {
+    ...store,
+    insert(table, rows) {
+      if (rows.some((row) => (row as { id: string }).id === bad))
+        return Promise.reject(new HistoryRefused('out of range', { isAboutData: true }));
+      return store.insert(table, rows);
+    },
+    putAside(rows) {
+      // Before the position passes it.
+      expect(positions.get(0) ?? 0).toBeLessThan(2);
+      aside.push(...rows);
+      return Promise.resolve();
+    },
+  };
+  const sink = await start(refusing, { lingerMs: 10, positionsMs: 0, onAside: (detail) => told.push(detail) });
+  for (let i = 0; i < 4; i++) await write(0, 3);
+  await until('all in', () => positions.get(0) === 4);
+  expect(aside).toEqual([{ table: 'meter_values', row: { id: bad }, reason: 'out of range' }]);
+  expect(told).toEqual([{ table: 'meter_values', reason: 'out of range' }]);
+  expect(sink.stats().aside).toBe(1);
+  expect([...new Set(ids())].sort()).toEqual(expected.filter((id) => id !== bad).sort());
   await sink.close();
 });
 

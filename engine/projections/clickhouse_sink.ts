@@ -10,6 +10,7 @@ import type { PublicEvent } from '#actors/schema/events';
 import { failpoint } from '../failpoint.ts';
 import type { JournalEntry, Origin } from '../wire.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
+import { insertApart } from './insert_apart.ts';
 import { JournalTails, nextSequence, partitionList, type JournalReader } from './journal.ts';
 
 export type Row = object;
@@ -17,6 +18,8 @@ export type Row = object;
 /** What the sink needs of the history; inserts may be repeated. */
 export interface SinkStore {
   insert(table: string, rows: Row[]): Promise<unknown>;
+  /** Keeps rows that their table refuses for ever, with the reason. */
+  putAside(rows: { table: string; row: Row; reason: string }[]): Promise<unknown>;
   readPositions(): Promise<ReadonlyMap<number, number>>;
   writePositions(positions: Iterable<readonly [partition: number, sequence: number]>): Promise<unknown>;
 }
@@ -39,6 +42,8 @@ export interface ClickhouseSinkOptions {
   onTrouble?(detail: { error: string; waitMs: number; rows: number }): void;
   /** An event that `rowsOf` throws on: it stays in the journal and out of the history, the others go on. */
   onUnusable?(detail: { at: string; kind: string; error: string }): void;
+  /** A row that ClickHouse refuses for ever: it is kept aside, the others go on. */
+  onAside?(detail: { table: string; reason: string }): void;
   /** Records below `first` were purged before the sink saw them: the history lacks them. */
   onMissing?(detail: { partition: number; from: number; first: number }): void;
   /** @default 20,000 */
@@ -56,8 +61,8 @@ export interface ClickhouseSinkOptions {
 export interface ClickhouseSink {
   /** Per partition: up to where rows and position are in ClickHouse. */
   positions(): [partition: number, sequence: number][];
-  /** Rows inserted, repeated ones included, and rows that wait. */
-  stats(): { rows: number; waiting: number };
+  /** Rows inserted, repeated ones included, rows that wait, and rows that were refused and put aside. */
+  stats(): { rows: number; waiting: number; aside: number };
   /** Inserts what is gathered (bounded to one try) and stops. */
   close(): Promise<void>;
 }
@@ -115,16 +120,26 @@ export async function startClickhouseSink(
   let gathering = new Batch();
   let inserting: Promise<void> | null = null;
   let inserted = 0;
+  let aside = 0;
   let positionsAt = -Infinity;
   let timer: NodeJS.Timeout | undefined;
   let timerDue = Infinity;
   let state: 'running' | 'closing' | 'closed' = 'running';
 
+  const insertAll = async (table: string, rows: Row[]) => {
+    const refused = await insertApart(rows, (part) => store.insert(table, part));
+    if (refused.length === 0) return;
+    // Kept before the position passes them: what is refused is not lost either.
+    await store.putAside(refused.map(({ row, reason }) => ({ table, row, reason })));
+    aside += refused.length;
+    for (const { reason } of refused) options.onAside?.({ table, reason });
+  };
+
   const write = async (batch: Batch) => {
     for (let waitMs = retryMsMin; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
       try {
         // Rows first: a position without its rows would lose them.
-        await Promise.all([...batch.tables].map(([table, rows]) => store.insert(table, rows)));
+        await Promise.all([...batch.tables].map(([table, rows]) => insertAll(table, rows)));
         if (batch.rows > 0) failpoint('history.inserted');
         inserted += batch.rows;
         for (const { context, at, ...place } of batch.traced.splice(0))
@@ -220,7 +235,7 @@ export async function startClickhouseSink(
 
   return {
     positions: () => [...written],
-    stats: () => ({ rows: inserted, waiting: gathering.rows }),
+    stats: () => ({ rows: inserted, waiting: gathering.rows, aside }),
     async close() {
       if (state !== 'running') return;
       state = 'closing';

@@ -9,10 +9,11 @@ import type { StationState } from '#actors/schema/entities';
 import { startTestClickHouse, type TestClickHouse } from '../embedded/clickhouse/testing.ts';
 import { encodeMessageBatch, type TracedFrame } from '../history/messages.ts';
 import { openHistory } from '../history/mod.ts';
-import { anyPositions, connectLog, provision, pull, bounds, ringPublisher } from '../log/mod.ts';
+import { anyPositions, bounds, connectLog, internal, provision, pull, ringPublisher } from '../log/mod.ts';
 import { startTestNats, type TestNats } from '../log/testing.ts';
 import { packr, type EntityImage } from '../wire.ts';
 import { lookup, openReplica, projectionReady, type SinkPositions } from './mod.ts';
+import { stageOf } from './rebuild.ts';
 import {
   journalWriter,
   meterEvent,
@@ -204,9 +205,32 @@ test('a history killed at random again and again: each row, public event and sta
     expect([stored.length, new Set(stored).size], `seed ${seed}: ${name}`).toEqual([total, total]);
   }
 
-  const gone = once(child, 'exit');
-  child.kill('SIGTERM');
-  expect(await gone, log()).toEqual([0, null]);
+  // A rebuild of each copy is cut off by a kill: the next process goes on with it, and both are as they were.
+  const states = async () => (await redis.keys('e:*')).sort();
+  const before = await states();
+  nc.publish(internal.rebuild, 'clickhouse');
+  await until('the rebuild is under way', async () => (await stageOf(redis, 'clickhouse')) !== null);
+  const cutOff = once(child, 'exit');
+  child.kill('SIGKILL');
+  await cutOff;
+  await redis.set('rebuilding:redis', JSON.stringify('dropping'));
+  await redis.unlink('projected:0', ...before.slice(0, 1));
+  const again = await startRole();
+  await until(
+    `seed ${seed}: both are whole again`,
+    async () =>
+      (await stageOf(redis, 'clickhouse')) === null &&
+      (await stageOf(redis, 'redis')) === null &&
+      (await projectionReady(redis, partitions)),
+    40_000,
+  );
+  expect(await count('prices'), `seed ${seed}`).toEqual([expected.prices, expected.prices]);
+  expect(await count('meter_values'), `seed ${seed}`).toEqual([expected.meters * 2, expected.meters * 2]);
+  expect(await states()).toEqual(before);
+
+  const gone = once(again.child, 'exit');
+  again.child.kill('SIGTERM');
+  expect(await gone, `${log()}${again.log()}`).toEqual([0, null]);
   await history.close();
 }, 240_000);
 

@@ -182,6 +182,7 @@ async function openSink(
       await history.insert(table as HistoryTable, rows as never[]);
       rollup.stored(table, rows);
     },
+    putAside: (rows) => history.putAside(rows),
     readPositions: () => history.readPositions(),
     async writePositions(positions) {
       const all = [...positions];
@@ -197,6 +198,7 @@ async function openSink(
       onFatal,
       onTrouble: (detail) => log.warn(detail, 'history insert, trying again'),
       onUnusable: (detail) => log.error(detail, 'event has no row in the history'),
+      onAside: (detail) => log.error(detail, 'row refused by the history, put aside'),
       onMissing: (detail) => log.error(detail, 'history starts behind purged records'),
     });
     return {

@@ -2,7 +2,7 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { domain } from '#actors/mod';
-import { historySinks } from '../projections/sinks.ts';
+import { archiveOfCommands, archiveOfJournal, historySinks } from '../projections/sinks.ts';
 import { startEngine } from './engine_role.ts';
 import { runRole } from './role_process.ts';
 import { watchEventLoop } from './watchdog.ts';
@@ -12,5 +12,6 @@ const trialFile = fileURLToPath(new URL(`trial_main${extname(own)}`, import.meta
 
 await runRole('engine', (context) => {
   watchEventLoop(context.config.stuckMs);
-  return startEngine({ ...context, domain, sinks: historySinks, trialFile });
+  const sinks = context.config.archiveHolds ? [...historySinks, archiveOfJournal, archiveOfCommands] : historySinks;
+  return startEngine({ ...context, domain, sinks, trialFile });
 });

@@ -12,12 +12,8 @@ import {
   commandBounds,
   connectLog,
   internal,
-  journalBounds,
   Pace,
-  purgeCommands,
-  purgeJournal,
   ringPublisher,
-  type Bounds,
   type CommitPositions,
 } from '../log/mod.ts';
 import { Members, type MemberEvent } from '../ownership/members.ts';
@@ -33,14 +29,15 @@ import type { Registry } from '../telemetry/registry.ts';
 import type { Tracer } from '../telemetry/tracer.ts';
 import { packr, type ClockKind } from '../wire.ts';
 import { build } from './build.ts';
+import type { SinkPositions } from '../projections/positions_feed.ts';
 import { jetstreamPorts } from './jetstream_ports.ts';
+import { Purger, ReaderPositions } from './purger.ts';
 import { Settlement } from './settlement.ts';
 import { trial } from './trial.ts';
 
 const commitsEveryMs = 250;
 /** A driver waits for every record, and nobody else sends meanwhile: what would leave together is not worth a wait. */
 const drivenRecordEveryMs = 1;
-const defaultPurgeEveryMs = 30_000;
 const witnessesMs = 2_000;
 
 export interface EngineOptions {
@@ -53,8 +50,6 @@ export interface EngineOptions {
   sinks: readonly string[];
   /** File of the process in which a partition is tried when its owners die of it; absent: none is tried. */
   trialFile?: string;
-  /** How often it is looked whether a stream is half full. @default 30,000 */
-  purgeEveryMs?: number;
   metrics?: Registry;
   tracer?: Tracer;
 }
@@ -72,17 +67,7 @@ export interface Engine {
 
 /** Resolves when it has all partitions that it should own. @throws what is wrong with one of them */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const {
-    config,
-    domain,
-    log,
-    onFatal,
-    sinks,
-    trialFile,
-    metrics,
-    tracer,
-    purgeEveryMs = defaultPurgeEveryMs,
-  } = options;
+  const { config, domain, log, onFatal, sinks, trialFile, metrics, tracer } = options;
   const id = randomUUID().slice(0, 8);
   const { partitions, clock = 'wall' } = config;
   const nc = await connectLog(config.natsUrl, `engine-${id}`);
@@ -117,9 +102,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         mayClaim,
         ...(trialFile !== undefined && { probe: proberOf(nc, trialFile, partition, config.stuckMs, log) }),
         onFailed,
-        onEvent: (event) => note(event, partition),
         ...(meters && { meter: meters.owner }),
         ...(tracer && { tracer }),
+        onEvent: (event) => {
+          note(event, partition);
+          if (event.event === 'journal_full' && !ownership.owned.has(partition)) void purger.rescue(partition);
+        },
       }),
     onFatal,
     onEvent(event) {
@@ -138,6 +126,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     onChange: () => ownership.look(),
     onEvent: note,
   });
+  const positions = new ReaderPositions(sinks);
+  const purger = new Purger({ nc, log, partitions, positions, owned: () => ownership.owned });
   const tellCommits = () => {
     const told: CommitPositions = {
       engine: id,
@@ -147,24 +137,17 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         Math.max(owner.logEnd, owner.committed.offset),
         owner.lagMs,
         owner.epoch,
+        purger.room(p, owner),
       ]),
     };
     if (!nc.isClosed()) nc.publish(internal.commits(id), packr.pack(told));
   };
-  const positions = new SinkPositions(sinks);
   const heard = nc.subscribe(anyPositions, {
     callback: (error, message) => {
-      if (!error) positions.heard(packr.unpack(message.data) as SinkMessage);
+      if (!error) positions.heard(packr.unpack(message.data) as SinkPositions);
     },
   });
   const commits = setInterval(tellCommits, commitsEveryMs);
-  let purging = false;
-  const purge = setInterval(() => {
-    // Snapshots of large states may take longer than the pause between two rounds.
-    if (purging) return;
-    purging = true;
-    void purgeAll(ownership.owned, positions, nc, log).finally(() => (purging = false));
-  }, purgeEveryMs);
   await members.join();
   await ownership.begin();
   return {
@@ -176,7 +159,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     },
     async close() {
       clearInterval(commits);
-      clearInterval(purge);
+      purger.close();
       await ownership.leave();
       members.close();
       settlement.close();
@@ -229,6 +212,8 @@ const levelOf = {
   snapshot: 'debug',
   snapshot_failed: 'warn',
   isolated: 'warn',
+  journal_full: 'error',
+  journal_has_room: 'warn',
   joined: 'info',
   lost: 'info',
   taken: 'info',
@@ -252,71 +237,3 @@ const proberOf =
       return null;
     });
   };
-
-interface SinkMessage {
-  sink: string;
-  positions: [partition: number, sequence: number][];
-}
-
-/** How far the readers of the journal have durably come. */
-export class SinkPositions {
-  readonly #needed: readonly string[];
-  readonly #positions = new Map<string, Map<number, number>>();
-  constructor(needed: readonly string[]) {
-    this.#needed = needed;
-  }
-
-  heard({ sink, positions }: SinkMessage) {
-    this.#positions.set(sink, new Map(positions));
-  }
-
-  /** The lowest position of all needed readers; 0 while one is unknown. */
-  lowest(partition: number): number {
-    return Math.min(Infinity, ...this.#needed.map((sink) => this.#positions.get(sink)?.get(partition) ?? 0));
-  }
-}
-
-/**
- * C below what is committed and snapshotted, J below the oldest kept snapshot and every reader; but only when a stream is
- * half full: until then everything can be looked up and executed again.
- */
-async function purgeAll(
-  owners: ReadonlyMap<number, PartitionOwner>,
-  positions: SinkPositions,
-  nc: Parameters<typeof purgeJournal>[0],
-  log: Logger,
-) {
-  for (const [partition, owner] of owners) {
-    try {
-      await purge(partition, owner, positions, nc, log);
-    } catch (error) {
-      // The others must not run full because of it.
-      log.warn({ partition, err: error }, 'purge failed');
-    }
-  }
-}
-
-async function purge(
-  partition: number,
-  owner: PartitionOwner,
-  positions: SinkPositions,
-  nc: Parameters<typeof purgeJournal>[0],
-  log: Logger,
-) {
-  const { commands, journal } = owner.purgeable;
-  const below = Math.min(journal, positions.lowest(partition));
-  const [c, j] = await Promise.all([commandBounds(nc, partition), journalBounds(nc, partition)]);
-  if (commands > c.first && isHalfFull(c)) await purgeCommands(nc, partition, commands);
-  if (below > j.first && isHalfFull(j)) await purgeJournal(nc, partition, below);
-  for (const [name, { bytes, bytesMax }] of [
-    ['commands', c],
-    ['journal', j],
-  ] as const) {
-    if (!isHalfFull({ bytes, bytesMax })) continue;
-    // What is needed less becomes free with the next round.
-    await owner.snapshot();
-    if (bytes > 0.8 * bytesMax) log.error({ partition, bytes, bytesMax }, `${name} stream fills up`);
-  }
-}
-
-const isHalfFull = ({ bytes, bytesMax }: Pick<Bounds, 'bytes' | 'bytesMax'>) => bytesMax > 0 && bytes > 0.5 * bytesMax;

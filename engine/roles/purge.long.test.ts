@@ -30,7 +30,6 @@ test('nothing is lost or doubled while command log and journal are purged all th
       log: pino({ level: 'silent' }),
       onFatal: (error) => failures.push(error),
       sinks: ['reader'],
-      purgeEveryMs: 100,
     });
   let engine = await start();
   // A reader of the journal that is always behind: what it has not seen must stay.

@@ -12,15 +12,19 @@ import {
 } from '../backup/archive.ts';
 import { checkParts } from '../backup/parts.ts';
 import { ConfigError, type Config } from '../config/config.ts';
+import { stream } from '../log/mod.ts';
 import { partitionList } from '../projections/journal.ts';
+import { announcePositions } from '../projections/positions_feed.ts';
+import { archiveOfCommands, archiveOfJournal } from '../projections/sinks.ts';
 import { withLog } from './log_access.ts';
 
 export const archiveUsage = `gridtick archive DIR [--once | --list] [--json]
-  copies closed segments of command logs and journals, and one snapshot a day, into DIR; goes on every minute until it is
+  copies closed segments of command logs and journals, and one snapshot a day, into DIR; goes on every 10 s until it is
   stopped, unless --once is given or nothing runs; exit code 1 when something was purged before it was copied
   --list: what is in DIR, every file compared with its hash`;
 
-const everyMs = 60_000;
+/** A small log goes round within minutes, and waits for the archive where the settings say so. */
+const everyMs = 10_000;
 
 /** @throws {BackupRefused} or {ConfigError} in words */
 export async function archiveCommand(
@@ -44,17 +48,38 @@ export async function archiveCommand(
   if (list) return listed(directory, json, say);
   return withLog(config, 'archive', async ({ nc, partitions, isRunning }) => {
     let exitCode: 0 | 1 = 0;
+    const feeds: ReturnType<typeof announcePositions>[] = [];
     for (;;) {
       const round = await archiveOnce(nc, partitions, directory);
+      if (feeds.length === 0)
+        for (const [reader, name] of [
+          [archiveOfJournal, stream.journal],
+          [archiveOfCommands, stream.commands],
+        ] as const)
+          feeds.push(announcePositions(nc, reader, () => archivedTo(directory, partitions, name)));
+      else for (const feed of feeds) feed.announce();
       exitCode = round.missing.length > 0 ? 1 : 0;
       if (json) say(JSON.stringify({ exitCode, ...round }));
       else for (const line of linesOf(round)) say(line);
-      if (once || !isRunning || signal.aborted) return exitCode;
-      await delay(everyMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return exitCode;
+      if (!once && isRunning && !signal.aborted) await delay(everyMs, undefined, { signal }).catch(() => undefined);
+      if (!once && isRunning && !signal.aborted) continue;
+      for (const feed of feeds) feed.stop();
+      await nc.flush();
+      return exitCode;
     }
   });
 }
+
+/** Up to where each partition's stream has been copied, or was purged too early: nobody needs to wait for that. */
+const archivedTo = (directory: string, partitions: number, name: (partition: number) => string) =>
+  partitionList(partitions).map((p): [number, number] => {
+    const found = listArchive(directory, p).find((one) => one.name === name(p));
+    const ends = [
+      ...(found?.segments ?? []).map(({ last }) => last),
+      ...(found?.missing ?? []).map(([, last]) => last),
+    ];
+    return [p, Math.max(0, ...ends)];
+  });
 
 function stopSignal(): AbortSignal {
   const controller = new AbortController();

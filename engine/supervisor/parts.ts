@@ -58,6 +58,7 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
     analystPassword: config.analystPassword || secrets.analyst,
     partitions: config.partitions,
     logScale: config.logScale,
+    archiveHolds: String(config.archiveHolds),
     stopMs: config.stopMs,
     logLevel: config.logLevel,
     messageLog: config.messageLog,

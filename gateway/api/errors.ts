@@ -9,6 +9,9 @@ import { Refused } from './refused.ts';
 /** The body's fields that are SEK as text: what does not fit their pattern is an amount that is none. */
 const amountField = /^\/(amount|limit)$/;
 
+/** When a refusal with 503 does not say when to come again, ms. */
+const busyRetryMs = 2_000;
+
 interface SchemaError {
   instancePath?: string;
   message?: string;
@@ -43,7 +46,8 @@ function asRefused(error: FastifyError | Refused | Error): Refused {
 export function refuse(reply: FastifyReply, request: FastifyRequest, refused: Refused): FastifyReply {
   const { code, detail, statusCode } = refused;
   const body: Refusal = { ok: false, code, ...(detail === undefined ? {} : { detail }), correlation: request.id };
-  const waitMs = detail?.['retryAfterMs'];
+  // Whatever is busy or away now is worth another try soon.
+  const waitMs = detail?.['retryAfterMs'] ?? (statusCode === 503 ? busyRetryMs : undefined);
   if (typeof waitMs === 'number') reply.header('retry-after', Math.ceil(waitMs / 1_000));
   // Serialised here, not by the route's schema: a failure in a serialiser must still get its answer.
   return reply

@@ -5,6 +5,7 @@ import { statements as customerTables } from './002_customers.ts';
 import { statements as loadsAndMessages } from './003_loads_and_messages.ts';
 import { statements as quartersThatHoldSomething } from './004_quarters_that_hold_something.ts';
 import { statements as deadLetters } from './005_dead_letters.ts';
+import { statements as refusedRows } from './006_refused_rows.ts';
 import { statements as correlations } from './007_correlations.ts';
 
 export interface Migration {
@@ -19,6 +20,7 @@ export const migrations: readonly Migration[] = [
   { number: 3, name: 'loads_and_messages', statements: loadsAndMessages },
   { number: 4, name: 'quarters_that_hold_something', statements: quartersThatHoldSomething },
   { number: 5, name: 'dead_letters', statements: deadLetters },
+  { number: 6, name: 'refused_rows', statements: refusedRows },
   { number: 7, name: 'correlations', statements: correlations },
 ];
 
