@@ -28,7 +28,12 @@ export async function recoverState(
     const state = new PartitionState(catalogue, partition, partitions);
     const pointer = await loadSnapshot(ports.snapshots, state, gen);
     if (pointer === null) continue;
-    if (pointer.j0 > last) throw new LogWentBack(stream.journal(partition), pointer.j0 + 1, last, `snapshot ${gen}`);
+    if (pointer.j0 > last) {
+      const { last: end } = await ports.journalBounds();
+      if (pointer.j0 > end) throw new LogWentBack(stream.journal(partition), pointer.j0 + 1, end, `snapshot ${gen}`);
+      // A later owner wrote it while this one was slow to begin: this one has an older state to find, and nothing to append.
+      continue;
+    }
     const offset = state.offset;
     let committed = false;
     let replayed = 0;

@@ -71,7 +71,6 @@ test('a followed frame is one trace: door, stored, decided, committed, sink; one
   });
   const [done, nowhere] = [async () => {}, async () => new Map()];
   const store = { insert: done, putAside: done, readPositions: nowhere, writePositions: done };
-  const store = { insert: async () => {}, readPositions: async () => new Map(), writePositions: async () => {} };
   const sink = await startClickhouseSink(store, natsJournal(nc, 1), {
     ...{ rowsOf: () => undefined, onFatal, tracer: await open('history'), idlePositionsMs: 50 },
   });

@@ -28,7 +28,7 @@ test.skipIf(noCurl)(
         // An answer per line.
         .replaceAll('curl -sS', "curl -sS -w '\\n'");
       const env = { ...process.env, api: `${api.base}/api`, admin: await api.cookieOf('admin') };
-      const { stdout, stderr } = await promisify(execFile)('bash', ['-euc', script], { cwd: dir, env });
+      const { stdout, stderr } = await promisify(execFile)('bash', ['--norc', '-euc', script], { cwd: dir, env });
       expect(stderr).toBe('');
       const answers = stdout.split('\n').filter((line) => line !== '');
       expect(answers).toHaveLength([...script.matchAll(/curl -sS/g)].length);
