@@ -74,6 +74,7 @@ async function add(config: Config, scope: IntegratorScope, say: (line: string) =
     // nats-server 2.9 connects the requests of a new account when it reloads once more.
     reload();
     await until(() => isAnswered(core, url, scope.user, password));
+    await until(() => staysIn(url, scope.user, password));
   });
   say(`user ${scope.user}, password ${password}`);
 }
@@ -112,11 +113,12 @@ async function inForce(
   const url = runningNatsUrl(config);
   const pid = PidFile.living(config.dataDir, 'nats');
   if (url === null || pid === null) return say('nothing runs on this data: in force from the next start');
-  writeAccounts(config, openSecrets(config.dataDir));
   const reload = () => void process.kill(pid, 'SIGHUP');
-  reload();
+  // Before the reload: amid one the server may not know any user for a moment.
   const core = await connectLog(url, 'integrators', { waitForFirst: false });
   try {
+    writeAccounts(config, openSecrets(config.dataDir));
+    reload();
     await seen(core, url, reload);
   } finally {
     await core.close();
@@ -131,6 +133,15 @@ async function mayComeIn(core: string, user: string, password: string): Promise<
   } catch (error) {
     return error instanceof AuthorizationError ? false : null;
   }
+}
+
+/** Whether that login is taken again and again, so that no reload is under way any more. */
+async function staysIn(core: string, user: string, password: string): Promise<boolean> {
+  for (let times = 0; times < 5; times++) {
+    if ((await mayComeIn(core, user, password)) !== true) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return true;
 }
 
 /** Whether a request of that user comes through to the core account and back. */

@@ -3,7 +3,7 @@
  * The file is what operators change, by `gridtick integrator`; a running nats-server takes changes in by a reload, and a
  * gateway by reading the file again.
  */
-import { existsSync, readFileSync, unwatchFile, watchFile, type Stats } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import Value from 'typebox/value';
@@ -61,14 +61,24 @@ export const integratorScopes = (config: Pick<Config, 'demo' | 'dataDir'>): Inte
   ...readIntegrators(config.dataDir).map(({ password: _, ...scope }) => scope),
 ];
 
-/** Calls `onChange` within a second after the file has changed, until the returned function is called. */
+const lookEveryMs = 500;
+
+/** Calls `onChange` within a second after the file has changed since this call, until the returned function is called. */
 export function watchIntegrators(dataDir: string, onChange: () => void): () => void {
-  const listener = (now: Stats, before: Stats) => {
-    // A file that is not there is told of once, at first.
-    if (now.mtimeMs !== before.mtimeMs || now.ino !== before.ino) onChange();
+  const look = () => {
+    const found = statSync(path(dataDir), { throwIfNoEntry: false });
+    return found ? `${found.ino} ${found.mtimeMs} ${found.size}` : 'none';
   };
-  watchFile(path(dataDir), { interval: 500, persistent: false }, listener);
-  return () => unwatchFile(path(dataDir), listener);
+  // Looked at here and now: a watcher of the system's takes what it finds first, later, for what was there.
+  let known = look();
+  const timer = setInterval(() => {
+    const found = look();
+    if (found === known) return;
+    known = found;
+    onChange();
+  }, lookEveryMs);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 /** Writes the account file of the embedded nats-server, 0600: it holds the passwords. */

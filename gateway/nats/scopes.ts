@@ -17,7 +17,7 @@ export function scopesOf(scopes: readonly IntegratorScope[]): Scopes {
 
 /** Follows the file; one that is damaged changes nothing. @throws ConfigError when it is damaged already */
 export function followScopes(config: Pick<Config, 'demo' | 'dataDir'>, log: Pick<Logger, 'info' | 'warn'>): Scopes {
-  let present = scopesOf(integratorScopes(config));
+  // Watched before it is read: a change in between is read twice, and not missed.
   const stop = watchIntegrators(config.dataDir, () => {
     try {
       present = scopesOf(integratorScopes(config));
@@ -26,6 +26,13 @@ export function followScopes(config: Pick<Config, 'demo' | 'dataDir'>, log: Pick
       log.warn({ event: 'integrators_unreadable', err: error }, 'integrators stay as they were');
     }
   });
+  let present: Scopes;
+  try {
+    present = scopesOf(integratorScopes(config));
+  } catch (error) {
+    stop();
+    throw error;
+  }
   return { of: (user) => present.of(user), close: stop };
 }
 
