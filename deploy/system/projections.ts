@@ -1,9 +1,8 @@
-/** What Redis and ClickHouse hold, as hashes; and states of the past, shown in two ways that share nothing but the log. */
-import { createHash } from 'node:crypto';
+/** What Redis and ClickHouse hold, and what two readings of it differ in; states of the past, shown in two ways that share nothing but the log. */
 import { Redis } from 'ioredis';
 import { domain } from '#actors/mod';
 import { blanked } from '#engine/blanked';
-import { connectLog, readJournalLast } from '#engine/log/mod';
+import { connectLog, journalBounds, readJournalLast } from '#engine/log/mod';
 import { compileDomain } from '#engine/partition/catalogue';
 import { replayPartition } from '#engine/partition/replay';
 import { JournalReader } from '#engine/partition/replay_journal';
@@ -18,37 +17,59 @@ import { hashesOfViews } from './played_days.ts';
 
 export interface Projections {
   views: Record<string, { rows: number; hash: string }>;
-  /** By kind of entity: how many there are, and the hash of their names, places and post-images. */
-  redis: Record<string, { entities: number; hash: string }>;
+  /** Every entity in Redis by its key, as it is stored: place of its last change, post-image. */
+  redis: Map<string, string>;
+  /** Where the journals ended before anything of it was read. */
+  ends: number[];
 }
 
-export const projectionsOf = async (installation: Installation): Promise<Projections> => ({
-  // All rows of all views in all columns; only when a row was inserted is its own.
-  views: await hashesOfViews(installation, { leaveOut: [], isCompared: (_, column) => column !== 'ingested_at' }),
-  redis: await redisOf(installation),
-});
+/** The trace of the sockets is written beside the journal, and goes on while chargers and servers tell that they live. */
+const besideTheJournal = ['ocpp_messages'];
 
-/** The doors' processes say now and then that they live, also when everything else is at rest. */
-const aliveKind = 'gateway';
-
-async function redisOf(installation: Installation): Promise<Projections['redis']> {
+export async function projectionsOf(installation: Installation, partitions: number): Promise<Projections> {
+  const nc = await connectLog(installation.coreUrl, 'projections');
   const redis = new Redis(installation.endpoints.redis);
   try {
-    const found: Projections['redis'] = {};
-    for (const set of (await redis.keys('ids:*')).sort()) {
-      const kind = set.slice('ids:'.length);
-      if (kind === aliveKind) continue;
-      const ids = (await redis.smembers(set)).sort();
-      const hash = createHash('sha256');
-      for (const id of ids) hash.update(`${id}\n${await redis.get(`e:${kind}:${id}`)}\n`);
-      found[kind] = { entities: ids.length, hash: hash.digest('hex').slice(0, 16) };
-    }
-    const keys = (await redis.keys('e:*')).length;
-    found['keys'] = { entities: keys, hash: '' };
-    return found;
+    const ends = await Promise.all(
+      Array.from({ length: partitions }, async (_, p) => (await journalBounds(nc, p)).last),
+    );
+    const found = new Map<string, string>();
+    for (const set of await redis.keys('ids:*'))
+      for (const id of await redis.smembers(set)) {
+        const key = `e:${set.slice('ids:'.length)}:${id}`;
+        found.set(key, (await redis.get(key)) ?? 'in its set, and not there');
+      }
+    for (const key of await redis.keys('e:*')) if (!found.has(key)) found.set(key, 'there, and not in its set');
+    // All rows in all columns; only when a row was inserted is its own.
+    const views = await hashesOfViews(installation, {
+      leaveOut: besideTheJournal,
+      isCompared: (_, column) => column !== 'ingested_at',
+    });
+    return { views, redis: found, ends };
   } finally {
     redis.disconnect();
+    await nc.close();
   }
+}
+
+/**
+ * What the later reading has otherwise than the earlier one, though no record of the time between says so: a gateway tells now
+ * and then that it lives, and chargers that lost their line come back.
+ */
+export function differencesBetween(before: Projections, after: Projections): string[] {
+  const differences: string[] = [];
+  for (const [view, { rows, hash }] of Object.entries(before.views)) {
+    const now = after.views[view];
+    if (now?.hash !== hash || now.rows !== rows) differences.push(`${view}: ${rows} rows, then ${now?.rows}`);
+  }
+  for (const key of new Set([...before.redis.keys(), ...after.redis.keys()])) {
+    const [was, is] = [before.redis.get(key), after.redis.get(key)];
+    if (was === is) continue;
+    const [partition, sequence] = is?.startsWith('[') ? (JSON.parse(is) as [number, number]) : [0, 0];
+    if (sequence > before.ends[partition]!) continue;
+    differences.push(`${key}: ${was?.slice(0, 200)}, then ${is?.slice(0, 200)}`);
+  }
+  return differences;
 }
 
 /** Text of an entity as it was: version, state of its machine and fields, secrets blanked; '-' when there was none. */
