@@ -73,7 +73,7 @@ await entry(async () => {
       config: 'deploy/system/vitest.config.ts',
       args: vitest('deploy/system/vitest.config.ts'),
       env: long ? { GRIDTICK_TEST_LONG: '1' } : {},
-      limitMs: (long ? 240 : 10) * minute,
+      limitMs: (long ? 240 : 20) * minute,
     },
     ...(long
       ? []
@@ -95,7 +95,7 @@ await entry(async () => {
               '--reporter=list,json',
               ...(filters.length ? ['--pass-with-no-tests', ...filters] : []),
             ],
-            limitMs: 12 * minute,
+            limitMs: 20 * minute,
           },
         ]),
   ];
