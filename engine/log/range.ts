@@ -6,7 +6,8 @@ import { pull, type PullerOptions, type StoredMessage } from './puller.ts';
 
 /** After so long without a message it is looked for by its number. */
 const lookAfterMs = 2_000;
-const silentMsMax = 30_000;
+/** Longer than the reader takes to notice that its request or its consumer is gone. */
+const silentMsMax = 45_000;
 
 /**
  * All messages from a sequence to another in order, in pieces; nothing is fetched far ahead of who reads.

@@ -45,5 +45,13 @@ test('a store that is away, or refuses whatever comes, refuses no row', async ()
   const unknownTable = new HistoryRefused('UNKNOWN_TABLE 60');
   await expect(insertApart(rows, () => Promise.reject(unknownTable))).rejects.toBe(unknownTable);
   const table = tableRefusing(() => true);
-  await expect(insertApart(rows, (part) => table.insert(part))).rejects.toThrow('100 does not fit');
+  await expect(insertApart(rows, (part) => table.insert(part))).rejects.toThrow('500 does not fit');
+});
+
+test('however many rows are refused, those that are taken go on', async () => {
+  const table = tableRefusing((row) => row % 2 === 1);
+  expect(await insertApart(rows, (part) => table.insert(part))).toHaveLength(500);
+  expect(table.stored).toEqual(rows.filter((row) => row % 2 === 0));
+  const late = tableRefusing((row) => row > 200);
+  expect(await insertApart(rows, (part) => late.insert(part))).toHaveLength(799);
 });

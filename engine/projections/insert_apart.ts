@@ -3,8 +3,8 @@
  * until the rows alone are left that it refuses: they go aside with what it said, and the others are stored.
  *
  * Only what ClickHouse says about the data itself counts; a table that is missing, a wrong password or a full disk is
- * everybody's trouble, and is tried again. So are batches in which more than {@link asideMax} rows are refused: then it is
- * not the rows.
+ * everybody's trouble, and is tried again. So are batches of which {@link asideMax} rows are refused and none is taken: then
+ * it is not the rows.
  */
 import { HistoryRefused } from '../history/errors.ts';
 
@@ -14,7 +14,7 @@ export interface RefusedRow<Row> {
   reason: string;
 }
 
-const asideMax = 100;
+const asideMax = 500;
 
 /** Resolves when all rows but the returned ones are stored. Rejects with what `insert` throws otherwise; some may be stored. */
 export async function insertApart<Row>(
@@ -22,13 +22,15 @@ export async function insertApart<Row>(
   insert: (rows: Row[]) => Promise<unknown>,
 ): Promise<RefusedRow<Row>[]> {
   const refused: RefusedRow<Row>[] = [];
+  let taken = 0;
   const store = async (part: Row[]): Promise<void> => {
     try {
       await insert(part);
+      taken += part.length;
     } catch (error) {
       if (!(error instanceof HistoryRefused && error.isAboutData)) throw error;
       if (part.length === 1) {
-        if (refused.length >= asideMax) throw error;
+        if (refused.length >= asideMax && taken === 0) throw error;
         refused.push({ row: part[0]!, reason: error.message });
         return;
       }
