@@ -69,6 +69,7 @@ test('a followed frame is one trace: door, stored, decided, committed, sink; one
     config: { natsUrl: nats.url, partitions: 1 },
     ...{ domain: tallyDomain, log: pino({ level: 'silent' }), sinks: [], onFatal, tracer: await open('engine') },
   });
+  closers.push(() => engine.close());
   const [done, nowhere] = [async () => {}, async () => new Map()];
   const store = { insert: done, putAside: done, readPositions: nowhere, writePositions: done };
   const sink = await startClickhouseSink(store, natsJournal(nc, 1), {
