@@ -182,40 +182,13 @@ class Gateway implements OcppDoor, Host {
   }
 
   stats(): OcppStats {
-    const {
-      messages,
-      answers,
-      errors,
-      refusedUpgrades,
-      closed,
-      pipelined,
-      replayed,
-      late,
-      oddFrames,
-      pauses,
-      repairs,
-    } = this.counters;
-    const { failedAuthentications } = this.counters;
     return {
       sockets: this.#registry.size,
       chargers: this.#registry.chargers,
       openHandshakes: this.#admission.openHandshakes,
       logDown: this.#health.down,
       lagMs: this.#lagMs,
-      counters: {
-        messages,
-        answers,
-        errors,
-        refusedUpgrades,
-        closed,
-        pipelined,
-        replayed,
-        late,
-        oddFrames,
-        pauses,
-        failedAuthentications,
-        repairs: Object.fromEntries(repairs),
-      },
+      counters: { ...this.counters, repairs: Object.fromEntries(this.counters.repairs) },
     };
   }
 

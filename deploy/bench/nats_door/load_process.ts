@@ -7,6 +7,7 @@
 import { connectLog } from '#engine/log/mod';
 import type { CommandResult } from '#engine/wire';
 import { customerOf, exampleAnswer } from './names.ts';
+import { closedLoop, type Phase } from '../lib/closed_loop.ts';
 import { Latencies } from '../lib/latencies.ts';
 
 const [mode = 'single', ...numbers] = process.argv.slice(2);
@@ -19,8 +20,6 @@ const requestMs = 30_000;
 
 const ncs = await Promise.all(Array.from({ length: connections }, () => connectLog(url, 'load')));
 const latencies = new Latencies();
-let measured = false;
-let over = false;
 let requests = 0;
 let commands = 0;
 let wrong = 0;
@@ -37,13 +36,13 @@ interface Account {
 }
 
 /** One caller and its customers: numbers the commands of each densely and knows what the next balance must be. */
-async function call(caller: number): Promise<void> {
+async function call(caller: number, phase: Readonly<Phase>): Promise<void> {
   const nc = ncs[caller % ncs.length]!;
   const accounts = Array.from({ length: Math.max(1, Math.ceil((customers - caller) / callers)) }, (_, i): Account => {
     const subject = mode === 'echo' ? 'echo' : `in.integrator.customer.${customerOf(caller + i * callers)}`;
     return { subject, next: 1, balance: null };
   });
-  for (let turn = 0; !over; turn++) {
+  for (let turn = 0; !phase.over; turn++) {
     const account = accounts[turn % accounts.length]!;
     const { subject, next } = account;
     const sent = Array.from({ length: perRequest }, (_, i) => ({
@@ -63,13 +62,13 @@ async function call(caller: number): Promise<void> {
       count((error as Error).message.slice(0, 60));
       continue;
     }
-    if (measured) {
+    if (phase.measured) {
       latencies.add(performance.now() - started);
       requests += 1;
     }
     if (mode === 'echo') {
       if (JSON.stringify(answers[0]) !== exampleAnswer) wrong += 1;
-      if (measured) commands += 1;
+      if (phase.measured) commands += 1;
       continue;
     }
     for (const answer of answers) {
@@ -83,23 +82,12 @@ async function call(caller: number): Promise<void> {
       if (answer.id !== `${run}:${account.next}` || availableE5Sek !== due) wrong += 1;
       account.balance = availableE5Sek;
       account.next += 1;
-      if (measured) commands += 1;
+      if (phase.measured) commands += 1;
     }
   }
 }
 
-const all = Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
-const seconds = (s: number) => new Promise((resolve) => setTimeout(resolve, s * 1_000));
-await seconds(warmUpS);
-process.send?.({ phase: 'measured' });
-measured = true;
-const startedAt = performance.now();
-await seconds(measuredS);
-measured = false;
-const elapsedS = (performance.now() - startedAt) / 1_000;
-process.send?.({ phase: 'end' });
-over = true;
-await all;
+const elapsedS = await closedLoop({ callers, warmUpS, measuredS }, call);
 const line = { requests, commands, elapsedS, wrong, codes, ...latencies.report() };
 process.stdout.write(`${JSON.stringify(line)}\n`);
 for (const nc of ncs) await nc.close();

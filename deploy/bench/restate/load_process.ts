@@ -3,6 +3,7 @@
  * compares the answer with its own count. Arguments: url, callers, keys, warm-up (s), measured (s). Prints one JSON line.
  */
 import { Agent, request } from 'node:http';
+import { closedLoop, type Phase } from '../lib/closed_loop.ts';
 import { Latencies } from '../lib/latencies.ts';
 
 const [url = '', ...numbers] = process.argv.slice(2);
@@ -14,8 +15,6 @@ const requestMs = 30_000;
 const headers = { 'content-type': 'application/json', 'content-length': amount.length };
 
 const latencies = new Latencies();
-let measured = false;
-let over = false;
 let requests = 0;
 let wrong = 0;
 const codes: Record<string, number> = {};
@@ -37,10 +36,10 @@ const add = (key: string) =>
     call.end(amount);
   });
 
-async function call(caller: number): Promise<void> {
+async function call(caller: number, phase: Readonly<Phase>): Promise<void> {
   const own = Array.from({ length: Math.ceil((keys - caller) / callers) }, (_, i) => caller + i * callers);
   const balances = new Map<number, number>();
-  for (let turn = 0; !over; turn++) {
+  for (let turn = 0; !phase.over; turn++) {
     const key = own[turn % own.length]!;
     const started = performance.now();
     try {
@@ -50,7 +49,7 @@ async function call(caller: number): Promise<void> {
       const value = Number(text);
       if (known !== undefined && value !== known + Number(amount)) wrong += 1;
       balances.set(key, value);
-      if (!measured) continue;
+      if (!phase.measured) continue;
       latencies.add(performance.now() - started);
       requests += 1;
     } catch (error) {
@@ -61,18 +60,7 @@ async function call(caller: number): Promise<void> {
   }
 }
 
-const all = Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
-const seconds = (s: number) => new Promise((resolve) => setTimeout(resolve, s * 1_000));
-await seconds(warmUpS);
-process.send?.({ phase: 'measured' });
-measured = true;
-const startedAt = performance.now();
-await seconds(measuredS);
-measured = false;
-const elapsedS = (performance.now() - startedAt) / 1_000;
-process.send?.({ phase: 'end' });
-over = true;
-await all;
+const elapsedS = await closedLoop({ callers, warmUpS, measuredS }, call);
 process.stdout.write(
   `${JSON.stringify({ requests, commands: requests, elapsedS, wrong, codes, ...latencies.report() })}\n`,
 );
