@@ -1,45 +1,17 @@
 /**
  * `npm test`: provides what is missing, builds, runs the server's tests, then whole installations beside the dashboard's and
- * the browser's (both mostly wait), each within its limit, and ends with one line of counts. `--long` runs the *.long.test.ts
+ * the browser's (both mostly wait), each within its limit, and ends with the failed tests and one line of counts. `--long` runs the *.long.test.ts
  * files instead.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from './scripts/build.mjs';
 import { checkNode, provideAll } from './scripts/provide.mjs';
 import { entry, findProgram, Refusal, root, run, say } from './scripts/run.mjs';
+import { readReport } from './scripts/test_report.mjs';
 
 const minute = 60_000;
-
-/** Counts out of a JSON report of vitest or Playwright; a report that is missing is a failure of its own. */
-function counts(file, code) {
-  const none = { passed: 0, failed: 1, skipped: 0 };
-  let report;
-  try {
-    report = JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    return none;
-  }
-  const found = report.stats
-    ? {
-        passed: report.stats.expected,
-        // A test that passed only the second time is a failure: a flaky test is a bug.
-        failed: report.stats.unexpected + report.stats.flaky + report.errors.length,
-        skipped: report.stats.skipped,
-      }
-    : {
-        passed: report.numPassedTests,
-        // A file that cannot be loaded has no test that could fail.
-        failed:
-          report.numFailedTests +
-          report.testResults.filter((f) => f.status === 'failed' && f.assertionResults.length === 0).length,
-        skipped: report.numPendingTests + report.numTodoTests,
-      };
-  // For instance an error outside of any test.
-  if (code !== 0 && found.failed === 0) found.failed = 1;
-  return found;
-}
 
 await entry(async () => {
   const long = process.argv.includes('--long');
@@ -49,7 +21,6 @@ await entry(async () => {
   await build();
 
   const reports = mkdtempSync(join(tmpdir(), 'gridtick-reports-'));
-  mkdirSync(reports, { recursive: true });
   const vitest = (config) => (report) => [
     'node_modules/vitest/vitest.mjs',
     'run',
@@ -101,6 +72,7 @@ await entry(async () => {
   ];
 
   const total = { passed: 0, failed: 0, skipped: 0 };
+  const failures = [];
   try {
     const take = async ({ name, config, args, env = {}, limitMs }, quiet) => {
       if (!existsSync(join(root, config))) return;
@@ -109,6 +81,7 @@ await entry(async () => {
       const { code, output } = await run(process.execPath, args(report), {
         allowFailure: true,
         quiet,
+        shown: !quiet,
         limitMs,
         env: {
           PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD: '1',
@@ -119,8 +92,9 @@ await entry(async () => {
       });
       if (quiet) say(`\n── ${name} ──\n${output}`);
       if (code === 124) say(`${name}: ended, longer than ${limitMs / minute} min`);
-      const found = counts(report, code);
+      const found = readReport(report, code, output);
       for (const key of Object.keys(total)) total[key] += found[key];
+      failures.push(...found.failures);
     };
     const step = (name) => steps.find((candidate) => candidate.name === name);
     const [server, system, dashboard, browser] = ['server', 'system', 'dashboard', 'browser'].map(step);
@@ -134,6 +108,8 @@ await entry(async () => {
   } finally {
     rmSync(reports, { recursive: true, force: true });
   }
+  // Once more at the very end: of a long log often only the end is looked at, or kept.
+  for (const { name, error } of failures) say(`\n✗ ${name.replace(`${root}/`, '')}\n${error.replace(/^/gm, '    ')}`);
   say(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   if (total.failed > 0) process.exitCode = 1;
   else if (total.passed === 0 && !long) throw new Refusal('no test ran');

@@ -59,7 +59,8 @@ function killGroup(child, signal) {
 /**
  * Runs a program to its end. Throws a Refusal with the exit code, or when `limitMs` is over (its whole group is ended then).
  * `cleanup` runs also after Ctrl-C.
- * `quiet` keeps the output back and shows the end of it only when it fails; `progress` is said every 15 s meanwhile.
+ * `quiet` keeps the output back and shows the end of it only when it fails; `shown` shows it and keeps it as well; `progress` is
+ * said every 15 s meanwhile.
  * @returns {Promise<{ code: number, output: string }>}
  */
 export function run(command, args, options = {}) {
@@ -67,6 +68,7 @@ export function run(command, args, options = {}) {
     cwd = root,
     env = {},
     quiet = false,
+    shown = false,
     allowFailure = false,
     limitMs = 0,
     progress = null,
@@ -75,17 +77,22 @@ export function run(command, args, options = {}) {
   if (interrupted && !cleanup) return Promise.reject(new Refusal('interrupted'));
   const startedAt = Date.now();
   return new Promise((resolve, reject) => {
+    const kept = quiet || shown;
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
       detached: true,
-      stdio: ['ignore', quiet ? 'pipe' : 'inherit', quiet ? 'pipe' : 'inherit'],
+      stdio: ['ignore', kept ? 'pipe' : 'inherit', kept ? 'pipe' : 'inherit'],
     });
     track(child);
     let output = '';
     const keep = (chunk) => (output = (output + chunk).slice(-200_000));
     child.stdout?.on('data', keep);
     child.stderr?.on('data', keep);
+    if (shown) {
+      child.stdout.pipe(process.stdout, { end: false });
+      child.stderr.pipe(process.stderr, { end: false });
+    }
     let overdue = false;
     const limit = limitMs
       ? setTimeout(() => {
