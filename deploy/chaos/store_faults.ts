@@ -97,7 +97,7 @@ interface Damage {
 
 /**
  * Damages files of the log while nats-server is down. Then `gridtick verify` must name it where a journal is concerned, the
- * engine must refuse with a code, and nothing may be appended behind the damage.
+ * engine must leave the partition unserved with a code and live on, and nothing may be appended behind the damage.
  */
 async function damage(random: Random, { stream: kind, how, roles, server }: Damage) {
   const bed = await Bed.open(random, {});
@@ -110,11 +110,11 @@ async function damage(random: Random, { stream: kind, how, roles, server }: Dama
     const before = await check(market);
     const sizes = await Promise.all(all.map((p) => journalBounds(market.nc, p)));
     const worst = all.reduce((a, b) => (sizes[a]!.bytes >= sizes[b]!.bytes ? a : b));
-    const refused = new Map<string, string>();
+    const ended: string[] = [];
+    // Readers of the history role end with a code of their own.
     market.onEnded = ({ name, lastWords }) => {
-      const [said] = /"code":"(log_damaged|log_went_back|journal_went_back)"/.exec(lastWords) ?? [];
-      const [, message = ''] = /"message":"((?:[^"\\]|\\.)*)"/.exec(lastWords) ?? [];
-      if (said !== undefined && !refused.has(name)) refused.set(name, message);
+      if (!/"code":"(log_damaged|log_went_back|journal_went_back)"/.test(lastWords) || name === 'engine')
+        ended.push(name);
     };
     const served = (['engine', 'history', 'gateway'] as const).map((name) => market.role(name));
     for (const role of served) role.pause();
@@ -135,13 +135,19 @@ async function damage(random: Random, { stream: kind, how, roles, server }: Dama
       const [verdict] = await verifyPartitions(market.nc, [worst]);
       if (verdict!.problems.length === 0) problems.push('verify calls the damaged journal clean');
     }
-    await until('the engine refuses', noticedMsMax, () => refused.has('engine') || undefined).catch((error: Error) =>
-      problems.push(`${error.message}; heard: ${[...refused.keys()].join(', ') || 'nothing'}`),
-    );
+    const said = await until('the engine refuses', noticedMsMax, () =>
+      market
+        .role('engine')
+        .lastWords.split('\n')
+        .find((line) => /"code":"log_(damaged|went_back)"/.test(line) && line.includes('"msg":"unserved"')),
+    ).catch((error: Error) => void problems.push(error.message));
+    const { partition, reason = '' } = JSON.parse(said ?? '{}') as { partition?: number; reason?: string };
+    if (said !== undefined && partition !== worst) problems.push(`the damage is in ${worst}, not in ${partition}`);
     const recoveryMs = Date.now() - askedAt;
     const { last } = await until('the log answers', noticedMsMax, bounds);
     if (last !== found.last) problems.push(`${last - found.last} records were appended behind the damage`);
-    return { ...before, problems, recoveryMs, note: (refused.get('engine') ?? '').slice(0, 160) };
+    if (roles === 'go on') problems.push(...ended.map((name) => `${name} ended`));
+    return { ...before, problems, recoveryMs, note: reason.slice(0, 160) };
   } finally {
     await bed.close();
   }

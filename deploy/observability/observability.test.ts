@@ -12,7 +12,7 @@ const namedIn = (text: string) => new Set(text.match(/\b(gridtick|nodejs|process
 /** Of engine and gateway; the history's and the supervisor's are made of parts that need their servers. */
 function exposed(): string[] {
   const registry = openRegistry();
-  engineMeters(registry, () => new Map());
+  engineMeters(registry, () => ({ owned: new Map(), unserved: new Map() }));
   const never = () => expect.unreachable();
   showDoor(registry, never);
   showApi(registry, never);

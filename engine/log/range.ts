@@ -5,7 +5,9 @@ import { bounds, readMessage } from './journal.ts';
 import { pull, type PullerOptions, type StoredMessage } from './puller.ts';
 
 /** After so long without a message it is looked for by its number. */
-const lookAfterMs = 2_000;
+const lookAfterMs = 1_000;
+/** And when it was not found so often, it is not there. */
+const missesMax = 2;
 /** Longer than the reader takes to notice that its request or its consumer is gone. */
 const silentMsMax = 45_000;
 
@@ -45,10 +47,11 @@ export async function* readRange(
   const isEnded = () => ended;
   try {
     let silentMs = 0;
+    let misses = 0;
     while (next <= last) {
       const [batch] = arrived;
       if (batch) {
-        silentMs = 0;
+        silentMs = misses = 0;
         yield batch.messages.filter(({ sequence }) => sequence <= last);
         next = batch.messages.at(-1)!.sequence + 1;
         arrived.shift();
@@ -66,7 +69,9 @@ export async function* readRange(
       });
       if (cameInTime) continue;
       silentMs += lookAfterMs;
-      if (!(await isReadable(nc, name, next))) throw await gap(nc, name, next);
+      // One look is no proof: the server may just be starting.
+      if (await isReadable(nc, name, next)) misses = 0;
+      else if (++misses >= missesMax) throw await gap(nc, name, next);
       if (silentMs >= silentMsMax)
         throw new Error(`${name}: nothing came behind ${next - 1} for ${silentMs / 1_000} s`);
     }
@@ -82,8 +87,8 @@ async function isReadable(nc: NatsConnection, name: string, sequence: number): P
   try {
     return (await readMessage(nc, name, { seq: sequence })) !== undefined;
   } catch (error) {
-    // The server's own word for bytes that do not fit their checksum.
-    if (error instanceof LogApiError) return false;
+    // A server that cannot answer now has not said that it lacks it. Bytes that do not fit their checksum it does not find.
+    if (error instanceof LogApiError) return true;
     throw error;
   }
 }

@@ -7,8 +7,10 @@
  * W2 Given away is only what is finished: records in flight are acknowledged and released, then the others are told. They
  *    take a partition that somebody living claims only when it does not let go for {@link patienceMs}.
  * W3 Few are given at a time, and the next only when the last one is served again: nobody waits for all of them.
- * W4 What is wrong with a partition itself (a damaged journal, a time jump, a store error) is not a matter of who owns it:
- *    it ends the process, as it would the next one's.
+ * W4 What is wrong with a partition itself (a damaged log, a time jump, a ledger that does not add up) is not a matter of who
+ *    owns it: it is left unserved, loudly, and looked at again now and then, while all others are served. It stays with the
+ *    engine that should own it, so that it does not go through all of them.
+ * W5 Every other failure of an owner ends its process; the next one finds what was stored.
  */
 import {
   ClosedConnectionError,
@@ -17,7 +19,9 @@ import {
   RequestError,
   TimeoutError,
 } from '@nats-io/transport-node';
-import { Superseded, type PartitionOwner } from '../partition/owner.ts';
+import { LogDamaged, LogWentBack } from '../log/errors.ts';
+import { NotConserved } from '../partition/conservation.ts';
+import { Superseded, TimeJump, type PartitionOwner } from '../partition/owner.ts';
 import type { OwnerClock } from '../partition/ports.ts';
 import type { Announcement, Members } from './members.ts';
 import { rendezvous } from './rendezvous.ts';
@@ -30,6 +34,8 @@ const givenAtOnceMax = 2;
 const servedWithinMs = 1_000;
 /** Until a partition that was lost, or could not be reached, is looked at again. */
 const lookAgainMs = 500;
+/** Until a partition that cannot be served is looked at again; somebody may have mended it. */
+const unservedLookMs = 15_000;
 /** For so long it is told when something was given away. */
 const givenToldMs = 5_000;
 
@@ -45,7 +51,7 @@ export interface OwnershipOptions<Owner extends OwnedPartition> {
   members(): Pick<Members, 'candidates' | 'claimOf' | 'givenAt' | 'has' | 'say'>;
   /** `mayClaim` says whether the claim is still wanted. */
   newOwner(partition: number, mayClaim: () => boolean, onFailed: (error: Error) => void): Owner;
-  /** What no other owner could do better. */
+  /** Something is wrong that is not a partition's own: the process has to begin anew. */
   onFatal(error: Error): void;
   onEvent(event: OwnershipEvent): void;
 }
@@ -55,7 +61,9 @@ export type OwnershipEvent =
   | { event: 'taken'; partition: number; epoch: number; ms: number; gapMs: number | null }
   | { event: 'given'; partition: number; epoch: number; to: string | null; ms: number }
   | { event: 'superseded'; partition: number; epoch: number; reason: string }
-  | { event: 'unreachable'; partition: number; reason: string };
+  | { event: 'unreachable'; partition: number; reason: string }
+  /** Nothing is decided in it until it is mended. `code` as in the operators' table. */
+  | { event: 'unserved'; partition: number; code: string; reason: string };
 
 interface Claim<Owner> {
   owner: Owner;
@@ -70,6 +78,7 @@ export class Ownership<Owner extends OwnedPartition> {
   /** Since when somebody else has what this engine should own. */
   readonly #waiting = new Map<number, number>();
   readonly #notBefore = new Map<number, number>();
+  readonly #unserved = new Map<number, ItsOwn>();
   /** What was given away and is not served again yet, by time. */
   readonly #handedOver = new Map<number, number>();
   #given: { partition: number; epoch: number; at: number; told: number }[] = [];
@@ -89,6 +98,23 @@ export class Ownership<Owner extends OwnedPartition> {
     return new Map(owned.sort(([a], [b]) => a - b).map(([partition, { owner }]) => [partition, owner]));
   }
 
+  /** What this engine should own and cannot, by what is wrong with it. */
+  get unserved(): ReadonlyMap<number, ItsOwn> {
+    return this.#unserved;
+  }
+
+  /** It has what it should have, but for what cannot be served. */
+  get isComplete(): boolean {
+    const candidates = [...this.#options.members().candidates()];
+    for (let partition = 0; partition < this.#options.partitions; partition++)
+      if (rendezvous(partition, candidates) === this.#options.id && !this.#isSettled(partition)) return false;
+    return true;
+  }
+
+  #isSettled(partition: number): boolean {
+    return this.#claims.get(partition)?.phase === 'owned' || this.#unserved.has(partition);
+  }
+
   get told(): Pick<Announcement, 'leaving' | 'held' | 'given'> {
     const now = this.#now;
     this.#given = this.#given.filter(({ told }) => now - told < givenToldMs);
@@ -100,8 +126,8 @@ export class Ownership<Owner extends OwnedPartition> {
   }
 
   /**
-   * Takes what it should own. Resolves when it has that; what living engines give away, it waits for.
-   * @throws what is wrong with a partition
+   * Takes what it should own. Resolves when it has that, but for what cannot be served; what living engines give away, it
+   * waits for.
    */
   begin(): Promise<void> {
     this.#begun = true;
@@ -122,7 +148,8 @@ export class Ownership<Owner extends OwnedPartition> {
       const claim = this.#claims.get(partition);
       if (claim) this.#compare(partition, claim, should);
       else if (should === this.#options.id && !this.#leaving) this.#consider(partition);
-      if (should === this.#options.id && this.#claims.get(partition)?.phase !== 'owned') complete = false;
+      if (should !== this.#options.id) this.#unserved.delete(partition);
+      else if (!this.#isSettled(partition)) complete = false;
     }
     if (complete) for (const { resolve } of this.#settled.splice(0)) resolve();
   }
@@ -181,6 +208,7 @@ export class Ownership<Owner extends OwnedPartition> {
       () => {
         if (this.#claims.get(partition) !== claim || claim.phase !== 'taking') return;
         claim.phase = 'owned';
+        this.#unserved.delete(partition);
         this.#takenAt = this.#now;
         const givenAt = members().givenAt(partition, owner.epoch - 1);
         onEvent({
@@ -228,6 +256,12 @@ export class Ownership<Owner extends OwnedPartition> {
   #failed(partition: number, claim: Claim<Owner>, error: Error) {
     if (this.#claims.get(partition) !== claim) return;
     if (error instanceof Superseded) return this.#lost(partition, claim, error.message);
+    if (isItsOwn(error)) {
+      this.#unserved.set(partition, error);
+      this.#options.onEvent({ event: 'unserved', partition, code: error.code, reason: error.message });
+      this.#forget(partition, claim, unservedLookMs);
+      return this.look();
+    }
     // Only a claim that has not begun to work can be repeated; an owner outlasts such things by itself.
     if (claim.phase === 'taking' && isUnreachable(error)) {
       this.#options.onEvent({ event: 'unreachable', partition, reason: error.message });
@@ -243,13 +277,18 @@ export class Ownership<Owner extends OwnedPartition> {
     this.#forget(partition, claim);
   }
 
-  #forget(partition: number, claim: Claim<Owner>) {
+  #forget(partition: number, claim: Claim<Owner>, againMs = lookAgainMs) {
     claim.owner.abandon();
     this.#claims.delete(partition);
-    this.#notBefore.set(partition, this.#now + lookAgainMs);
+    this.#notBefore.set(partition, this.#now + againMs);
     this.#options.members().say();
   }
 }
+
+/** W4. */
+type ItsOwn = LogDamaged | LogWentBack | NotConserved | TimeJump;
+const isItsOwn = (error: Error): error is ItsOwn =>
+  [LogDamaged, LogWentBack, NotConserved, TimeJump].some((kind) => error instanceof kind);
 
 /** The log could not be asked, which says nothing about the partition. */
 const isUnreachable = (error: Error) =>

@@ -14,6 +14,7 @@ const ownersShown = 8;
 /** A record would make or lose something. Nothing of it is committed, and the partition stops: no command is to blame. */
 export class NotConserved extends Error {
   override readonly name = 'NotConserved';
+  readonly code = 'not_conserved';
   readonly partition: number;
   /** Where the record would have stood: `<partition>:<journal sequence>`. */
   readonly record: string;

@@ -47,6 +47,8 @@ export const recordEveryMs = 5;
 /** Bytes of queued frames that are worth a record of their own while another is under way. */
 const pipelineBytes = 16 * 1024;
 const settleRetryMs = 100;
+/** What is wrong with a log is believed when it has been seen again and again for so long: a server that is just starting may err. */
+const beliefMs = 2_000;
 /** How often a journal without room is looked at. */
 const roomLookMs = 250;
 /** The third start at the same first offset is one too many. */
@@ -143,6 +145,18 @@ export class Superseded extends Error {
   override readonly name = 'Superseded';
 }
 
+/** A store time so far from the log's clock that timers would fire wrongly. */
+export class TimeJump extends Error {
+  override readonly name = 'TimeJump';
+  readonly code = 'time_jump';
+
+  constructor(partition: number, at: number, now: number) {
+    super(
+      `partition ${partition}: store time ${at} is more than 1 h from the log's clock ${now}; set the server's clock right`,
+    );
+  }
+}
+
 /** The record cannot be encoded or is too large; the units in it are decided again, fewer at a time. */
 class CannotCommit extends Error {
   readonly code: RefusalCode;
@@ -153,6 +167,8 @@ class CannotCommit extends Error {
     this.units = units;
   }
 }
+
+const isLoss = (error: unknown) => error instanceof LogDamaged || error instanceof LogWentBack;
 
 export class PartitionOwner {
   readonly owner = randomUUID();
@@ -267,10 +283,13 @@ export class PartitionOwner {
     this.#journal.measured(size);
   }
 
-  /** Below these sequences C and J are not needed by this partition: committed, and held by the oldest kept snapshot. */
+  /**
+   * Below these sequences C and J are not needed by this partition: committed, and held by the older of two snapshots; by the
+   * only one when the journal is full, for a second one would need room in it.
+   */
   get purgeable(): { commands: number; journal: number } {
     const oldest = this.#kept[0];
-    if (this.#kept.length < 2 || !oldest) return { commands: 0, journal: 0 };
+    if ((this.#kept.length < 2 && this.#fullSince === null) || !oldest) return { commands: 0, journal: 0 };
     return { commands: Math.min(this.committed.offset, oldest.offset), journal: oldest.j0 };
   }
 
@@ -354,18 +373,7 @@ export class PartitionOwner {
       this.#goOn();
       if (this.#options.mayClaim?.() === false)
         throw new Superseded(`partition ${this.partition}: another owner has it`);
-      // Asked first: what is stored meanwhile does not make it a liar.
-      const witness = await this.#ports.witness?.();
-      const bounds = await this.#ports.journalBounds();
-      this.#journal.measured(bounds);
-      const { last: lastSequence } = bounds;
-      const journal = stream.journal(this.partition);
-      if (witness && witness.sequence > lastSequence)
-        throw new LogWentBack(journal, witness.sequence + 1, lastSequence, witness.by);
-      const last = await this.#lastValid(lastSequence);
-      const commandsEnd = await this.#ports.commandsEnd?.();
-      if (last && commandsEnd !== undefined && commandsEnd < last.offset)
-        throw new LogWentBack(stream.commands(this.partition), last.offset + 1, commandsEnd, journal);
+      const { lastSequence, last } = await this.#surely(() => this.#endOfJournal());
       this.#epoch = (last?.epoch ?? 0) + 1;
       const record: Omit<CommitRecord, 'hash'> = {
         kind: 'epoch',
@@ -394,6 +402,37 @@ export class PartitionOwner {
     }
   }
 
+  /** The journal's end, and that the logs hold what others have seen of them. @throws {LogWentBack} {LogDamaged} */
+  async #endOfJournal(): Promise<{ lastSequence: number; last: CommitRecord | null }> {
+    // Asked first: what is stored meanwhile does not make it a liar.
+    const witness = await this.#ports.witness?.();
+    const bounds = await this.#ports.journalBounds();
+    this.#journal.measured(bounds);
+    const { last: lastSequence } = bounds;
+    const journal = stream.journal(this.partition);
+    if (witness && witness.sequence > lastSequence)
+      throw new LogWentBack(journal, witness.sequence + 1, lastSequence, witness.by);
+    const last = await this.#lastValid(lastSequence);
+    const commandsEnd = await this.#ports.commandsEnd?.();
+    if (last && commandsEnd !== undefined && commandsEnd < last.offset)
+      throw new LogWentBack(stream.commands(this.partition), last.offset + 1, commandsEnd, journal);
+    return { lastSequence, last };
+  }
+
+  /** Repeats a look at the log that found something wrong with it, until it is to be believed. */
+  async #surely<Found>(look: () => Promise<Found>): Promise<Found> {
+    const believedAt = this.#ports.clock.monotonic() + beliefMs;
+    for (;;) {
+      try {
+        return await look();
+      } catch (error) {
+        if (!isLoss(error) || this.#ports.clock.monotonic() >= believedAt) throw error;
+        this.#goOn();
+        await this.#ports.clock.delay(settleRetryMs);
+      }
+    }
+  }
+
   /** The newest record that counts; null in an empty journal. */
   async #lastValid(lastSequence: number): Promise<CommitRecord | null> {
     if (lastSequence === 0) return null;
@@ -401,7 +440,7 @@ export class PartitionOwner {
     const filter = RecordFilter.forWindow(window.map((entry) => entry.record));
     const valid = window.filter((entry) => filter.accepts(entry.record)).at(-1);
     if (!valid)
-      throw new Error(`partition ${this.#options.partition}: the journal's last records are gone; restore a backup`);
+      throw new LogDamaged(stream.journal(this.partition), lastSequence, 'is not the end of any chain of records');
     return valid.record;
   }
 
@@ -411,9 +450,7 @@ export class PartitionOwner {
     const recovered = await recoverState(this.#ports, catalogue, partition, partitions, last);
     const { epoch, batch } = recovered.state;
     if (epoch !== this.#epoch || batch !== this.committed.batch)
-      throw new Error(
-        `partition ${partition}: records are missing from the journal behind ${epoch}.${batch}; restore a backup`,
-      );
+      throw new LogDamaged(stream.journal(partition), null, `lacks records behind ${epoch}.${batch}`);
     this.#state = recovered.state;
     this.#replayed = recovered.replayed;
     this.#kept = recovered.snapshot ? [recovered.snapshot] : [];
@@ -531,9 +568,7 @@ export class PartitionOwner {
     const { now } = this.#state;
     const allowed = this.#epochAt.wall + (this.#ports.clock.monotonic() - this.#epochAt.monotonic) + clockSkewMaxMs;
     if (at < now - clockSkewMaxMs || at > allowed) {
-      throw new Error(
-        `partition ${this.#options.partition}: store time ${at} is more than 1 h from the log's clock ${now}; set the server's clock right`,
-      );
+      throw new TimeJump(this.partition, at, now);
     }
   }
 
@@ -754,6 +789,7 @@ export class PartitionOwner {
 
   /** Records from a sequence to the end, read until the server answers: an owner that guesses would be wrong. */
   async #tail(from: number): Promise<JournalEntry[]> {
+    const believedAt = this.#ports.clock.monotonic() + beliefMs;
     for (;;) {
       const entries: JournalEntry[] = [];
       let isRead = true;
@@ -767,8 +803,8 @@ export class PartitionOwner {
             entries.push(entry);
           });
       } catch (error) {
-        if (error instanceof LogDamaged || error instanceof LogWentBack) throw error;
-        // The server is away.
+        if (isLoss(error) && this.#ports.clock.monotonic() >= believedAt) throw error;
+        // The server is away, or may err.
         isRead = false;
       }
       if (this.#failed) throw new Superseded(`partition ${this.partition}: given up`);

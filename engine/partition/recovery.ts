@@ -1,5 +1,5 @@
 /** Rebuilds a partition's state: newest committed snapshot, then the journal over it up to `last`. */
-import { LogWentBack } from '../log/errors.ts';
+import { LogDamaged, LogWentBack } from '../log/errors.ts';
 import { stream } from '../log/subjects.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { PartitionPorts } from './ports.ts';
@@ -51,9 +51,7 @@ export async function recoverState(
   const state = new PartitionState(catalogue, partition, partitions);
   const { first } = await ports.journalBounds();
   if (first > 1)
-    throw new Error(
-      `partition ${partition}: the journal begins at ${first} and no snapshot reaches it; restore a backup`,
-    );
+    throw new LogDamaged(stream.journal(partition), null, `begins at ${first}, and no snapshot reaches it`);
   let replayed = 0;
   const filter = new RecordFilter();
   if (last >= 1) {

@@ -171,9 +171,12 @@ async function* values(
   }
 }
 
-/** Journal sequence that a generation stands at; null when there is no such generation. */
-export async function snapshotStandsAt(store: SnapshotStore, gen: number): Promise<number | null> {
-  for await (const [head] of values(store, gen)) if (head) return (head as Head).j0;
+/** The record that a generation stands at; null when there is no such generation. */
+export async function snapshotStandsAt(
+  store: SnapshotStore,
+  gen: number,
+): Promise<Pick<Head, 'j0' | 'epoch' | 'batch'> | null> {
+  for await (const [head] of values(store, gen)) if (head) return head as Head;
   return null;
 }
 

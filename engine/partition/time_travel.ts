@@ -241,7 +241,7 @@ export class TimeTravel {
   async #oldestPointer(partition: number, first: number, last: number): Promise<number> {
     const store = snapshotStore(this.#nc, null, partition);
     for (const gen of (await store.generations()).toReversed()) {
-      const j0 = await snapshotStandsAt(store, gen);
+      const j0 = (await snapshotStandsAt(store, gen))?.j0 ?? null;
       if (j0 === null || j0 + 1 < first) continue;
       for (let from = j0 + 1; from <= last; from += pieceMin) {
         let pointer = 0;

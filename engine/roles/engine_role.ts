@@ -44,7 +44,7 @@ export interface EngineOptions {
   config: Pick<Config, 'natsUrl' | 'partitions'> & { clock?: ClockKind; stuckMs?: number };
   domain: Domain;
   log: Logger;
-  /** Something is wrong with a partition that no other engine could do better. Losing one to another engine is no such thing. */
+  /** The process has to begin anew. Losing a partition to another engine, or one that cannot be served, is no such thing. */
   onFatal(error: unknown): void;
   /** Readers of the journal whose positions must be known before anything is purged. */
   sinks: readonly string[];
@@ -58,6 +58,8 @@ export interface Engine {
   readonly id: string;
   /** The partitions that it owns at the moment, in their order. */
   readonly owners: readonly PartitionOwner[];
+  /** What it should own and cannot, by what is wrong with it. */
+  readonly unserved: ReadonlyMap<number, Error>;
   /** By this name it is known to the others, and in logs. */
   readonly ready: { engine: string };
   readonly probes: Probes;
@@ -65,7 +67,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** Resolves when it has all partitions that it should own. @throws what is wrong with one of them */
+/** Resolves when it has all partitions that it should own; one that cannot be served is told and left out. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { config, domain, log, onFatal, sinks, trialFile, metrics, tracer } = options;
   const id = randomUUID().slice(0, 8);
@@ -76,7 +78,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const pace = new Pace(clock === 'driven' ? drivenRecordEveryMs : recordEveryMs);
   const witnesses = witnessesOf(nc);
   const settlement = new Settlement(nc, () => ownership.owned);
-  const meters = metrics && engineMeters(metrics, () => ownership.owned);
+  const meters = metrics && engineMeters(metrics, () => ownership);
   const note = (event: OwnerEvent | OwnershipEvent | MemberEvent, partition?: number) =>
     log[levelOf[event.event]]({ engine: id, ...(partition === undefined ? {} : { partition }), ...event }, event.event);
   const ownership: Ownership<PartitionOwner> = new Ownership({
@@ -157,6 +159,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     get owners() {
       return [...ownership.owned.values()];
     },
+    unserved: ownership.unserved,
     async close() {
       clearInterval(commits);
       purger.close();
@@ -181,7 +184,9 @@ function engineProbes(nc: NatsConnection, ownership: Ownership<PartitionOwner>):
     async partitions() {
       const taking = ownership.told.held.flatMap(([partition, epoch]) => (epoch === 0 ? [partition] : []));
       if (taking.length > 0) throw new Error(`recovers partitions ${taking.join(', ')}`);
-      if (ownership.owned.size === 0) throw new Error('owns no partition');
+      const unserved = [...ownership.unserved].map(([partition, { message }]) => `${partition} (${message})`);
+      if (unserved.length > 0) throw new Error(`cannot serve partition ${unserved.join(', ')}`);
+      if (!ownership.isComplete) throw new Error('waits for partitions of other engines');
     },
     async lag() {
       const late = [...ownership.owned].flatMap(([partition, { lagMs }]) => (lagMs >= lagMsMax ? [partition] : []));
@@ -220,6 +225,7 @@ const levelOf = {
   given: 'info',
   superseded: 'info',
   unreachable: 'warn',
+  unserved: 'error',
 } as const satisfies Record<(OwnerEvent | OwnershipEvent | MemberEvent)['event'], string>;
 
 /** A unit that takes longer than this never ends, ms. */

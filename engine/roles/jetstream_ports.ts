@@ -5,7 +5,6 @@ import {
   commandBounds,
   internal,
   journalBounds,
-  LogApiError,
   LogDamaged,
   readJournal,
   readRange,
@@ -85,11 +84,8 @@ async function readRecords(
     return;
   }
   for (let sequence = from; sequence <= to; sequence++) {
-    const stored = await readJournal(nc, partition, sequence).catch((error: Error) => {
-      // The server's own word for bytes that do not fit their checksum.
-      if (error instanceof LogApiError) return undefined;
-      throw error;
-    });
+    // Bytes that do not fit their checksum are a message that is not there, to the server.
+    const stored = await readJournal(nc, partition, sequence);
     if (stored) onEntry({ partition, sequence, record: stored.record }, stored.bytes.length);
     else if ((await journalBounds(nc, partition)).first <= sequence)
       throw new LogDamaged(name, sequence, 'is stored, and the server cannot read it');

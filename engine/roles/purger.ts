@@ -12,6 +12,7 @@ import { bounds, purgeCommands, purgeJournal, stream, type Bounds, type Partitio
 import type { PartitionOwner } from '../partition/owner.ts';
 import { journalFill } from '../partition/journal_room.ts';
 import { decodeRecord } from '../partition/record.ts';
+import { RecordFilter } from '../partition/record_filter.ts';
 import { jetstreamSource } from '../partition/replay_source.ts';
 import { snapshotStandsAt } from '../partition/snapshot.ts';
 import type { SinkPositions } from '../projections/positions_feed.ts';
@@ -226,10 +227,15 @@ export class Purger {
   async #committedSnapshot(partition: number): Promise<number> {
     const source = await jetstreamSource(this.#options.nc, partition, this.#options.partitions);
     for (const gen of (await source.snapshots.generations()).toReversed()) {
-      const j0 = await snapshotStandsAt(source.snapshots, gen);
-      if (j0 === null) continue;
-      for await (const batch of source.records(Math.max(j0 + 1, source.journal.first)))
-        if (batch.some(({ bytes }) => decodeRecord(bytes).snapshot?.gen === gen)) return j0;
+      const at = await snapshotStandsAt(source.snapshots, gen);
+      if (at === null || at.j0 + 1 < source.journal.first) continue;
+      // The pointer of an owner that was superseded meanwhile is as void as its state.
+      const filter = new RecordFilter(at);
+      for await (const batch of source.records(at.j0 + 1))
+        for (const { bytes } of batch) {
+          const record = decodeRecord(bytes);
+          if (filter.accepts(record) && record.snapshot?.gen === gen) return at.j0;
+        }
     }
     return 0;
   }

@@ -20,7 +20,7 @@ const add = (id: string | null) => ({ type: 'add', to: accountAddress('a'), body
 test('a scrape tells records, commands in them, duplicates, and where the partition is', async () => {
   const registry = openRegistry();
   let owned = new Map<number, PartitionOwner>();
-  const meters = engineMeters(registry, () => owned);
+  const meters = engineMeters(registry, () => ({ owned, unserved: new Map() }));
   const bench = await new Bench(tallyDomain, meters.owner).start();
   owned = new Map([[0, bench.owner]]);
   await bench.send(add('x'), add('x'), add(null));
@@ -56,7 +56,7 @@ test('a scrape tells records, commands in them, duplicates, and where the partit
 test('what a fence refuses is counted, and a partition that is gone is not told any more', async () => {
   const registry = openRegistry();
   let owned = new Map<number, PartitionOwner>();
-  const meters = engineMeters(registry, () => owned);
+  const meters = engineMeters(registry, () => ({ owned, unserved: new Map() }));
   const bench = await new Bench(tallyDomain, meters.owner).start();
   owned = new Map([[0, bench.owner]]);
   expect(await scrape(registry)).toHaveProperty('gridtick_partition_epoch{partition="0"}', 1);
@@ -81,7 +81,10 @@ test('what a fence refuses is counted, and a partition that is gone is not told 
 
 test('how late a timer came is told by the clock of the log', async () => {
   const registry = openRegistry();
-  const meters = engineMeters(registry, () => new Map());
+  const meters = engineMeters(registry, () => ({
+    owned: new Map(),
+    unserved: new Map([[3, { code: 'log_damaged' }]]),
+  }));
   meters.owner.committed({ commands: 0, known: 0, resent: 0, timerLateMs: 1_500 }, 300, 4);
   meters.owner.committed({ commands: 3, known: 0, resent: 0, timerLateMs: -1 }, 300, 4);
   expect(await scrape(registry)).toMatchObject({
@@ -90,5 +93,6 @@ test('how late a timer came is told by the clock of the log', async () => {
     'gridtick_timer_late_seconds_bucket{le="2"}': 1,
     'gridtick_commit_seconds_bucket{le="0.005"}': 2,
     'gridtick_record_commands_bucket{le="0"}': 1,
+    'gridtick_partition_unserved{partition="3",code="log_damaged"}': 1,
   });
 });

@@ -16,12 +16,18 @@ const secondBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 
 const commandBuckets = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
 const byteBuckets = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 921_600];
 
-/** @param owned the partitions of this process at the moment of a scrape */
-export function engineMeters(registry: Registry, owned: () => ReadonlyMap<number, Owner>): EngineMeters {
+export interface Partitions {
+  owned: ReadonlyMap<number, Owner>;
+  /** What this process should own and cannot, with the code of what is wrong. */
+  unserved: ReadonlyMap<number, { code: string }>;
+}
+
+/** @param partitions of this process at the moment of a scrape */
+export function engineMeters(registry: Registry, partitions: () => Partitions): EngineMeters {
   const registers = [registry];
   const perPartition = (name: string, help: string, value: (owner: Owner) => number) =>
     readGauge(registry, { name: `gridtick_partition_${name}`, help, labels: ['partition'] }, () =>
-      [...owned()].map(([partition, owner]) => [{ partition }, value(owner)] as const),
+      [...partitions().owned].map(([partition, owner]) => [{ partition }, value(owner)] as const),
     );
   perPartition('lag_messages', 'Messages of the command log that are stored and not committed', (owner) =>
     Math.max(0, owner.logEnd - owner.committed.offset),
@@ -34,6 +40,15 @@ export function engineMeters(registry: Registry, owned: () => ReadonlyMap<number
     'snapshot_age_seconds',
     'Time since the newest snapshot of this owner, or since it began',
     (owner) => owner.snapshotAgeMs / 1_000,
+  );
+  readGauge(
+    registry,
+    {
+      name: 'gridtick_partition_unserved',
+      help: '1: something is wrong with the partition itself, and nothing is decided in it',
+      labels: ['partition', 'code'],
+    },
+    () => [...partitions().unserved].map(([partition, { code }]) => [{ partition, code }, 1] as const),
   );
   const waited = new Histogram({
     name: 'gridtick_commit_seconds',
@@ -94,7 +109,7 @@ export function engineMeters(registry: Registry, owned: () => ReadonlyMap<number
       },
     },
     ownership(event) {
-      if (event.event === 'unreachable') return;
+      if (event.event === 'unreachable' || event.event === 'unserved') return;
       counts[event.event] += 1;
       if (event.event === 'taken') taking.inc(event.ms / 1_000);
     },
