@@ -165,8 +165,16 @@ export async function consumptionRows(
   return { rows, ended: sessions };
 }
 
-/** Sessions of which something came behind these journal sequences: ended, settled anew, or sampled after their end. */
-export async function sessionsSince(select: Select, positions: ReadonlyMap<number, number>): Promise<SessionKey[]> {
+/**
+ * Sessions of which something came behind these journal sequences: ended, settled anew, or sampled after their end. At most
+ * `limit` in order of their key, behind `after`.
+ */
+export async function sessionsSince(
+  select: Select,
+  positions: ReadonlyMap<number, number>,
+  after: SessionKey | null,
+  limit: number,
+): Promise<SessionKey[]> {
   const behind = [...positions].map(([partition, sequence]) => `partition = ${partition} AND sequence > ${sequence}`);
   const known = [...positions.keys()].join(', ');
   const others = known === '' ? '1' : `partition NOT IN (${known})`;
@@ -177,9 +185,11 @@ export async function sessionsSince(select: Select, positions: ReadonlyMap<numbe
 WHERE transaction IS NOT NULL AND (${behind.map((b) => `(${b})`).join(' OR ')})
   AND (charger, assumeNotNull(transaction)) IN (SELECT charger, transaction FROM gridtick.sessions_log)`;
   const rows = await select(
-    `SELECT DISTINCT charger, transaction FROM gridtick.sessions_log
-WHERE ${[others, ...behind.map((b) => `(${b})`)].join(' OR ')} ${late}`,
-    {},
+    `SELECT charger, transaction FROM (
+SELECT DISTINCT charger, transaction FROM gridtick.sessions_log
+WHERE ${[others, ...behind.map((b) => `(${b})`)].join(' OR ')} ${late})
+WHERE (charger, transaction) > ({charger:String}, {transaction:Int64}) ORDER BY charger, transaction LIMIT {limit:UInt32}`,
+    { charger: after?.charger ?? '', transaction: after?.transaction ?? 0, limit },
   );
   return rows.map((r) => ({ charger: String(r['charger']), transaction: integer(r['transaction']) }));
 }

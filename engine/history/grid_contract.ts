@@ -258,7 +258,7 @@ export function gridContract(name: string, open: () => Promise<Opened>): void {
         register(c, day + minute, 1_000, { sequence: 9_001 }),
       ]);
       const since = async (sequence: number) =>
-        (await history.sessionsSince(new Map([[7, sequence]])))
+        (await history.sessionsSince(new Map([[7, sequence]]), null, 1_000))
           .filter((key) => key.charger === charger)
           .map((key) => key.transaction)
           .sort();
@@ -266,8 +266,14 @@ export function gridContract(name: string, open: () => Promise<Opened>): void {
       expect(await since(3_111)).toEqual([31, 32]);
       expect(await since(8_999)).toEqual([31]);
       expect(await since(9_000)).toEqual([]);
-      const all = await history.sessionsSince(new Map());
+      const all = await history.sessionsSince(new Map(), null, 1_000);
       expect(all.filter((key) => key.charger === charger)).toHaveLength(2);
+      const paged: typeof all = [];
+      for (let page = all; page.length > 0;) {
+        page = await history.sessionsSince(new Map(), paged.at(-1) ?? null, 1);
+        paged.push(...page);
+      }
+      expect(paged).toEqual(all);
     });
 
     test('a reader goes on where it stood last, also behind a stream that was made anew', async () => {

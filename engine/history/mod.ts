@@ -90,8 +90,11 @@ export interface HistoryStore {
   readReaderPositions(reader: string): Promise<Map<number, number>>;
   /** To be called after the rows are stored. The newest counts, also when it is lower: a stream may have been made anew. */
   writeReaderPositions(reader: string, positions: Iterable<readonly [number, number]>): Promise<void>;
-  /** Sessions of which the history got something behind these journal sequences that changes their consumption. */
-  sessionsSince(positions: ReadonlyMap<number, number>): Promise<SessionKey[]>;
+  /**
+   * Sessions of which the history got something behind these journal sequences that changes their consumption: at most
+   * `limit`, in order of their key, behind `after`.
+   */
+  sessionsSince(positions: ReadonlyMap<number, number>, after: SessionKey | null, limit: number): Promise<SessionKey[]>;
   /** Consumption of those of the sessions that have ended, made anew from all that is stored; not written yet. */
   consumptionRows(sessions: readonly SessionKey[]): Promise<{ rows: ConsumptionRow[]; ended: SessionKey[] }>;
   /** Loads of a site or station. */
@@ -210,8 +213,12 @@ WHERE reader = {reader:String} GROUP BY partition`,
     if (rows.length > 0) await this.#insert('gridtick.reader_positions', ['reader', 'partition', 'sequence'], rows);
   }
 
-  sessionsSince(positions: ReadonlyMap<number, number>): Promise<SessionKey[]> {
-    return sessionsSince(this.#read, positions);
+  sessionsSince(
+    positions: ReadonlyMap<number, number>,
+    after: SessionKey | null,
+    limit: number,
+  ): Promise<SessionKey[]> {
+    return sessionsSince(this.#read, positions, after, limit);
   }
 
   consumptionRows(sessions: readonly SessionKey[]) {

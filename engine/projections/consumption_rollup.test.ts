@@ -105,12 +105,26 @@ test('what came while nobody made it is found at the start, late samples include
   await rollup.close();
 });
 
+test('more sessions than it can keep in mind are looked up page by page, also those that come meanwhile', async () => {
+  const chargers = Array.from({ length: 25 }, (_, i) => `C-P-${i}`);
+  const sessions = chargers.map((charger) => begin(charger, 50));
+  const ends = sessions.map((s) => end(s, 4_000));
+  await store(null, 'session_starts', sessions);
+  await store(null, 'sessions', ends.slice(0, 13));
+  const rollup = await start(history, { dirtyMax: 3, pageMax: 4 });
+  await store(rollup, 'sessions', ends.slice(13));
+  await until('made', async () => (await position()) === sequence);
+  for (const charger of chargers)
+    expect([charger, await quarters(charger)]).toEqual([charger, [1_000, 1_000, 1_000, 1_000]]);
+  await rollup.close();
+});
+
 test('what is stored of a session while it is being made is not overlooked', async () => {
   const read: (() => void)[] = [];
   const slow: RollupStore = {
     readReaderPositions: (reader) => history.readReaderPositions(reader),
     writeReaderPositions: (reader, positions) => history.writeReaderPositions(reader, positions),
-    sessionsSince: (positions) => history.sessionsSince(positions),
+    sessionsSince: (...page) => history.sessionsSince(...page),
     insert: (table, rows) => history.insert(table, rows),
     async consumptionRows(sessions) {
       const made = await history.consumptionRows(sessions);
@@ -143,7 +157,7 @@ test('stopped at any moment, again and again, each session comes to its energy',
     const alive = <T>(work: () => Promise<T>) => (left-- > 0 ? work() : Promise.reject(new Error('killed')));
     return {
       readReaderPositions: (reader) => history.readReaderPositions(reader),
-      sessionsSince: (positions) => alive(() => history.sessionsSince(positions)),
+      sessionsSince: (...page) => alive(() => history.sessionsSince(...page)),
       consumptionRows: (sessions) => alive(() => history.consumptionRows(sessions)),
       insert: (table, rows) => alive(() => history.insert(table, rows)),
       writeReaderPositions: (reader, positions) => alive(() => history.writeReaderPositions(reader, positions)),

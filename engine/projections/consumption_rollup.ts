@@ -21,6 +21,10 @@ export interface RollupOptions {
   everyMs?: number;
   /** How much longer than a run the rest behind it is. @default 5 */
   rest?: number;
+  /** Sessions that are known to be made; beyond so many they are looked up in the history instead. @default 100,000 */
+  dirtyMax?: number;
+  /** Sessions looked up for one run. @default 5,000 */
+  pageMax?: number;
 }
 
 export interface ConsumptionRollup {
@@ -34,14 +38,14 @@ export interface ConsumptionRollup {
 
 /** Sessions of one run; what is behind waits for the next. */
 const sessionsPerRun = 200;
-/** Beyond this many they are looked up in the history instead. */
-const dirtyMax = 100_000;
 const runningMax = 100_000;
 const retryMsMax = 30_000;
 
+const keyOf = ({ charger, transaction }: SessionKey) => `${transaction}/${charger}`;
+
 export async function startConsumptionRollup(
   store: RollupStore,
-  { onTrouble, everyMs = 2_000, rest = 5 }: RollupOptions = {},
+  { onTrouble, everyMs = 2_000, rest = 5, dirtyMax = 100_000, pageMax = 5_000 }: RollupOptions = {},
 ): Promise<ConsumptionRollup> {
   const written = new Map(await store.readReaderPositions(consumptionReader));
   const dirty = new Map<string, SessionKey>();
@@ -50,31 +54,21 @@ export async function startConsumptionRollup(
   /** Sessions of the run under way: what is stored of them meanwhile it may not have read. */
   let making: ReadonlySet<string> = new Set();
   let told = new Map<number, number>();
+  /** Some are not known: they have to be looked up, a page in each run, */
   let lost = true;
+  /** behind the last one that was. */
+  let search: { after: SessionKey | null } | null = null;
   let closed = false;
   let working: Promise<void> | null = null;
   let timer: NodeJS.Timeout | undefined;
 
-  const mark = (charger: string, transaction: number) => {
-    const key = `${transaction}/${charger}`;
-    if (dirty.size < dirtyMax) dirty.set(key, { charger, transaction });
+  const mark = ({ charger, transaction }: SessionKey) => {
+    const key = keyOf({ charger, transaction });
+    if (dirty.size < dirtyMax || dirty.has(key)) dirty.set(key, { charger, transaction });
     else lost = true;
   };
 
-  /** Makes what is to be made now. */
-  const run = async () => {
-    const reached = told;
-    if (lost) {
-      lost = false;
-      try {
-        for (const { charger, transaction } of await store.sessionsSince(written)) mark(charger, transaction);
-      } catch (error) {
-        lost = true;
-        throw error;
-      }
-    }
-    // Whatever is told from here on belongs to a later position.
-    const keys = [...dirty];
+  const make = async (keys: readonly (readonly [string, SessionKey])[]) => {
     for (let i = 0; i < keys.length && !closed; i += sessionsPerRun) {
       const part = keys.slice(i, i + sessionsPerRun);
       for (const [key] of part) dirty.delete(key);
@@ -82,20 +76,37 @@ export async function startConsumptionRollup(
       try {
         const { rows, ended } = await store.consumptionRows(part.map(([, session]) => session));
         if (rows.length > 0) await store.insert('consumption', rows);
-        const made = new Set(ended.map(({ charger, transaction }) => `${transaction}/${charger}`));
+        const made = new Set(ended.map(keyOf));
         if (running.size > runningMax) running.clear();
         for (const [key] of part) {
           if (made.has(key)) running.delete(key);
           else if (!dirty.has(key)) running.add(key);
         }
       } catch (error) {
-        for (const [key, session] of part) dirty.set(key, session);
+        for (const [, session] of part) mark(session);
         throw error;
       } finally {
         making = new Set();
       }
     }
-    if (closed || lost || reached.size === 0) return;
+  };
+
+  /** Makes what is to be made now. */
+  const run = async () => {
+    const reached = told;
+    if (search === null && lost) {
+      lost = false;
+      search = { after: null };
+    }
+    if (search !== null) {
+      const page = await store.sessionsSince(written, search.after, pageMax);
+      await make(page.map((session) => [keyOf(session), session]));
+      if (closed) return;
+      search = page.length < pageMax ? null : { after: page.at(-1)! };
+    }
+    // Whatever is told from here on belongs to a later position.
+    await make([...dirty]);
+    if (closed || lost || search !== null || reached.size === 0) return;
     await store.writeReaderPositions(consumptionReader, reached);
     for (const [p, sequence] of reached) written.set(p, sequence);
     if (told === reached) told = new Map();
@@ -119,7 +130,7 @@ export async function startConsumptionRollup(
         )
         .finally(() => {
           working = null;
-          if (dirty.size > 0 || lost || told.size > 0) schedule(waitMs);
+          if (dirty.size > 0 || lost || search !== null || told.size > 0) schedule(waitMs);
         });
     }, afterMs);
   };
@@ -128,18 +139,18 @@ export async function startConsumptionRollup(
   return {
     stored(table, rows) {
       if (table === 'sessions') {
-        for (const { charger, transaction } of rows as HistoryRows['sessions'][]) {
-          running.delete(`${transaction}/${charger}`);
-          mark(charger, transaction);
+        for (const session of rows as HistoryRows['sessions'][]) {
+          running.delete(keyOf(session));
+          mark(session);
         }
       } else if (table === 'session_starts') {
-        for (const { charger, transaction } of rows as HistoryRows['session_starts'][])
-          if (running.size < runningMax) running.add(`${transaction}/${charger}`);
+        for (const session of rows as HistoryRows['session_starts'][])
+          if (running.size < runningMax) running.add(keyOf(session));
       } else if (table === 'meter_values') {
         for (const { charger, transaction } of rows as HistoryRows['meter_values'][]) {
           if (transaction === null) continue;
-          const key = `${transaction}/${charger}`;
-          if (making.has(key) || !running.has(key)) mark(charger, transaction);
+          const session = { charger, transaction };
+          if (making.has(keyOf(session)) || !running.has(keyOf(session))) mark(session);
         }
       } else return;
       if (dirty.size > 0) schedule(waitMs);
