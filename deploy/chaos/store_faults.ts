@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { journalBounds, stream } from '#engine/log/mod';
 import { cutOff, flipBit, messageFile } from '#engine/log/testing_store';
 import { verifyPartitions } from '#engine/partition/verify';
+import { readWitnesses } from '#engine/partition/witnesses';
 import type { Random } from '#gateway/simulator/random';
 import { sleep, until } from '../system/installation.ts';
 import { partitions } from '../system/money_plan.ts';
@@ -110,6 +111,11 @@ async function damage(random: Random, { stream: kind, how, roles, server }: Dama
     const before = await check(market);
     const sizes = await Promise.all(all.map((p) => journalBounds(market.nc, p)));
     const worst = all.reduce((a, b) => (sizes[a]!.bytes >= sizes[b]!.bytes ? a : b));
+    // What reached no mark and no copy before everything stopped cannot be missed by anybody.
+    const { last: seen } = await journalBounds(market.nc, worst);
+    await until('a mark', noticedMsMax, async () =>
+      ((await readWitnesses(market.nc)).get(worst)?.sequence ?? 0) >= seen ? true : undefined,
+    );
     const ended: string[] = [];
     // Readers of the history role end with a code of their own.
     market.onEnded = ({ name, lastWords }) => {
