@@ -177,3 +177,23 @@ test('an engine that ends while the journal is full leaves nothing behind, and t
   expect(balance()).toBe(acknowledged);
   expect(failures).toEqual([]);
 });
+
+test('a journal that is full to the brim is purged up to the only snapshot that its owner knows', async () => {
+  await readAll();
+  await expect.poll(() => door.engineLagMs(0), { timeout: 10_000 }).toBeLessThan(1_000);
+  for (let n = 0; n < 20; n++) expect(await add({ timeoutMs: 10_000 })).toBe('ok');
+  await engine.owners[0]!.snapshot();
+  // Behind a new start its owner knows the one it began with, and no other.
+  await engine.close();
+  engine = await start();
+  expect(engine.owners[0]!.purgeable.journal).toBe(0);
+  await readAll();
+  said.length = 0;
+  const { first, bytes } = await journalBounds(nc, 0);
+  await limit(stream.journal(0), bytes + 100);
+  const answer = add({ timeoutMs: 20_000 });
+  await expect.poll(() => said, { timeout: 10_000 }).toContainEqual(expect.objectContaining({ msg: 'journal_full' }));
+  expect(await answer).toBe('ok');
+  expect((await journalBounds(nc, 0)).first).toBeGreaterThan(first);
+  expect(balance()).toBe(acknowledged);
+});
