@@ -165,7 +165,8 @@ test('a stop is over in time although a role does not want to end', async () => 
   await running.stop();
   // By itself it would never end.
   expect(Date.now() - startedAt).toBeLessThan(15_000);
-  expect(said).toContain('engine does not end within 1.5 s: killed');
+  // Half of what those before it have left.
+  expect(said).toContainEqual(expect.stringMatching(/^engine does not end within (1\.\d|0\.\d) s: killed$/));
 });
 
 test('a second installation on the same data refuses while the first serves', async () => {
