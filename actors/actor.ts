@@ -37,7 +37,7 @@ export interface ActorEvent<Body = Record<string, unknown>, Facts = unknown> {
 
 export type Output =
   | { type: 'reply'; params: { value: unknown } }
-  /** The command changes nothing; the caller gets the code. May not come with any other output. */
+  /** The command changes nothing; the caller gets the code. Besides, only facts may be told of it (`emit`). */
   | { type: 'refuse'; params: { code: RefusalCode; detail?: Record<string, unknown> } }
   | { type: 'emit'; params: PublicEvent }
   /** To the same partition: applied later in the same batch. To another: a relay, exactly once. */
@@ -158,7 +158,12 @@ export interface Domain {
 /** What a rule decides: the next context (absent: unchanged) and the outputs, or a refusal. */
 export type Decision<Context> =
   | { context?: Context; outputs?: Exclude<Output, { type: 'refuse' }>[]; refuse?: never }
-  | { refuse: RefusalCode; detail?: Record<string, unknown>; context?: never; outputs?: never };
+  | {
+      refuse: RefusalCode;
+      detail?: Record<string, unknown>;
+      context?: never;
+      outputs?: Extract<Output, { type: 'emit' }>[];
+    };
 
 /** An XState action without its type parameters: they name what a machine may call, a rule's outputs are checked by {@link Output}. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -170,8 +175,8 @@ export type Rule = (context: MachineContext, event: ActorEvent) => Decision<Mach
 /** The outputs of a decision, in order. */
 export const outputsOf = (decision: Decision<MachineContext>): readonly Output[] => {
   if (decision.refuse === undefined) return decision.outputs ?? [];
-  const { refuse: code, detail } = decision;
-  return [{ type: 'refuse', params: detail ? { code, detail } : { code } }];
+  const { refuse: code, detail, outputs = [] } = decision;
+  return [{ type: 'refuse', params: detail ? { code, detail } : { code } }, ...outputs];
 };
 
 /**

@@ -72,7 +72,7 @@ export const letterAddress = (partition: number, place: string): EntityAddress =
 });
 
 /** A system account of a ledger, one per partition. */
-export const accountAddress = (partition: number, ledger: 'SEK' | 'Wh', name: string): EntityAddress => ({
+export const accountAddress = (partition: number, ledger: string, name: string): EntityAddress => ({
   kind: 'account',
   key: partitionKey(partition),
   id: `${ledger}:${name}`,
@@ -87,4 +87,15 @@ export const exchangeAddress = (partition: number): EntityAddress => ({
   kind: 'exchange',
   key: partitionKey(partition),
   id: `exchange${partitionKey(partition)}`,
+});
+/** Where the quotes of a symbol are handed in; `feed` '' = the installation's own. */
+export function tickerAddress(feed: string, symbol: string): EntityAddress {
+  const id = `${feed}:${symbol}`;
+  return { kind: 'ticker', key: id, id };
+}
+/** The price of an instrument as one partition knows it. */
+export const watchAddress = (partition: number, feed: string, instrument: string): EntityAddress => ({
+  kind: 'watch',
+  key: partitionKey(partition),
+  id: `${feed}:${instrument}${partitionKey(partition)}`,
 });

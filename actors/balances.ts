@@ -1,10 +1,14 @@
 /**
  * What belongs to whom: the engine adds it up before and after every record and commits none that makes or loses anything.
- * Only customers and the system accounts own; what an order or a session holds is part of its customer's `pending`.
+ * Only customers, their positions and the system accounts own; what an order or a session holds is part of its customer's
+ * `pending`.
  */
 import type { Amounts, Command, Stored } from './actor.ts';
+import { symbolOf } from './instrument.ts';
+import { shareLedger } from './ledger.ts';
 import type { AccountState, CustomerState } from './schema/customer_entities.ts';
 import type { EnergyMeteredBody, StationDeliverBody } from './schema/customer_internal.ts';
+import type { PositionState } from './schema/trading.ts';
 
 /** The account, one per partition and ledger, through which value leaves for other partitions. */
 export const transitAccount = 'transit';
@@ -18,11 +22,16 @@ export function balances(kind: string, stored: Stored): Amounts | null {
     return [[ledger, balance]];
   }
   if (kind === 'customer') {
-    const { sek, wh } = stored.context as unknown as CustomerState;
+    const { sek, wh, reservedE5Sek, reservedWh } = stored.context as unknown as CustomerState;
     return [
-      ['SEK', sek.available + sek.pending],
-      ['Wh', wh.available + wh.pending],
+      ['SEK', sek.available + sek.pending + reservedE5Sek],
+      ['Wh', wh.available + wh.pending + reservedWh],
     ];
+  }
+  if (kind === 'position') {
+    const { instrument, available, pending, reserved } = stored.context as unknown as PositionState;
+    const symbol = symbolOf(instrument);
+    return symbol === null ? [] : [[shareLedger(symbol), available + pending + reserved]];
   }
   return null;
 }

@@ -50,7 +50,8 @@ export const floorWh = (capacity: number): number => startWh(floorBp, capacity);
 export const levelBp = (energyWh: number, capacity: number): number => Math.floor((energyWh * 10_000) / capacity);
 
 /** What the ledger says is stored: free and set aside for sales. */
-export const postedWh = ({ wh }: Pick<CustomerState, 'wh'>): number => wh.available + wh.pending;
+export const postedWh = ({ wh, reservedWh }: Pick<CustomerState, 'wh' | 'reservedWh'>): number =>
+  wh.available + wh.pending + reservedWh;
 
 export type RunningOrder = OrderState & { powerW: number };
 export const isRunning = (order: OrderState): order is RunningOrder => order.powerW !== null;

@@ -4,12 +4,16 @@
  */
 import { setup } from 'xstate';
 import { decide, type ActorDefinition, type ActorEvent, type Decision, type PartitionView } from './actor.ts';
+import { watchAddress } from './addresses.ts';
 import type { DomainIndex } from './domain_index.ts';
+import { buyPrice, sellPrice } from './fees.ts';
+import { energyInstrument } from './instrument.ts';
 import { slotMs } from './load.ts';
-import { machineTypes } from './machine.ts';
-import type { RefusalCode } from './refusals.ts';
+import { machineTypes, type Outputs } from './machine.ts';
+import type { Refused } from './refusals.ts';
 import { BoardState, type BoardPrice } from './schema/customer_entities.ts';
 import { BoardSlot, type BoardSlotBody } from './schema/customer_internal.ts';
+import type { WatchPriceBody } from './schema/trading.ts';
 
 /** The slot before the newest is taken for this long after the newest has arrived. */
 export const previousTakenMs = 3_000;
@@ -18,8 +22,19 @@ export const priceKeptMs = 2 * slotMs;
 
 const initial: BoardState = { slot: -1, arrivedAt: 0, previousSlot: -1, prices: [], previous: [] };
 
-/** Prices sorted by station, so that equal boards have equal images. */
-function slotArrived(board: BoardState, { now, body }: ActorEvent<BoardSlotBody>): Decision<BoardState> {
+interface SlotFacts {
+  partition: number;
+  /** Stations that triggers wait for. */
+  awaited: ReadonlySet<string>;
+  /** Whether a price fires any. */
+  fires(station: string, buyE5Sek: number, sellE5Sek: number): boolean;
+}
+
+/** Prices sorted by station, so that equal boards have equal images. What fires triggers is told to the station's watch. */
+function slotArrived(
+  board: BoardState,
+  { now, body, facts }: ActorEvent<BoardSlotBody, SlotFacts>,
+): Decision<BoardState> {
   if (body.slot <= board.slot) return {};
   const changed = new Map(body.changed.map((price) => [price.station, price]));
   const previous = board.prices.filter(({ station }) => changed.has(station));
@@ -30,8 +45,24 @@ function slotArrived(board: BoardState, { now, body }: ActorEvent<BoardSlotBody>
   if (added.length > 0) prices.sort((a, b) => (a.station < b.station ? -1 : 1));
   return {
     context: { slot: body.slot, arrivedAt: now, previousSlot: board.slot, prices, previous },
+    outputs: facts.awaited.size === 0 ? [] : firing(prices, body.slot, now, facts),
   };
 }
+
+/** Also what has not changed: a battery may have room again, and a lapsed price be in force again. */
+const firing = (prices: readonly BoardPrice[], slot: number, at: number, facts: SlotFacts): Outputs =>
+  prices.flatMap(({ station, site, priceE5SekPerKwh, importOpen }) => {
+    if (!facts.awaited.has(station)) return [];
+    const [buyE5Sek, sellE5Sek] = [buyPrice(priceE5SekPerKwh), sellPrice(priceE5SekPerKwh)];
+    if (lapsed(slot, at) || !facts.fires(station, buyE5Sek, sellE5Sek)) return [];
+    const instrument = energyInstrument(station);
+    const price: WatchPriceBody = {
+      ...{ feed: '', instrument, buyE5Sek, sellE5Sek, at },
+      station: { site, station, slot, importOpen },
+    };
+    const to = watchAddress(facts.partition, '', instrument);
+    return [{ type: 'send' as const, params: { to, type: 'watch.price', body: { ...price } } }];
+  });
 
 const on = { 'board.slot': { actions: decide(slotArrived) } };
 
@@ -50,6 +81,14 @@ export const board: ActorDefinition = {
   commands: { 'board.slot': BoardSlot },
   timers: [],
   creates: ['board.slot'],
+  facts: (view): SlotFacts => {
+    const { triggers } = view.index as DomainIndex;
+    return {
+      partition: view.partition,
+      awaited: triggers.stations,
+      fires: (station, buyE5Sek, sellE5Sek) => triggers.anyDue('', energyInstrument(station), buyE5Sek, sellE5Sek),
+    };
+  },
 };
 
 /** The board of this partition that knows the station. */
@@ -60,7 +99,6 @@ export function boardOf(view: PartitionView, station: string): BoardState | null
 
 /** A price in force; `slot` is the slot it was asked for, not since when it is unchanged. */
 export type PriceInForce = Omit<BoardPrice, 'slot'> & { slot: number };
-type Refused = { refuse: RefusalCode; detail: Record<string, unknown> };
 
 const lapsed = (slot: number, now: number): boolean => now > slot * slotMs + priceKeptMs;
 

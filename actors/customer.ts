@@ -5,12 +5,18 @@
  */
 import { setup } from 'xstate';
 import { decide, type ActorDefinition, type PartitionView } from './actor.ts';
+import { watchAddress } from './addresses.ts';
 import { boardOf } from './board.ts';
 import { flowed, present, sample } from './customer_battery.ts';
-import { buy, cancel, commit, expire, quote, sell, stop } from './customer_orders.ts';
+import { expire } from './customer_holds.ts';
+import { buy, cancel, commit, quote, sell, stop } from './customer_orders.ts';
+import { fire } from './customer_reserves.ts';
 import { creditHold, metered } from './customer_sessions.ts';
 import { tagOwned, tagReleased } from './customer_tags.ts';
+import { strangerActions, tradeActions, tradeCommands, tradeSchemas, type SummaryFacts } from './customer_trading.ts';
 import { credit, deposit, open, openAgain, withdraw } from './customer_wallet.ts';
+import type { DomainIndex } from './domain_index.ts';
+import { positionId, stationOf, symbolOf } from './instrument.ts';
 import { machineTypes } from './machine.ts';
 import {
   CustomerCredit,
@@ -26,8 +32,21 @@ import {
   OrderStop,
   type OrderQuoteBody,
 } from './schema/customer_commands.ts';
-import { CustomerState, type AccountState } from './schema/customer_entities.ts';
+import { CustomerState, type AccountState, type BoardState } from './schema/customer_entities.ts';
 import { CreditHold, CustomerSample, EnergyMetered, TagOwned, TagReleased } from './schema/customer_internal.ts';
+import { TradeFire, type PositionState, type WatchState } from './schema/trading.ts';
+
+/** What states of version 1 do not have. */
+const version2 = {
+  reservedE5Sek: 0,
+  reservedWh: 0,
+  rules: null,
+  held: [],
+  positionCount: 0,
+  orderTxns: [],
+  expiredBuyAt: 0,
+  expiredSellAt: 0,
+} satisfies Partial<CustomerState>;
 
 const initial: CustomerState = {
   name: '',
@@ -46,6 +65,7 @@ const initial: CustomerState = {
   orderCount: 0,
   batchCount: 0,
   drawCount: 0,
+  ...version2,
 };
 
 export const customerMachine = setup({ types: machineTypes<CustomerState>() }).createMachine({
@@ -59,6 +79,7 @@ export const customerMachine = setup({ types: machineTypes<CustomerState>() }).c
         'credit.hold': { target: 'open', actions: decide(creditHold) },
         'energy.metered': { target: 'open', actions: decide(metered) },
         'tag.owned': { target: 'open', actions: decide(tagOwned) },
+        ...strangerActions,
       },
     },
     open: {
@@ -81,6 +102,8 @@ export const customerMachine = setup({ types: machineTypes<CustomerState>() }).c
         'energy.metered': { actions: decide(metered) },
         'tag.owned': { actions: decide(tagOwned) },
         'tag.released': { actions: decide(tagReleased) },
+        'trade.fire': { actions: decide(fire) },
+        ...tradeActions,
       },
     },
   },
@@ -89,9 +112,38 @@ export const customerMachine = setup({ types: machineTypes<CustomerState>() }).c
 const depositsE5Sek = (view: PartitionView): number =>
   view.get<AccountState>('account', 'SEK:deposits')?.context.balance ?? 0;
 
+/** Positions are records of their own: looked up one by one, whichever a command comes to. */
+function tradeFacts(view: PartitionView, customer: string, type: string, body: Record<string, unknown>) {
+  const position: SummaryFacts['position'] = (instrument) =>
+    view.get<PositionState>('position', positionId(customer, instrument))?.context;
+  const facts = { partition: view.partition, position, board: null as BoardState | null };
+  switch (type) {
+    case 'trade.add':
+      return { ...facts, depositsE5Sek: depositsE5Sek(view) };
+    case 'trade.displaySummary': {
+      const positions = () =>
+        (view.index as DomainIndex).triggers
+          .positionsOf(customer)
+          .map((id) => view.get<PositionState>('position', id)!.context);
+      return { ...facts, positions, mark: (instrument: string) => markOf(view, customer, instrument) };
+    }
+    default: {
+      const station = typeof body['instrument'] === 'string' ? stationOf(body['instrument']) : null;
+      return station === null ? facts : { ...facts, board: boardOf(view, station) };
+    }
+  }
+}
+
+/** The newest price of a symbol that was told to this partition. */
+function markOf(view: PartitionView, customer: string, instrument: string): number | null {
+  const feed = view.get<CustomerState>('customer', customer)?.context.rules?.feed ?? '';
+  const { id } = watchAddress(view.partition, feed, instrument);
+  return symbolOf(instrument) === null ? null : (view.get<WatchState>('watch', id)?.context.buyE5Sek ?? null);
+}
+
 export const customer: ActorDefinition = {
   kind: 'customer',
-  version: 1,
+  version: 2,
   machine: customerMachine,
   context: CustomerState,
   commands: {
@@ -111,11 +163,15 @@ export const customer: ActorDefinition = {
     'energy.metered': EnergyMetered,
     'tag.owned': TagOwned,
     'tag.released': TagReleased,
+    'trade.fire': TradeFire,
+    ...tradeSchemas,
   },
   timers: ['expire', 'flow'],
-  creates: ['customer.open', 'credit.hold', 'energy.metered', 'tag.owned'],
-  facts: (view, _self, type, body) => {
+  creates: ['customer.open', 'credit.hold', 'energy.metered', 'tag.owned', ...tradeCommands],
+  migrate: { 1: (before) => ({ ...before, ...version2 }) },
+  facts: (view, self, type, body) => {
     const { partition } = view;
+    if (type.startsWith('trade.') || type === 'timer.expire') return tradeFacts(view, self.id, type, body);
     switch (type) {
       case 'order.quote':
       case 'order.buy':

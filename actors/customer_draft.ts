@@ -5,20 +5,54 @@
 import type { ActorEvent, Decision, EntityAddress } from './actor.ts';
 import { accountAddress, nameAddress, stationAddress } from './addresses.ts';
 import { flowDueAt } from './battery.ts';
-import { gathered, isOwn, ledgerPayload, posted, type BatchKind, type Leg, type LedgerName } from './ledger.ts';
+import { isEmpty, noPosition, positionId, symbolInstrument, usualRules } from './instrument.ts';
+import {
+  energyOf,
+  gathered,
+  isOwn,
+  ledgerPayload,
+  moneyOf,
+  moved,
+  posted,
+  type BatchKind,
+  type Leg,
+  type LedgerName,
+  type Owned,
+} from './ledger.ts';
 import { reply, type Outputs } from './machine.ts';
 import { amountOfOrder } from './order.ts';
 import type { CustomerState, OrderState } from './schema/customer_entities.ts';
 import type { Trade } from './schema/events.ts';
 import { subject } from './schema/subjects.ts';
+import type { BookRules, PositionState } from './schema/trading.ts';
+import { tradeLogged, type TradeLog } from './trade_log.ts';
 
 export interface CustomerFacts {
   /** The customer's own partition, where the system accounts of its batches are. */
   partition: number;
 }
+/** What trading looks up of a customer's positions, which are records of their own. */
+export interface PositionFacts extends CustomerFacts {
+  position(instrument: string): PositionState | undefined;
+}
 
-/** How long a held order can be committed: at this age it still can, 1 ms later it has expired. */
-export const holdMs = 60_000;
+/** Holds that never expire are said to do so then: 2100-01-01. */
+export const neverMs = 4_102_444_800_000;
+
+export const rulesOf = ({ rules }: CustomerState): BookRules => rules ?? usualRules;
+
+/** How long an order can be committed: at this age it still can, 1 ms later it has expired. */
+export function holdsUntil(customer: CustomerState, now: number): number {
+  const { holdTimeoutMs } = rulesOf(customer);
+  return holdTimeoutMs === null ? neverMs : now + holdTimeoutMs;
+}
+
+/** Instruments of one customer of which it has something, or wants something done. */
+export const positionsMax = 2_000;
+
+const sharesOf = (ledger: LedgerName): string | null =>
+  ledger.startsWith('SHARE:') ? symbolInstrument(ledger.slice('SHARE:'.length)) : null;
+const noPositions = () => undefined;
 
 /** Whether there is money for a charging session to begin with. */
 export const creditOf = ({ sek, creditLimitE5Sek }: CustomerState): CustomerState['credit'] =>
@@ -33,13 +67,16 @@ export class Draft {
   readonly #fired: string | null;
   readonly #outputs: Outputs = [];
   readonly #system: Leg[] = [];
+  readonly #positionBefore: PositionFacts['position'];
+  #positions: Map<string, PositionState> | null = null;
 
-  constructor(before: CustomerState, { self, now, facts, type }: ActorEvent<unknown, CustomerFacts>) {
+  constructor(before: CustomerState, { self, now, facts, type }: ActorEvent<unknown, CustomerFacts | PositionFacts>) {
     this.customer = before;
     this.#before = before;
     this.self = self;
     this.now = now;
     this.#partition = facts.partition;
+    this.#positionBefore = 'position' in facts ? facts.position : noPositions;
     this.#fired = type.startsWith('timer.') ? type.slice('timer.'.length) : null;
   }
 
@@ -58,10 +95,49 @@ export class Draft {
       kind,
       legs,
     );
-    this.#system.push(...legs.filter((leg) => !isOwn(leg)));
-    const payload = ledgerPayload(this.self.id, this.customer, { batch, kind, cause, at: this.now }, legs);
+    for (const leg of legs) {
+      if (!isOwn(leg)) this.#system.push(leg);
+      else if (leg.ledger !== 'SEK' && leg.ledger !== 'Wh') this.#shares(leg);
+    }
+    const payload = ledgerPayload(
+      this.self.id,
+      (ledger) => this.#owned(ledger),
+      { batch, kind, cause, at: this.now },
+      legs,
+    );
     this.#outputs.push({ type: 'emit', params: { kind: 'ledger', subject: subject.ledger(this.self.id), payload } });
     return batch;
+  }
+
+  #owned(ledger: LedgerName): Owned {
+    if (ledger === 'SEK') return moneyOf(this.customer);
+    if (ledger === 'Wh') return energyOf(this.customer);
+    return this.position(sharesOf(ledger)!);
+  }
+  #shares(leg: Leg) {
+    this.keepPosition(moved(this.position(sharesOf(leg.ledger)!), [leg], leg.ledger, 0));
+  }
+
+  /** Tells a fact of the trade log before all that `work` puts out, with the batch that it posts. */
+  telling(fact: Pick<TradeLog, 'txn' | 'command' | 'instrument' | 'amountE5Sek' | 'order'>, work: () => void) {
+    const place = this.#outputs.length;
+    const { batchCount } = this.customer;
+    work();
+    const batch = this.customer.batchCount > batchCount ? `${this.self.id}:${batchCount + 1}` : null;
+    const said = tradeLogged({ what: 'system', customer: this.self.id, at: this.now, ...fact, batch });
+    this.#outputs.splice(place, 0, said);
+  }
+
+  /** What the customer has of an instrument now. */
+  position(instrument: string): PositionState {
+    return (
+      this.#positions?.get(instrument) ??
+      this.#positionBefore(instrument) ??
+      noPosition(this.self.id, instrument, rulesOf(this.customer))
+    );
+  }
+  keepPosition(position: PositionState) {
+    (this.#positions ??= new Map<string, PositionState>()).set(position.instrument, position);
   }
 
   /** The order as it is now takes the place of what it was, or the last one. */
@@ -104,6 +180,7 @@ export class Draft {
   done(value?: unknown): Decision<CustomerState> {
     this.#credit();
     this.#draws();
+    this.#keepPositions();
     this.#timer('expire', expiryDueAt);
     this.#timer('flow', flowDueAt);
     const posts: Outputs = gathered(this.#system).map(({ ledger, account, amount }) =>
@@ -127,6 +204,19 @@ export class Draft {
   tellTag(tag: string) {
     const { credit } = this.customer;
     this.send(nameAddress('tag', tag), 'tag.credit', { customer: this.self.id, credit });
+  }
+
+  #keepPositions() {
+    for (const [instrument, position] of this.#positions ?? []) {
+      const before = this.#positionBefore(instrument);
+      const id = positionId(this.self.id, instrument);
+      const isGone = isEmpty(position);
+      if (!isGone) this.#outputs.push({ type: 'put', params: { kind: 'position', id, state: position } });
+      else if (before) this.#outputs.push({ type: 'drop', params: { kind: 'position', id } });
+      const more = (isGone ? 0 : 1) - (before ? 1 : 0);
+      if (more !== 0)
+        this.customer = { ...this.customer, positionCount: this.customer.positionCount + more };
+    }
   }
 
   #draws() {
@@ -161,11 +251,12 @@ function drawn(orders: readonly OrderState[]): Map<string, { site: string; power
   return byStation;
 }
 
-/** The first held order expires then. */
-function expiryDueAt({ orders }: CustomerState): number | null {
-  let due: number | null = null;
+/** The first held order expires then. Those on symbols stand in the order in which they were made. */
+function expiryDueAt({ orders, held }: CustomerState): number | null {
+  const oldest = held[0]?.expiresAt ?? neverMs;
+  let due = oldest < neverMs ? oldest + 1 : null;
   for (const { state, expiresAt } of orders) {
-    if (state === 'held' && (due === null || expiresAt + 1 < due)) due = expiresAt + 1;
+    if (state === 'held' && expiresAt < neverMs && (due === null || expiresAt + 1 < due)) due = expiresAt + 1;
   }
   return due;
 }

@@ -4,9 +4,9 @@
  */
 import type { ActorEvent, Decision } from './actor.ts';
 import { floorWh, postedWh, remainingWh, withPower } from './battery.ts';
-import { priceInForce, priceKeptMs } from './board.ts';
+import { priceInForce, priceKeptMs, type PriceInForce } from './board.ts';
 import { finish, flow, giveBack } from './customer_battery.ts';
-import { Draft, holdMs, type CustomerFacts } from './customer_draft.ts';
+import { Draft, holdsUntil, type CustomerFacts } from './customer_draft.ts';
 import { buyPrice, sellPrice } from './fees.ts';
 import { hold } from './ledger.ts';
 import { slotMs } from './load.ts';
@@ -21,7 +21,7 @@ import type {
   QuoteReply,
 } from './schema/customer_commands.ts';
 import type { BoardState, CustomerState, OrderState } from './schema/customer_entities.ts';
-import type { RefusalCode } from './refusals.ts';
+import type { Refused } from './refusals.ts';
 
 /** Held and committed together. */
 export const openOrdersMax = 32;
@@ -29,7 +29,6 @@ export const openOrdersMax = 32;
 export interface OrderFacts extends CustomerFacts {
   board: BoardState | null;
 }
-type Refused = { refuse: RefusalCode; detail: Record<string, unknown> };
 
 export function quote(
   _customer: CustomerState,
@@ -50,23 +49,85 @@ export function quote(
   return { outputs: [reply(answer)] };
 }
 
+/** Above the floor, not set aside for sales. */
+export const freeWhOf = ({ wh, capacityWh }: CustomerState): number => Math.max(0, wh.available - floorWh(capacityWh));
+/** For what is not bought yet. */
+export function roomWhOf(customer: CustomerState): number {
+  const comingWh = customer.orders.reduce((sum, order) => sum + (order.side === 'buy' ? remainingWh(order) : 0), 0);
+  return Math.max(0, customer.capacityWh - postedWh(customer) - comingWh);
+}
+
 /** Room or energy for the order, after what is open already. */
-function batteryAllows(customer: CustomerState, { side, energyWh }: OrderState): Refused | null {
+export function batteryAllows(customer: CustomerState, { side, energyWh }: Pick<OrderState, 'side' | 'energyWh'>): Refused | null {
   if (side === 'sell') {
-    const freeWh = Math.max(0, customer.wh.available - floorWh(customer.capacityWh));
+    const freeWh = freeWhOf(customer);
     return energyWh > freeWh ? { refuse: 'battery_low', detail: { freeWh } } : null;
   }
-  const comingWh = customer.orders.reduce((sum, order) => sum + (order.side === 'buy' ? remainingWh(order) : 0), 0);
-  const roomWh = Math.max(0, customer.capacityWh - postedWh(customer) - comingWh);
+  const roomWh = roomWhOf(customer);
   return energyWh > roomWh ? { refuse: 'battery_full', detail: { roomWh } } : null;
 }
 
 /** The last öre may be spent; a customer who is below the limit already holds nothing more. */
-function moneyAllows({ sek, creditLimitE5Sek }: CustomerState, heldE5Sek: number): Refused | null {
+export function moneyAllows({ sek, creditLimitE5Sek }: CustomerState, heldE5Sek: number): Refused | null {
   const freeE5Sek = sek.available + creditLimitE5Sek;
   if (heldE5Sek <= Math.max(0, freeE5Sek)) return null;
   const detail = { availableE5Sek: sek.available, neededE5Sek: heldE5Sek };
   return { refuse: freeE5Sek < 0 ? 'credit_used_up' : 'insufficient_funds', detail };
+}
+
+/** An order at a price in force, held from now on; what it holds is not posted yet. */
+export function newOrder(
+  customer: CustomerState,
+  { self, now }: ActorEvent<unknown>,
+  side: OrderState['side'],
+  energyWh: number,
+  { site, station, slot, priceE5SekPerKwh }: Pick<PriceInForce, 'site' | 'station' | 'slot' | 'priceE5SekPerKwh'>,
+): OrderState {
+  return withHeld({
+    order: `${self.id}-${customer.orderCount + 1}`,
+    side,
+    site,
+    station,
+    slot,
+    energyWh,
+    priceE5SekPerKwh: (side === 'buy' ? buyPrice : sellPrice)(priceE5SekPerKwh),
+    held: 0,
+    state: 'held',
+    heldAt: now,
+    expiresAt: holdsUntil(customer, now),
+    committedAt: null,
+    deliveredWh: 0,
+    settledE5Sek: 0,
+    powerW: null,
+    flowWMs: 0,
+  });
+}
+
+/** Why the order cannot be held. */
+export function refusedOrder(customer: CustomerState, order: OrderState): Refused | null {
+  if (customer.orders.length >= openOrdersMax) return { refuse: 'too_many_orders', detail: { max: openOrdersMax } };
+  return batteryAllows(customer, order) ?? moneyAllows(customer, heldOf(order).sek);
+}
+
+/** Sets aside what it needs. */
+export function holdOrder(draft: Draft, order: OrderState) {
+  const held = heldOf(order);
+  draft.customer = { ...draft.customer, orderCount: draft.customer.orderCount + 1 };
+  draft.post('hold', order.order, [...hold('SEK', held.sek), ...hold('Wh', held.wh)]);
+  draft.keep(order);
+  draft.trade(order, 'held');
+}
+
+/** The price of the slot; a buy needs an open station. */
+export function orderPrice(
+  side: OrderState['side'],
+  { station, slot }: Pick<OrderPlaceBody, 'station' | 'slot'>,
+  { board }: OrderFacts,
+  now: number,
+): PriceInForce | Refused {
+  const price = priceInForce(board, station, slot, now);
+  if ('refuse' in price || side === 'sell' || price.importOpen) return price;
+  return { refuse: 'station_capped', detail: { station } };
 }
 
 function place(
@@ -74,37 +135,14 @@ function place(
   customer: CustomerState,
   event: ActorEvent<OrderPlaceBody, OrderFacts>,
 ): Decision<CustomerState> {
-  const { self, now, body, facts } = event;
-  const price = priceInForce(facts.board, body.station, body.slot, now);
+  const { now, body, facts } = event;
+  const price = orderPrice(side, body, facts, now);
   if ('refuse' in price) return price;
-  if (side === 'buy' && !price.importOpen) return { refuse: 'station_capped', detail: { station: body.station } };
-  if (customer.orders.length >= openOrdersMax) return { refuse: 'too_many_orders', detail: { max: openOrdersMax } };
-  const order = withHeld({
-    order: `${self.id}-${customer.orderCount + 1}`,
-    side,
-    site: price.site,
-    station: price.station,
-    slot: price.slot,
-    energyWh: body.energyWh,
-    priceE5SekPerKwh: (side === 'buy' ? buyPrice : sellPrice)(price.priceE5SekPerKwh),
-    held: 0,
-    state: 'held',
-    heldAt: now,
-    expiresAt: now + holdMs,
-    committedAt: null,
-    deliveredWh: 0,
-    settledE5Sek: 0,
-    powerW: null,
-    flowWMs: 0,
-  });
-  const held = heldOf(order);
-  const refused = batteryAllows(customer, order) ?? moneyAllows(customer, held.sek);
+  const order = newOrder(customer, event, side, body.energyWh, price);
+  const refused = refusedOrder(customer, order);
   if (refused) return refused;
   const draft = new Draft(customer, event);
-  draft.customer = { ...customer, orderCount: customer.orderCount + 1 };
-  draft.post('hold', order.order, [...hold('SEK', held.sek), ...hold('Wh', held.wh)]);
-  draft.keep(order);
-  draft.trade(order, 'held');
+  holdOrder(draft, order);
   const { energyWh, priceE5SekPerKwh, expiresAt, slot, station } = order;
   const answer: HeldReply = {
     order: order.order,
@@ -157,12 +195,17 @@ export function commit(
   const order = picked(customer, event);
   if ('refuse' in order) return order;
   const draft = new Draft(customer, event);
+  return draft.done(orderReply(deliver(draft, order), 'delivering'));
+}
+
+/** Puts an order, whose hold is posted, at the end of the queue of its side. */
+export function deliver(draft: Draft, order: OrderState): OrderState {
   flow(draft);
-  const committed: OrderState = { ...order, state: 'delivering', committedAt: event.now };
+  const committed: OrderState = { ...order, state: 'delivering', committedAt: draft.now };
   draft.keepLast(committed);
   draft.customer = withPower(draft.customer);
   draft.trade(committed, 'delivering');
-  return draft.done(orderReply(committed, 'delivering'));
+  return committed;
 }
 
 export function cancel(
@@ -175,20 +218,6 @@ export function cancel(
   giveBack(draft, order, 'release');
   draft.trade(order, 'cancelled');
   return draft.done(orderReply(order, 'cancelled'));
-}
-
-/** Each hold expires alone; older ones that are still young enough stay. */
-export function expire(
-  customer: CustomerState,
-  event: ActorEvent<Record<string, unknown>, CustomerFacts>,
-): Decision<CustomerState> {
-  const draft = new Draft(customer, event);
-  for (const order of customer.orders) {
-    if (order.state !== 'held' || event.now <= order.expiresAt) continue;
-    giveBack(draft, order, 'expiry');
-    draft.trade(order, 'expired');
-  }
-  return draft.done();
 }
 
 /** A held order that is stopped is cancelled: nothing of it has flowed. */

@@ -1,5 +1,6 @@
 /** Opening the account, money in and out, and how far below zero it may go. */
 import type { ActorEvent, Decision } from './actor.ts';
+import type { Refused } from './refusals.ts';
 import { capacityWh, openingWh } from './battery.ts';
 import { Draft, type CustomerFacts } from './customer_draft.ts';
 import { sek, wh } from './ledger.ts';
@@ -20,7 +21,7 @@ export interface WalletFacts extends CustomerFacts {
 /** So many of the largest deposits are still sums that an integer holds exactly. */
 const sumE5SekMax = 80 * amountE5SekMax;
 
-const balanceOf = ({ sek, creditLimitE5Sek }: CustomerState): BalanceReply => ({
+export const balanceOf = ({ sek, creditLimitE5Sek }: CustomerState): BalanceReply => ({
   availableE5Sek: sek.available,
   heldE5Sek: sek.pending,
   creditLimitE5Sek,
@@ -58,14 +59,21 @@ export function openAgain(
     : { outputs };
 }
 
+/** Refuses what would not fit the books. */
+export function depositRefused(customer: CustomerState, amountE5Sek: number, depositsE5Sek: number): Refused | null {
+  const paidInE5Sek = Math.max(customer.sek.available + customer.sek.pending + customer.reservedE5Sek, -depositsE5Sek);
+  return paidInE5Sek + amountE5Sek > sumE5SekMax
+    ? { refuse: 'bad_amount', detail: { amountE5Sek, rule: 'more than the books can hold' } }
+    : null;
+}
+
 export function deposit(
   customer: CustomerState,
   event: ActorEvent<CustomerAmountBody, WalletFacts>,
 ): Decision<CustomerState> {
   const { amountE5Sek } = event.body;
-  const paidInE5Sek = Math.max(customer.sek.available + customer.sek.pending, -event.facts.depositsE5Sek);
-  if (paidInE5Sek + amountE5Sek > sumE5SekMax)
-    return { refuse: 'bad_amount', detail: { amountE5Sek, rule: 'more than the books can hold' } };
+  const refused = depositRefused(customer, amountE5Sek, event.facts.depositsE5Sek);
+  if (refused) return refused;
   const draft = new Draft(customer, event);
   draft.post('deposit', event.type, [sek('available', amountE5Sek), sek('deposits', -amountE5Sek)]);
   return draft.done(balanceOf(draft.customer));

@@ -8,6 +8,8 @@ import { isOpen } from './device_command_rules.ts';
 import type { BoardState, CustomerState } from './schema/customer_entities.ts';
 import type { DeviceCommandState } from './schema/device_commands.ts';
 import type { ChargerState, NameState, SessionState, StationState } from './schema/entities.ts';
+import type { PositionState } from './schema/trading.ts';
+import { Triggers } from './trigger_index.ts';
 
 /** Sets by name; an empty one is dropped. */
 class Groups {
@@ -59,6 +61,8 @@ export class DomainIndex implements Index {
   /** Customers whose battery is sampled. */
   readonly sampled = new SampledCustomers();
   readonly #boards = new Boards();
+  /** Automatic orders, and who has positions. */
+  readonly triggers = new Triggers();
 
   get awaited() {
     return this.#calls.size;
@@ -129,6 +133,13 @@ export class DomainIndex implements Index {
         return;
       case 'board':
         this.#boards.changed(id, before as Stored<BoardState> | undefined, after as Stored<BoardState> | undefined);
+        return;
+      case 'position':
+        this.triggers.changed(
+          id,
+          before as Stored<PositionState> | undefined,
+          after as Stored<PositionState> | undefined,
+        );
         return;
       case 'device_command': {
         type Command = Stored<DeviceCommandState> | undefined;

@@ -13,10 +13,10 @@ import type { Balance } from './schema/customer_entities.ts';
 import type { Ledger } from './schema/events.ts';
 import { divideHalfEven, safe } from './units.ts';
 
-export type LedgerName = Ledger['legs'][number]['ledger'];
+export type LedgerName = 'SEK' | 'Wh' | `SHARE:${string}`;
 export type BatchKind = Ledger['kind'];
 
-/** `account`: the party's own `available` or `pending`, else a system account of the party's partition. */
+/** `account`: the party's own `available`, `pending` or `reserved`, else a system account of the party's partition. */
 export interface Leg {
   ledger: LedgerName;
   account: string;
@@ -27,6 +27,15 @@ export interface Party {
   sek: Balance;
   wh: Balance;
   creditLimitE5Sek: number;
+  reservedE5Sek: number;
+  reservedWh: number;
+}
+
+/** What a party owns in one ledger. */
+export interface Owned {
+  available: number;
+  pending: number;
+  reserved: number;
 }
 
 /** A bug: the command that tried it fails as a whole. */
@@ -62,16 +71,27 @@ export function split(
 // Subtraction and negation may give −0, which no post-image holds: adding 0 makes it 0.
 export const sek = (account: string, amount: number): Leg => ({ ledger: 'SEK', account, amount: amount + 0 });
 export const wh = (account: string, amount: number): Leg => ({ ledger: 'Wh', account, amount: amount + 0 });
+export const shareLedger = (symbol: string): LedgerName => `SHARE:${symbol}`;
+/** Shares of a symbol. */
+export const share = (symbol: string, account: string, amount: number): Leg => ({
+  ledger: shareLedger(symbol),
+  account,
+  amount: amount + 0,
+});
+/** Who sells and buys the shares of a symbol, in money and in shares. */
+export const marketOf = (symbol: string): string => `market:${symbol}`;
 /** From free to set aside; a negative amount gives back. */
-export const hold = (ledger: LedgerName, amount: number): Leg[] => [
+const setAside = (account: string) => (ledger: LedgerName, amount: number): Leg[] => [
   { ledger, account: 'available', amount: -amount + 0 },
-  { ledger, account: 'pending', amount: amount + 0 },
+  { ledger, account, amount: amount + 0 },
 ];
+export const hold = setAside('pending');
+export const reserve = setAside('reserved');
 
 /** Invariant 1. Throws {@link LedgerError}. */
-export function checkLegs(legs: readonly Pick<Leg, 'ledger' | 'amount'>[]) {
-  const sums = { SEK: 0, Wh: 0 };
-  for (const { ledger, amount } of legs) sums[ledger] = safe(sums[ledger] + amount);
+export function checkLegs(legs: readonly { ledger: string; amount: number }[]) {
+  const sums: Record<string, number> = {};
+  for (const { ledger, amount } of legs) sums[ledger] = safe((sums[ledger] ?? 0) + amount);
   for (const [ledger, sum] of Object.entries(sums))
     if (sum !== 0) throw new LedgerError(`the legs of a batch in ${ledger} sum to ${sum}`);
 }
@@ -87,33 +107,53 @@ export function gathered(legs: readonly Leg[]): Leg[] {
   return [...byAccount.values()].filter(({ amount }) => amount !== 0);
 }
 
-export const isOwn = ({ account }: Leg): boolean => account === 'available' || account === 'pending';
+export const isOwn = ({ account }: Leg): boolean => account === 'available' || account === 'pending' || account === 'reserved';
 
 const sumOf = (legs: readonly Leg[], ledger: LedgerName, account: string): number =>
   legs.reduce((sum, leg) => (leg.ledger === ledger && leg.account === account ? sum + leg.amount : sum), 0);
 
-function moved(before: Balance, legs: readonly Leg[], ledger: LedgerName, floor: number): Balance {
+/** What is owned in a ledger after the legs; `floor`: how far what is free may be taken down. Throws {@link LedgerError}. */
+export function moved<O extends Owned>(before: O, legs: readonly Leg[], ledger: LedgerName, floor: number): O {
   const available = sumOf(legs, ledger, 'available');
   const pending = sumOf(legs, ledger, 'pending');
-  if (available === 0 && pending === 0) return before;
-  const after = { available: safe(before.available + available), pending: safe(before.pending + pending) };
+  const reserved = sumOf(legs, ledger, 'reserved');
+  if (available === 0 && pending === 0 && reserved === 0) return before;
+  const after = {
+    ...before,
+    available: safe(before.available + available),
+    pending: safe(before.pending + pending),
+    reserved: safe(before.reserved + reserved),
+  };
   if (after.pending < 0) throw new LedgerError(`${ledger}: pending would be ${after.pending}`);
+  if (after.reserved < 0) throw new LedgerError(`${ledger}: reserved would be ${after.reserved}`);
   if (available < 0 && after.available < floor)
     throw new LedgerError(`${ledger}: available would be ${after.available}, below ${floor}`);
   return after;
 }
 
-/** The party after a batch; invariants 1–3. Throws {@link LedgerError}. */
+const ownedOf = ({ available, pending }: Balance, reserved: number): Owned => ({ available, pending, reserved });
+export const moneyOf = (party: Pick<Party, 'sek' | 'reservedE5Sek'>): Owned =>
+  ownedOf(party.sek, party.reservedE5Sek);
+export const energyOf = (party: Pick<Party, 'wh' | 'reservedWh'>): Owned => ownedOf(party.wh, party.reservedWh);
+
+/** The party after a batch; invariants 1–3. Shares are in positions. Throws {@link LedgerError}. */
 export function posted<P extends Party>(party: P, kind: BatchKind, legs: readonly Leg[]): P {
   checkLegs(legs);
   const floorE5Sek = kind === 'metered' ? Number.MIN_SAFE_INTEGER : -party.creditLimitE5Sek;
-  return { ...party, sek: moved(party.sek, legs, 'SEK', floorE5Sek), wh: moved(party.wh, legs, 'Wh', 0) };
+  const [money, energy] = [moneyOf(party), energyOf(party)];
+  const [sekAfter, whAfter] = [moved(money, legs, 'SEK', floorE5Sek), moved(energy, legs, 'Wh', 0)];
+  const balance = ({ available, pending }: Owned): Balance => ({ available, pending });
+  return {
+    ...party,
+    ...(sekAfter !== money && { sek: balance(sekAfter), reservedE5Sek: sekAfter.reserved }),
+    ...(whAfter !== energy && { wh: balance(whAfter), reservedWh: whAfter.reserved }),
+  };
 }
 
-/** The batch as integrators and the history see it. `party` after it. */
+/** The batch as integrators and the history see it. `owned`: what the party has in a ledger after it. */
 export function ledgerPayload(
   customer: string,
-  party: Party,
+  owned: (ledger: LedgerName) => Owned,
   batch: Pick<Ledger, 'batch' | 'kind' | 'cause' | 'at'>,
   legs: readonly Leg[],
 ): Ledger {
@@ -123,13 +163,8 @@ export function ledgerPayload(
     legs: legs.map((leg) => {
       const { ledger, account, amount } = leg;
       if (!isOwn(leg)) return { ledger, account, amount, balance: null };
-      const balances = ledger === 'SEK' ? party.sek : party.wh;
-      return {
-        ledger,
-        account: `customer:${customer}:${account}`,
-        amount,
-        balance: account === 'available' ? balances.available : balances.pending,
-      };
+      const balance = owned(ledger)[account as keyof Owned];
+      return { ledger, account: `customer:${customer}:${account}`, amount, balance };
     }),
   };
 }

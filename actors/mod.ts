@@ -19,7 +19,9 @@ import { CounterState, DecidedState, SampleKeysState, StationDrawState, StraySta
 import { session } from './session.ts';
 import { site } from './site.ts';
 import { station } from './station.ts';
+import { PositionState } from './schema/trading.ts';
 import { tag } from './tag.ts';
+import { ticker, watch } from './ticker.ts';
 import { user } from './user.ts';
 
 export const records: readonly RecordDefinition[] = [
@@ -29,6 +31,7 @@ export const records: readonly RecordDefinition[] = [
   { kind: 'stray', version: 1, context: StrayState },
   { kind: 'price_hour', version: 1, context: PriceHourState },
   { kind: 'station_draw', version: 1, context: StationDrawState },
+  { kind: 'position', version: 1, context: PositionState },
 ];
 
 export const domain: Domain = {
@@ -47,6 +50,8 @@ export const domain: Domain = {
     board,
     account,
     customer,
+    ticker,
+    watch,
     letter,
   ],
   records,

@@ -13,6 +13,7 @@ export const refusals = {
   name_taken: { status: 409, text: 'The name belongs to somebody else' },
   child_above_parent: { status: 409, text: "A limit is above its parent's" },
   unknown_customer: { status: 404, text: 'No such customer' },
+  unknown_user: { status: 404, text: 'No such user' },
   unknown_order: { status: 404, text: 'No such order' },
   bad_amount: { status: 400, text: 'The amount is not a positive number with at most two decimals' },
   insufficient_funds: { status: 409, text: 'Not enough money' },
@@ -22,7 +23,11 @@ export const refusals = {
   station_capped: { status: 409, text: 'The station is above its cap and closed for import' },
   price_moved: { status: 409, text: 'A newer price is in force' },
   quote_stale: { status: 409, text: 'There is no price young enough' },
-  quote_unavailable: { status: 503, text: 'There is no price for this station' },
+  quote_unavailable: { status: 503, text: 'There is no price' },
+  amount_too_small: { status: 409, text: 'The amount buys not one unit' },
+  insufficient_holding: { status: 409, text: 'Not that many units are free' },
+  no_amount_set: { status: 409, text: 'No amount is set for this instrument' },
+  too_many_positions: { status: 429, text: 'Too many instruments' },
   nothing_pending: { status: 409, text: 'Nothing is held' },
   order_ended: { status: 409, text: 'The order has ended' },
   too_many_orders: { status: 429, text: 'Too many open orders' },
@@ -34,7 +39,7 @@ export const refusals = {
   device_command_ended: { status: 409, text: 'The command has ended' },
   too_many_device_commands: { status: 429, text: 'Too many commands for this charger' },
   superseded: { status: 409, text: 'A newer connection took over' },
-  expired: { status: 409, text: 'The deadline passed before the command was applied' },
+  expired: { status: 409, text: 'It came too late: the deadline or the hold has passed' },
   id_conflict: { status: 409, text: 'The same id was used for another command' },
   too_many_recent_commands: { status: 429, text: 'Too many recent commands for this entity' },
   series_gap: { status: 409, text: 'An earlier command of the series is missing' },
@@ -64,3 +69,9 @@ export const refusals = {
 } as const satisfies Record<string, { status: number; text: string }>;
 
 export type RefusalCode = keyof typeof refusals;
+
+/** A rule that says no. */
+export interface Refused {
+  refuse: RefusalCode;
+  detail: Record<string, unknown>;
+}

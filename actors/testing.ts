@@ -170,12 +170,18 @@ export class TestPartition implements PartitionView {
       compareSteps(type, { snapshot, outputs }, kind.run.publicStep(stored ? before : null, event));
     const refusal = outputs.find((output) => output.type === 'refuse');
     if (refusal) {
-      if (outputs.length > 1) throw new Error(`${type}: a refusal comes alone`);
+      for (const output of outputs) {
+        if (output.type === 'emit') this.#output(to, output, queue);
+        else if (output !== refusal) throw new Error(`${type}: a refusal comes with facts alone`);
+      }
       const { code, detail } = refusal.params;
       return detail ? { ok: false, code, detail } : { ok: false, code };
     }
     this.#world.writes += snapshot.context === before.context && snapshot.value === before.value && stored ? 0 : 1;
-    this.#put(to.kind, to.id, to.key, {
+    // A first state that is left as it is makes no entity.
+    const isThere = stored !== undefined || snapshot.value !== before.value || snapshot.context !== before.context;
+    if (isThere)
+      this.#put(to.kind, to.id, to.key, {
       value: snapshot.value as string,
       context: snapshot.context as Record<string, unknown>,
     });

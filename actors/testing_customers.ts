@@ -5,6 +5,7 @@ import { checkLegs } from './ledger.ts';
 import { heldOf } from './order.ts';
 import type { BalanceReply, HeldReply, OrderReply, QuoteReply } from './schema/customer_commands.ts';
 import type { AccountState, BoardPrice, CustomerState, OrderState } from './schema/customer_entities.ts';
+import type { PositionState } from './schema/trading.ts';
 import type { TestWorld } from './testing.ts';
 
 export const sekE5 = 100_000;
@@ -98,15 +99,17 @@ export function checkBooks(world: TestWorld) {
   for (const partition of world.partitions) {
     const customers = partition.all<CustomerState>('customer');
     const accounts = partition.all<AccountState>('account');
-    for (const ledger of ['SEK', 'Wh'] as const) {
-      const of = ({ sek, wh }: CustomerState) => (ledger === 'SEK' ? sek : wh);
-      const parties = customers.reduce((sum, state) => sum + of(state).available + of(state).pending, 0);
-      const system = accounts.reduce(
-        (sum, { balance, ...account }) => sum + (account.ledger === ledger ? balance : 0),
-        0,
-      );
-      must(parties + system === 0, `Σ ${ledger} of partition ${partition.partition} is ${parties + system}`);
+    const sums = new Map<string, number>();
+    const add = (ledger: string, amount: number) => sums.set(ledger, (sums.get(ledger) ?? 0) + amount);
+    for (const { sek, wh, reservedE5Sek, reservedWh } of customers) {
+      add('SEK', sek.available + sek.pending + reservedE5Sek);
+      add('Wh', wh.available + wh.pending + reservedWh);
     }
+    for (const { instrument, available, pending, reserved } of partition.all<PositionState>('position'))
+      add(instrument.replace('symbol:', 'SHARE:'), available + pending + reserved);
+    for (const { ledger, balance } of accounts) add(ledger, balance);
+    for (const [ledger, sum] of sums)
+      must(sum === 0, `Σ ${ledger} of partition ${partition.partition} is ${sum}`);
     for (const customer of customers) checkCustomer(customer, partition.now);
   }
   const { events, batches } = checked.get(world) ?? { events: 0, batches: new Set<string>() };
@@ -123,7 +126,8 @@ export function checkBooks(world: TestWorld) {
 function checkCustomer(customer: CustomerState, now: number) {
   const sum = (of: (order: OrderState) => number) => customer.orders.reduce((total, order) => total + of(order), 0);
   const sessions = customer.sessions.reduce((total, { held }) => total + held, 0);
-  must(customer.sek.pending === sum((order) => heldOf(order).sek) + sessions, 'money held is not what holds say');
+  const shares = customer.held.reduce((total, { side, held }) => total + (side === 'buy' ? held : 0), 0);
+  must(customer.sek.pending === sum((order) => heldOf(order).sek) + sessions + shares, 'money held is not what holds say');
   must(customer.wh.pending === sum((order) => heldOf(order).wh), 'energy held is not what holds say');
   must(customer.wh.available >= 0 && customer.sek.pending >= 0, 'a balance is below zero');
   const { energyWh } = batteryAt(customer, now);

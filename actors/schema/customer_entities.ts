@@ -1,6 +1,7 @@
 /** States of customers, ledger accounts and price boards, field by field in canonical order (the order of the post-image). */
 import Type, { type Static } from 'typebox';
 import { Tier } from './events.ts';
+import { BookRules, HeldState } from './trading.ts';
 
 const int = () => Type.Integer();
 const str = () => Type.String();
@@ -73,11 +74,25 @@ export const CustomerState = Type.Object({
   batchCount: int(),
   /** Counts words to stations about what its orders draw there. */
   drawCount: int(),
+  /** Set aside for automatic orders, beside `sek` and `wh`. */
+  reservedE5Sek: int(),
+  reservedWh: int(),
+  /** Null: the usual ones. */
+  rules: Type.Union([BookRules, Type.Null()]),
+  /** Pending orders on symbols, oldest first. */
+  held: Type.Array(HeldState),
+  /** Records of kind `position`. */
+  positionCount: int(),
+  /** Held orders on energy that a trading command made: `[n of the order, its transaction number, amount named]`. */
+  orderTxns: Type.Array(Type.Array(int())),
+  /** When a hold of that side expired last; 0 = never. */
+  expiredBuyAt: int(),
+  expiredSellAt: int(),
 });
 export type CustomerState = Static<typeof CustomerState>;
 
-/** A system account, one per partition, ledger and name; may be negative. value: `open`. key = `@<p>`, id = `<ledger>:<name>`. */
-export const AccountState = Type.Object({ ledger: Type.Enum(['SEK', 'Wh']), name: str(), balance: int() });
+/** A system account, one per partition, ledger (`SEK`, `Wh`, `SHARE:<symbol>`) and name; may be negative. value: `open`. key = `@<p>`, id = `<ledger>:<name>`. */
+export const AccountState = Type.Object({ ledger: Type.String(), name: str(), balance: int() });
 export type AccountState = Static<typeof AccountState>;
 
 /** The price of a station as other partitions know it. `slot` = since when it has been unchanged. */

@@ -9,7 +9,7 @@ const closed = { additionalProperties: false };
 // --- ledger ---------------------------------------------------------------------------------------------------------
 
 /** to: account (this partition). Adds `amount` (signed) to its balance; sent with the batch that its legs belong to. */
-export const AccountPost = Type.Object({ ledger: Type.Enum(['SEK', 'Wh']), name: str(), amount: int() }, closed);
+export const AccountPost = Type.Object({ ledger: str(), name: str(), amount: int() }, closed);
 
 // --- prices ---------------------------------------------------------------------------------------------------------
 

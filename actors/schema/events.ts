@@ -3,6 +3,7 @@
  * Payloads are JSON with the unit in the name and times in unix ms; the header `Gridtick-Schema` carries `<kind>/1`.
  */
 import Type, { type Static } from 'typebox';
+import type { TradeLog } from '../trade_log.ts';
 
 const at = (description: string) => Type.Integer({ description: `${description}; unix ms, UTC` });
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -183,15 +184,18 @@ export const Ledger = Type.Object(
       'metered',
       'delivery',
       'reversal',
+      'reserve',
     ]),
     cause: Type.String({ description: 'the order, session or command it was made for' }),
     at: at("the log's time"),
     legs: Type.Array(
       Type.Object(
         {
-          ledger: Type.Enum(['SEK', 'Wh']),
-          account: Type.String({ description: 'customer:<id>:available | :pending, or a system account' }),
-          amount: Type.Integer({ description: 'signed; 10⁻⁵ SEK or Wh' }),
+          ledger: Type.String({ pattern: '^(SEK|Wh|SHARE:[A-Za-z]{1,3})$', description: 'SEK, Wh, or SHARE:<symbol>' }),
+          account: Type.String({
+            description: 'customer:<id>:available | :pending | :reserved, or a system account',
+          }),
+          amount: Type.Integer({ description: 'signed; 10⁻⁵ SEK, Wh or shares' }),
           balance: nullable(
             Type.Integer({ description: "the party's balance after the batch; null for system accounts" }),
           ),
@@ -204,7 +208,10 @@ export const Ledger = Type.Object(
 );
 export type Ledger = Static<typeof Ledger>;
 
-/** Kinds are stream names in lower case; each is captured by one stream. */
+/**
+ * Kinds are stream names in lower case; each is captured by one stream. `trade_log` alone is recorded and not published: the
+ * history takes it from the journal.
+ */
 export type PublicEvent =
   | { kind: 'price'; subject: string; payload: Price }
   | { kind: 'load'; subject: string; payload: Load }
@@ -214,7 +221,10 @@ export type PublicEvent =
   | { kind: 'battery'; subject: string; payload: Battery }
   | { kind: 'trade'; subject: string; payload: Trade }
   | { kind: 'ledger'; subject: string; payload: Ledger }
-  | { kind: 'audit'; subject: string; payload: Audit };
+  | { kind: 'audit'; subject: string; payload: Audit }
+  | { kind: 'trade_log'; subject: string; payload: TradeLog };
+/** Kinds that have a stream. */
+export type PublishedKind = Exclude<PublicEvent['kind'], 'trade_log'>;
 
 export const publicKinds = [
   'price',
@@ -226,7 +236,7 @@ export const publicKinds = [
   'trade',
   'ledger',
   'audit',
-] as const satisfies PublicEvent['kind'][];
+] as const satisfies PublishedKind[];
 export const publicSchemas = {
   price: Price,
   load: Load,

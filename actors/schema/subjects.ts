@@ -26,5 +26,7 @@ export const subject = {
   trade: (customer: string) => `trade.${token(customer)}`,
   /** System batches without a customer are under `system`, which no customer can be called. */
   ledger: (customer: string | null) => `ledger.${customer === null ? '=system' : token(customer)}`,
+  /** Recorded only: nothing is published under it. */
+  tradeLog: (customer: string) => `trade_log.${token(customer)}`,
   audit: (kind: string) => `audit.${token(kind)}`,
 };

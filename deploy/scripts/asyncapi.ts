@@ -2,13 +2,11 @@
  * The AsyncAPI document of the public subjects, made of the schemas in `actors/schema` and of the table of streams.
  * `npx vitest run deploy/scripts/asyncapi -u` writes it to `deploy/docs/asyncapi.json`.
  */
-import { publicSchemas, Sample, type PublicEvent } from '#actors/schema/events';
+import { publicSchemas, Sample, type PublishedKind as Kind } from '#actors/schema/events';
 import { integratorApiPrefix, integratorConsumer, stream, streamTable } from '#engine/log/mod';
 import { integratorUser } from '#engine/supervisor/endpoints';
 import { commandChannels, commandMessages, commandOperations, commandSchemas } from './asyncapi_commands.ts';
 import { examples } from './asyncapi_examples.ts';
-
-type Kind = PublicEvent['kind'];
 
 /** What the schemas do not say: tokens of the subject, and when a message is sent. */
 const channels: Record<Kind, { tokens: Record<string, string>; title: string; when: string }> = {

@@ -1,9 +1,9 @@
 /** One message per kind as an installation with the demo site sends it; checked against the schemas by the test. */
-import type { PublicEvent } from '#actors/schema/events';
+import type { PublicEvent, PublishedKind } from '#actors/schema/events';
 
 type Example<Event extends PublicEvent> = { at: string; subject: string; payload: Event['payload'] };
 
-export const examples: { [Kind in PublicEvent['kind']]: Example<Extract<PublicEvent, { kind: Kind }>> } = {
+export const examples: { [Kind in PublishedKind]: Example<Extract<PublicEvent, { kind: Kind }>> } = {
   price: {
     at: '6:74:0',
     subject: 'price.nord-1',

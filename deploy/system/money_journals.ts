@@ -57,7 +57,9 @@ export class Journals {
     const balances = new Map<string, number>();
     const add = (name: string, amount: number) => balances.set(name, (balances.get(name) ?? 0) + amount);
     for (const { ledger, name, balance } of this.#accounts.values()) add(`${ledger}:${name}`, balance);
-    for (const [id, { sek, wh }] of this.customers) {
+    for (const [id, { sek, wh, reservedE5Sek, reservedWh }] of this.customers) {
+      if (reservedE5Sek !== 0) add(`SEK:customer:${id}:reserved`, reservedE5Sek);
+      if (reservedWh !== 0) add(`Wh:customer:${id}:reserved`, reservedWh);
       for (const [ledger, { available, pending }] of Object.entries({ SEK: sek, Wh: wh })) {
         add(`${ledger}:customer:${id}:available`, available);
         add(`${ledger}:customer:${id}:pending`, pending);

@@ -1,5 +1,6 @@
 /** Rows of what customers do: orders, postings, batteries. */
 import type { Battery, Ledger, Trade } from '#actors/schema/events';
+import type { TradeLog } from '#actors/trade_log';
 import { dateTime, placeOfRow, rowsPerEventMax, type Place } from './place.ts';
 
 export type TradeRow = Place & {
@@ -42,6 +43,34 @@ export type BatteryStateRow = Place & {
   level_bp: number;
   power_w: number;
 };
+
+export type TradeLogRow = Place & {
+  customer: string;
+  at: string;
+  what: string;
+  command: string;
+  txn: number;
+  instrument: string;
+  code: string;
+  batch: string;
+  /** JSON of {@link TradeLog}. */
+  fact: string;
+};
+
+export const tradeLogRow = (fact: TradeLog, place: Place): TradeLogRow => ({
+  customer: fact.customer,
+  at: dateTime(fact.at),
+  what: fact.what,
+  command: fact.command,
+  txn: fact.txn,
+  instrument: fact.instrument ?? '',
+  code: fact.code ?? '',
+  batch: fact.batch ?? '',
+  fact: JSON.stringify(fact),
+  partition: place.partition,
+  sequence: place.sequence,
+  index: place.index,
+});
 
 export const tradeRow = (t: Trade, place: Place): TradeRow => ({
   customer: t.customer,

@@ -8,9 +8,11 @@ import type { Audit, Load, PublicEvent, SessionEvent } from '#actors/schema/even
 import {
   batteryRow,
   ledgerRows,
+  tradeLogRow,
   tradeRow,
   type BatteryStateRow,
   type LedgerEntryRow,
+  type TradeLogRow,
   type TradeRow,
 } from './customer_rows.ts';
 import type { MessageRow } from './messages.ts';
@@ -141,6 +143,7 @@ export interface HistoryRows {
   consumption: ConsumptionRow;
   ocpp_messages: MessageRow;
   correlations: CorrelationRow;
+  trade_log: TradeLogRow;
 }
 export type HistoryTable = keyof HistoryRows;
 
@@ -194,6 +197,8 @@ export function toRows(event: PublicEvent, place: Place): TableRows {
       return { table: 'ledger_entries', rows: ledgerRows(event.payload, place) };
     case 'audit':
       return { table: 'audit_events', rows: [auditRow(event.payload, place)] };
+    case 'trade_log':
+      return { table: 'trade_log', rows: [tradeLogRow(event.payload, place)] };
     case 'load':
       return { table: 'loads', rows: [loadRow(event.payload, place)] };
     default:

@@ -483,14 +483,18 @@ export class Decider {
       const { stored, outputs } = actor.runner.step(before, event);
       const refusal = outputs.find((output) => output.type === 'refuse');
       if (refusal) {
+        // It changes nothing; what it tells is a fact all the same.
+        for (const output of outputs) if (output.type === 'emit') this.#output(to, output, queue, correlation);
         const { code, detail } = refusal.params;
         return detail ? { ok: false, code, detail } : { ok: false, code };
       }
       // Before anything is changed: an effect is whole or not there.
       if (initial) for (const output of initial.outputs) this.#addressable(output);
       for (const output of outputs) this.#addressable(output);
-      if (!entity) this.#changed(state.put(to.kind, to.id, to.key, stored), kind, null);
-      else if (stored !== before) this.#changed(state.change(entity, stored), kind, before);
+      // What leaves the first state as it is makes no entity.
+      const isNew = initial !== null && (stored !== initial.stored || initial.outputs.length > 0);
+      if (isNew) this.#changed(state.put(to.kind, to.id, to.key, stored), kind, null);
+      else if (entity && stored !== before) this.#changed(state.change(entity, stored), kind, before);
       let value: unknown = null;
       for (const output of initial ? [...initial.outputs, ...outputs] : outputs) {
         if (output.type === 'reply') value = output.params.value;

@@ -11,8 +11,11 @@
  * L4 The fold must add up to what is there: per account, the sum of its postings is its balance.
  */
 import { createHash } from 'node:crypto';
+import { symbolOf } from '#actors/instrument';
+import { shareLedger, type Owned } from '#actors/ledger';
 import type { AccountState, CustomerState } from '#actors/schema/customer_entities';
 import type { Ledger, SessionEvent } from '#actors/schema/events';
+import type { PositionState } from '#actors/schema/trading';
 import { LedgerSums } from './ledger_sums.ts';
 
 export interface LedgerHash {
@@ -33,6 +36,7 @@ export interface LedgerHash {
 const problemsMax = 20;
 const transit = 'transit';
 
+type Owning = Pick<CustomerState, 'sek' | 'wh' | 'reservedE5Sek' | 'reservedWh'>;
 type Session = Pick<SessionEvent, 'site' | 'charger' | 'connector' | 'transaction' | 'startAt'>;
 
 interface Party {
@@ -77,15 +81,21 @@ export class LedgerFold {
     }
   }
 
-  customer(id: string, { sek, wh }: Pick<CustomerState, 'sek' | 'wh'>): void {
+  customer(id: string, { sek, wh, reservedE5Sek, reservedWh }: Owning): void {
+    this.#owned(id, 'SEK', { ...sek, reserved: reservedE5Sek });
+    this.#owned(id, 'Wh', { ...wh, reserved: reservedWh });
+  }
+
+  /** What a customer has of one instrument. */
+  position({ customer, instrument, available, pending, reserved }: PositionState): void {
+    const symbol = symbolOf(instrument);
+    if (symbol !== null) this.#owned(customer, shareLedger(symbol), { available, pending, reserved });
+  }
+
+  #owned(id: string, ledger: string, owned: Owned) {
     const { balances } = this.#party(customerParty(id));
-    for (const [ledger, { available, pending }] of [
-      ['SEK', sek],
-      ['Wh', wh],
-    ] as const) {
-      balances.add(keyOf(ledger, 'available'), available);
-      balances.add(keyOf(ledger, 'pending'), pending);
-    }
+    for (const account of ['available', 'pending', 'reserved'] as const)
+      balances.add(keyOf(ledger, account), owned[account]);
   }
 
   /** Of one partition; accounts of the same name are one party. */

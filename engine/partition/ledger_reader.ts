@@ -1,5 +1,6 @@
 /** Brings the books of all partitions together, from their journals, or behind a purge from snapshot and journal. */
 import type { AccountState, CustomerState } from '#actors/schema/customer_entities';
+import type { PositionState } from '#actors/schema/trading';
 import type { EntityImage } from '../wire.ts';
 import type { Catalogue } from './catalogue.ts';
 import { LedgerFold, type LedgerHash } from './ledger_hash.ts';
@@ -7,7 +8,7 @@ import { JournalReader } from './replay_journal.ts';
 import type { ReplaySource } from './replay_source.ts';
 import { readOldestSnapshot } from './snapshot.ts';
 
-const owning: ReadonlySet<string> = new Set(['customer', 'account']);
+const owning: ReadonlySet<string> = new Set(['customer', 'position', 'account']);
 
 /**
  * The ledger hash at the ends that the journals had when their sources were opened.
@@ -54,6 +55,7 @@ async function readPartition(source: ReplaySource, catalogue: Catalogue, fold: L
     if (image === null) continue;
     const { context } = catalogue.kinds.get(kind)!.decode(image, schema);
     if (kind === 'customer') fold.customer(id, context as unknown as CustomerState);
+    else if (kind === 'position') fold.position(context as unknown as PositionState);
     else fold.account(context as unknown as AccountState);
   }
   return isWhole;

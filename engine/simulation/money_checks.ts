@@ -146,10 +146,12 @@ function checkAtRest(
   for (const [id, { stored }] of state.entities.get('customer') ?? []) {
     const customer = stored.context as unknown as CustomerState;
     books.customers.set(id, customer);
-    for (const [ledger, { available, pending }] of [
-      ['SEK', customer.sek],
-      ['Wh', customer.wh],
+    const { reservedE5Sek, reservedWh } = customer;
+    for (const [ledger, { available, pending }, reserved] of [
+      ['SEK', customer.sek, reservedE5Sek],
+      ['Wh', customer.wh, reservedWh],
     ] as const) {
+      balances.set(`${ledger}:customer:${id}:reserved`, reserved);
       balances.set(`${ledger}:customer:${id}:available`, available);
       balances.set(`${ledger}:customer:${id}:pending`, pending);
       if (pending !== 0) problem(`${id} still holds ${pending} ${ledger}`);

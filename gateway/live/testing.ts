@@ -170,6 +170,17 @@ export const aSession = (changes: Partial<SessionState> = {}): SessionState => (
   ...changes,
 });
 
+const tradingNothing = {
+  reservedE5Sek: 0,
+  reservedWh: 0,
+  rules: null,
+  held: [],
+  positionCount: 0,
+  orderTxns: [],
+  expiredBuyAt: 0,
+  expiredSellAt: 0,
+} satisfies Partial<CustomerState>;
+
 /** 100 SEK free, 50,000 Wh in a battery that nothing flows into. */
 export const aCustomer = (changes: Partial<CustomerState> = {}): CustomerState => ({
   name: 'Anna',
@@ -188,6 +199,7 @@ export const aCustomer = (changes: Partial<CustomerState> = {}): CustomerState =
   orderCount: 0,
   batchCount: 0,
   drawCount: 0,
+  ...tradingNothing,
   ...changes,
 });
 /** 10 kWh at 1.00 SEK/kWh of nord-1, held. */
