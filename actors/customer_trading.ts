@@ -5,7 +5,7 @@
 import { decide, type ActorEvent, type Decision, type RuleAction } from './actor.ts';
 import { batteryAt, floorBp } from './battery.ts';
 import { priceInForce } from './board.ts';
-import type { PositionFacts } from './customer_draft.ts';
+import { rulesOf, type PositionFacts } from './customer_draft.ts';
 import { allPending, place, quotedPrice, settle, type Say, type TradeFacts } from './customer_holds.ts';
 import {
   cancelBuy,
@@ -57,14 +57,19 @@ function add(
   say: Say,
 ): Decision<CustomerState> {
   const { self, body, facts } = event;
+  const { amountE5Sek } = body;
   if (self.key !== self.id)
     return { refuse: 'bad_request', detail: { path: '/to/key', rule: "a customer's key is its id" } };
-  const refused = depositRefused(customer, body.amountE5Sek, facts.depositsE5Sek);
+  const takes = amountE5Sek <= 0 && rulesOf(customer).denomination === 'value' && customer.capacityWh > 0;
+  if (amountE5Sek <= 0 && !(takes && customer.sek.available + amountE5Sek >= 0))
+    return { refuse: 'bad_amount', detail: { amountE5Sek } };
+  const refused = depositRefused(customer, amountE5Sek, facts.depositsE5Sek);
   if (refused) return refused;
   const isNew = customer.capacityWh === 0;
   const draft = opened(customer, event);
   if (isNew) draft.customer = { ...draft.customer, rules: body.rules ?? null };
-  say.batch = draft.post('deposit', 'ADD', [sek('available', body.amountE5Sek), sek('deposits', -body.amountE5Sek)]);
+  const kind = takes ? 'withdrawal' : 'deposit';
+  say.batch = draft.post(kind, 'ADD', [sek('available', amountE5Sek), sek('deposits', -amountE5Sek)]);
   return draft.done(balanceOf(draft.customer));
 }
 

@@ -62,10 +62,13 @@ export function parseLine(line: string): ScriptLine {
   return { txn: Number(txn), command, user, args };
 }
 
-/** `12.34` SEK. */
+/**
+ * `12.34` SEK. Below zero the fraction still counts upwards: -73280.58 is -73,279.42 SEK to whoever worked out the outcomes
+ * of the scripts, in one of which it occurs.
+ */
 const amountOf = (text: string): number => {
   const [whole = '', fraction = ''] = text.split('.');
-  return Number(`${whole}${fraction.padEnd(5, '0')}`);
+  return Number(whole) * sekE5 + Number(fraction.padEnd(5, '0'));
 };
 
 export interface QuoteMade {

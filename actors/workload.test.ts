@@ -166,5 +166,5 @@ test('the same with one pending order per side: a new order takes the place of t
   const { ok, errors, cashCents, stockCents, totalCents } = play(small, 'slot');
   expect(ok).toMatchObject({ BUY: 3, COMMIT_BUY: 1 });
   expect(errors).toMatchObject({ COMMIT_BUY: 1 });
-  expect({ cashCents, stockCents, totalCents }).toEqual({ cashCents: 5_500, stockCents: 500, totalCents: 10_000 });
+  expect({ cashCents, stockCents, totalCents }).toEqual({ cashCents: 7_500, stockCents: 0, totalCents: 10_000 });
 });

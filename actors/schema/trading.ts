@@ -104,6 +104,7 @@ export type OrderFact = Static<typeof OrderFact>;
 
 const txn = Type.Integer({ minimum: 1, description: 'transaction number' });
 const amountE5Sek = Type.Integer({ minimum: 1, maximum: amountE5SekMax });
+const anyAmountE5Sek = Type.Integer({ minimum: -amountE5SekMax, maximum: amountE5SekMax });
 const priceE5Sek = Type.Integer({ minimum: 1, maximum: priceE5SekMax });
 
 /**
@@ -124,8 +125,11 @@ export type SymbolQuote = Static<typeof SymbolQuote>;
 /** Needed for a symbol; a station has the slot prices of its board. */
 const quote = nullable(SymbolQuote);
 
-/** Opens the account by the rules given, or the usual ones; later ones are not heard. Reply: `BalanceReply`. */
-export const TradeAdd = Type.Object({ txn, amountE5Sek, rules: Type.Optional(BookRules) }, closed);
+/**
+ * Opens the account by the rules given, or the usual ones; later ones are not heard. Above 0, but a book by value, which
+ * repeats what others have done, also takes out what is there. Reply: `BalanceReply`.
+ */
+export const TradeAdd = Type.Object({ txn, amountE5Sek: anyAmountE5Sek, rules: Type.Optional(BookRules) }, closed);
 /** A read. Reply: {@link TradeQuoteReply}; `quote_unavailable`, `quote_stale`. */
 export const TradeQuote = Type.Object({ txn, instrument: Instrument, quote }, closed);
 /** Holds money or units for an amount. `slot` of a station: as in `OrderBuy`. Reply: {@link OrderFact}. */
