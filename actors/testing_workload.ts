@@ -1,0 +1,108 @@
+/**
+ * For tests: whole scripts of commands, by value at a constant price of 0.01 SEK, where holds never expire and triggers never
+ * fire. The large ones are not part of the product and lie beside the repository.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { customerAddress } from './addresses.ts';
+import type { CustomerState } from './schema/customer_entities.ts';
+import type { BookRules } from './schema/trading.ts';
+import { checkBooks } from './testing_customers.ts';
+import { bodyOf, checkPositions, commandType, oreE5, parseLine, positionsIn, valueBook } from './testing_trading.ts';
+import { TestWorld } from './testing.ts';
+
+const folder = new URL('../../shared/data/workloads/', import.meta.url);
+type File = '1userWorkLoad.txt' | '10User_testWorkLoad.txt' | '100User_testWorkLoad.txt';
+
+interface Outcome {
+  ok: Record<string, number>;
+  errors: Record<string, number>;
+  cashCents: number;
+  stockCents: number;
+  pendingBuyCents: number;
+  pendingSellCents: number;
+  reservedBuyCents: number;
+  reservedSellCents: number;
+  totalCents: number;
+  openBuyTriggers: number;
+  openSellTriggers: number;
+}
+
+/** Runs the lines and adds up what is left. */
+export function play(lines: readonly string[], pendingRule: BookRules['pendingRule']): Outcome & { world: TestWorld } {
+  const world = new TestWorld({ partitions: 4 });
+  const rules = valueBook(pendingRule);
+  const ok: Record<string, number> = {};
+  const errors: Record<string, number> = {};
+  for (const text of lines) {
+    const line = parseLine(text);
+    const quote = { priceE5Sek: oreE5, at: world.now };
+    const body = { ...bodyOf(line, quote, rules), ...(line.user === '-' && { all: true }) };
+    const result = world.send(customerAddress(`book/${line.user}`), commandType(line.command), body);
+    const counts = result.ok ? ok : errors;
+    counts[line.command] = (counts[line.command] ?? 0) + 1;
+  }
+  checkBooks(world);
+  checkPositions(world);
+  const customers = world.partitions.flatMap((partition) => partition.all<CustomerState>('customer'));
+  const positions = world.partitions.flatMap((partition) => positionsIn(partition));
+  const cents = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / oreE5;
+  const units = (values: number[]) => values.reduce((sum, value) => sum + value, 0);
+  const parts = {
+    cashCents: cents(customers.map(({ sek }) => sek.available)),
+    stockCents: units(positions.map(({ available }) => available)),
+    pendingBuyCents: cents(customers.map(({ sek }) => sek.pending)),
+    pendingSellCents: units(positions.map(({ pending }) => pending)),
+    reservedBuyCents: cents(customers.map(({ reservedE5Sek }) => reservedE5Sek)),
+    reservedSellCents: units(positions.map(({ reserved }) => reserved)),
+  };
+  return {
+    world,
+    ok,
+    errors,
+    ...parts,
+    totalCents: Object.values(parts).reduce((sum, part) => sum + part, 0),
+    openBuyTriggers: positions.filter(({ buy }) => buy?.trigger).length,
+    openSellTriggers: positions.filter(({ sell }) => sell?.trigger).length,
+  };
+}
+
+/** `cash_cents` as the outcomes are written, `cashCents` as here; `err` is `errors`. */
+const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+
+/** Triggers that are armed at the end; the outcomes on file count those that a new amount has cleared. */
+const triggers: Record<File, Record<BookRules['pendingRule'], [buy: number, sell: number]>> = {
+  '1userWorkLoad.txt': { stack: [0, 0], slot: [0, 0] },
+  '10User_testWorkLoad.txt': { stack: [45, 51], slot: [45, 45] },
+  '100User_testWorkLoad.txt': { stack: [147, 46], slot: [147, 39] },
+};
+
+function linesOf(file: string): string[] | null {
+  const [plain, zipped] = [new URL(file, folder), new URL(`${file}.gz`, folder)];
+  const text = existsSync(plain)
+    ? readFileSync(plain, 'utf8')
+    : existsSync(zipped)
+      ? gunzipSync(readFileSync(zipped)).toString()
+      : null;
+  return text?.split('\n').filter((line) => line.trim() !== '') ?? null;
+}
+type Expected = Record<string, Record<BookRules['pendingRule'], Record<string, unknown>>>;
+
+/** One test per rule for pending orders: skipped, and saying so, where the script is not there. */
+export function testOutcomes(file: File) {
+  test.each(['stack', 'slot'] as const)(`${file} with a %s of pending orders comes out exact to the cent`, (rule, context) => {
+    const lines = linesOf(file);
+    if (!lines) return context.skip(`${file} is not on this machine: the scripts lie beside the repository`);
+    const { ok, errors, ...sums } = play(lines, rule);
+    const outcomes = JSON.parse(readFileSync(new URL('expected_outcomes.json', folder), 'utf8')) as Expected;
+    const expected = (outcomes[file] ?? outcomes[`${file}.gz`])![rule];
+    expect(ok).toEqual(expected['ok']);
+    expect(errors).toEqual(expected['err']);
+    for (const [name, value] of Object.entries(expected)) {
+      const sum = (sums as unknown as Record<string, unknown>)[camel(name)];
+      if (name.endsWith('_cents')) expect([name, sum]).toEqual([name, value]);
+    }
+    expect([sums.openBuyTriggers, sums.openSellTriggers]).toEqual(triggers[file][rule]);
+  });
+}
