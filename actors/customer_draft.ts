@@ -123,8 +123,8 @@ export class Draft {
     const place = this.#outputs.length;
     const { batchCount } = this.customer;
     work();
-    const batch = this.customer.batchCount > batchCount ? `${this.self.id}:${batchCount + 1}` : null;
-    const said = tradeLogged({ what: 'system', customer: this.self.id, at: this.now, ...fact, batch });
+    const batch = this.customer.batchCount > batchCount ? { batch: `${this.self.id}:${batchCount + 1}` } : {};
+    const said = tradeLogged({ what: 'system', customer: this.self.id, at: this.now, ...fact, ...batch });
     this.#outputs.splice(place, 0, said);
   }
 
@@ -182,12 +182,18 @@ export class Draft {
     this.#draws();
     this.#keepPositions();
     this.#timer('expire', expiryDueAt);
-    this.#timer('flow', flowDueAt);
+    if (this.#fired === 'flow' || this.#hasMoved) this.#timer('flow', flowDueAt);
     const posts: Outputs = gathered(this.#system).map(({ ledger, account, amount }) =>
       this.#post(ledger, account, amount),
     );
     const outputs = [...posts, ...this.#outputs, ...(value === undefined ? [] : [reply(value)])];
     return this.customer === this.#before ? { outputs } : { context: this.customer, outputs };
+  }
+
+  /** What the flow of energy depends on. */
+  get #hasMoved(): boolean {
+    const [before, after] = [this.#before, this.customer];
+    return before.orders !== after.orders || before.sinceAt !== after.sinceAt || before.wh !== after.wh;
   }
 
   #post(ledger: LedgerName, name: string, amount: number): Outputs[number] {

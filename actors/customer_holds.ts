@@ -28,12 +28,15 @@ import { amountOfOrder } from './order.ts';
 import type { Refused } from './refusals.ts';
 import type { CustomerState, OrderState } from './schema/customer_entities.ts';
 import type { HeldState, OrderFact, Side, SymbolQuote, TradeNewestBody, TradePlaceBody } from './schema/trading.ts';
-import type { TradeLog } from './trade_log.ts';
 import { safe } from './units.ts';
 
 export type TradeFacts = OrderFacts & PositionFacts;
 /** What a rule adds to the fact that the log tells of its command. */
-export type Say = Partial<Pick<TradeLog, 'batch' | 'order' | 'replaced'>>;
+export interface Say {
+  batch?: string | null;
+  order?: OrderFact;
+  replaced?: string;
+}
 
 /** Pending orders on symbols at a time. */
 export const heldMax = 256;

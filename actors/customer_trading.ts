@@ -42,7 +42,7 @@ import {
   type TradeQuoteReply,
   type TradeSummaryBody,
 } from './schema/trading.ts';
-import { tradeLogged, type CommandName } from './trade_log.ts';
+import { tradeLogged, type CommandName, type TradeLog } from './trade_log.ts';
 
 export interface SummaryFacts extends PositionFacts {
   /** Of the customer, by instrument. */
@@ -174,19 +174,20 @@ const logged =
     const body = event.body as unknown as AnyBody;
     const say: Say = {};
     const decision = rule(customer, event, say);
-    const fact = tradeLogged({
-      what: 'command',
-      customer: self.id,
-      at: now,
-      txn: body.txn,
-      command,
-      instrument: body.instrument ?? null,
-      amountE5Sek: body.amountE5Sek ?? body.priceE5Sek ?? null,
-      file: body.file ?? null,
-      all: body.all ?? false,
-      quote: body.quote?.hit ? body.quote : null,
-      ...(decision.refuse === undefined ? say : { code: decision.refuse }),
-    });
+    const log: TradeLog = { what: 'command', customer: self.id, at: now, txn: body.txn, command };
+    const funds = body.amountE5Sek ?? body.priceE5Sek;
+    if (body.instrument !== undefined) log.instrument = body.instrument;
+    if (funds !== undefined) log.amountE5Sek = funds;
+    if (body.file !== undefined) log.file = body.file;
+    if (body.all) log.all = true;
+    if (decision.refuse !== undefined) log.code = decision.refuse;
+    else {
+      if (say.batch) log.batch = say.batch;
+      if (say.order) log.order = say.order;
+      if (say.replaced !== undefined) log.replaced = say.replaced;
+    }
+    if (body.quote?.hit) log.quote = body.quote;
+    const fact = tradeLogged(log);
     return decision.refuse === undefined
       ? { ...decision, outputs: [fact, ...(decision.outputs ?? [])] }
       : { ...decision, outputs: [fact] };

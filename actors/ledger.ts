@@ -90,33 +90,38 @@ export const reserve = setAside('reserved');
 
 /** Invariant 1. Throws {@link LedgerError}. */
 export function checkLegs(legs: readonly { ledger: string; amount: number }[]) {
-  const sums: Record<string, number> = {};
-  for (const { ledger, amount } of legs) sums[ledger] = safe((sums[ledger] ?? 0) + amount);
-  for (const [ledger, sum] of Object.entries(sums))
+  // A batch has a few legs, so looking through them again is faster than a map.
+  for (let i = 0; i < legs.length; i++) {
+    const { ledger } = legs[i]!;
+    if (legs.findIndex((leg) => leg.ledger === ledger) < i) continue;
+    let sum = 0;
+    for (let j = i; j < legs.length; j++) if (legs[j]!.ledger === ledger) sum = safe(sum + legs[j]!.amount);
     if (sum !== 0) throw new LedgerError(`the legs of a batch in ${ledger} sum to ${sum}`);
+  }
 }
 
 /** One leg per account, in order of first use, without those that come to nothing. */
 export function gathered(legs: readonly Leg[]): Leg[] {
-  const byAccount = new Map<string, Leg>();
+  const all: Leg[] = [];
   for (const leg of legs) {
-    const name = `${leg.ledger}:${leg.account}`;
-    const before = byAccount.get(name);
-    byAccount.set(name, before ? { ...leg, amount: safe(before.amount + leg.amount) } : leg);
+    const i = all.findIndex(({ ledger, account }) => ledger === leg.ledger && account === leg.account);
+    if (i < 0) all.push(leg);
+    else all[i] = { ...leg, amount: safe(all[i]!.amount + leg.amount) };
   }
-  return [...byAccount.values()].filter(({ amount }) => amount !== 0);
+  return all.some(({ amount }) => amount === 0) ? all.filter(({ amount }) => amount !== 0) : all;
 }
 
 export const isOwn = ({ account }: Leg): boolean => account === 'available' || account === 'pending' || account === 'reserved';
 
-const sumOf = (legs: readonly Leg[], ledger: LedgerName, account: string): number =>
-  legs.reduce((sum, leg) => (leg.ledger === ledger && leg.account === account ? sum + leg.amount : sum), 0);
-
 /** What is owned in a ledger after the legs; `floor`: how far what is free may be taken down. Throws {@link LedgerError}. */
 export function moved<O extends Owned>(before: O, legs: readonly Leg[], ledger: LedgerName, floor: number): O {
-  const available = sumOf(legs, ledger, 'available');
-  const pending = sumOf(legs, ledger, 'pending');
-  const reserved = sumOf(legs, ledger, 'reserved');
+  let [available, pending, reserved] = [0, 0, 0];
+  for (const leg of legs) {
+    if (leg.ledger !== ledger) continue;
+    if (leg.account === 'available') available += leg.amount;
+    else if (leg.account === 'pending') pending += leg.amount;
+    else if (leg.account === 'reserved') reserved += leg.amount;
+  }
   if (available === 0 && pending === 0 && reserved === 0) return before;
   const after = {
     ...before,
@@ -131,6 +136,7 @@ export function moved<O extends Owned>(before: O, legs: readonly Leg[], ledger: 
   return after;
 }
 
+const balanceOf = ({ available, pending }: Owned): Balance => ({ available, pending });
 const ownedOf = ({ available, pending }: Balance, reserved: number): Owned => ({ available, pending, reserved });
 export const moneyOf = (party: Pick<Party, 'sek' | 'reservedE5Sek'>): Owned =>
   ownedOf(party.sek, party.reservedE5Sek);
@@ -142,12 +148,16 @@ export function posted<P extends Party>(party: P, kind: BatchKind, legs: readonl
   const floorE5Sek = kind === 'metered' ? Number.MIN_SAFE_INTEGER : -party.creditLimitE5Sek;
   const [money, energy] = [moneyOf(party), energyOf(party)];
   const [sekAfter, whAfter] = [moved(money, legs, 'SEK', floorE5Sek), moved(energy, legs, 'Wh', 0)];
-  const balance = ({ available, pending }: Owned): Balance => ({ available, pending });
-  return {
-    ...party,
-    ...(sekAfter !== money && { sek: balance(sekAfter), reservedE5Sek: sekAfter.reserved }),
-    ...(whAfter !== energy && { wh: balance(whAfter), reservedWh: whAfter.reserved }),
-  };
+  const after = { ...party };
+  if (sekAfter !== money) {
+    after.sek = balanceOf(sekAfter);
+    after.reservedE5Sek = sekAfter.reserved;
+  }
+  if (whAfter !== energy) {
+    after.wh = balanceOf(whAfter);
+    after.reservedWh = whAfter.reserved;
+  }
+  return after;
 }
 
 /** The batch as integrators and the history see it. `owned`: what the party has in a ledger after it. */

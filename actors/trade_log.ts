@@ -13,7 +13,6 @@
 import Type, { type Static } from 'typebox';
 import type { Output } from './actor.ts';
 import { OrderFact, SymbolQuote } from './schema/trading.ts';
-import { subject } from './schema/subjects.ts';
 
 export const commandNames = [
   'ADD',
@@ -35,8 +34,7 @@ export const commandNames = [
 ] as const;
 export type CommandName = (typeof commandNames)[number];
 
-const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
-
+/** What is left out was not said, did not happen or is false. */
 export const TradeLog = Type.Object(
   {
     what: Type.Enum(['command', 'system']),
@@ -44,37 +42,26 @@ export const TradeLog = Type.Object(
     at: Type.Integer({ description: "the log's time; unix ms, UTC" }),
     txn: Type.Integer({ description: 'transaction number, 1 or more' }),
     command: Type.Enum([...commandNames]),
-    instrument: nullable(Type.String({ description: 'symbol:<SYM> or energy:<station>' })),
-    amountE5Sek: nullable(Type.Integer({ description: 'funds of the command: an amount, or the price of a trigger' })),
-    file: nullable(Type.String({ description: 'of DUMPLOG' })),
-    /** DUMPLOG of everybody's log: names no user. */
-    all: Type.Boolean(),
-    code: nullable(Type.String({ description: 'why it was refused; null: it was not' })),
-    batch: nullable(Type.String({ description: 'the ledger batch that it made' })),
-    order: nullable(OrderFact),
-    /** Order that this one took the place of, in a book that knows one pending order per side. */
-    replaced: nullable(Type.String()),
-    quote: nullable(SymbolQuote),
+    instrument: Type.Optional(Type.String({ description: 'symbol:<SYM> or energy:<station>' })),
+    amountE5Sek: Type.Optional(
+      Type.Integer({ description: 'funds of the command: an amount, or the price of a trigger; 10⁻⁵ SEK' }),
+    ),
+    file: Type.Optional(Type.String({ description: 'of DUMPLOG' })),
+    all: Type.Optional(Type.Boolean({ description: "DUMPLOG of everybody's log: names no user" })),
+    code: Type.Optional(Type.String({ description: 'why it was refused' })),
+    batch: Type.Optional(Type.String({ description: 'the ledger batch that it made' })),
+    order: Type.Optional(OrderFact),
+    replaced: Type.Optional(Type.String({ description: 'order that this one took the place of' })),
+    quote: Type.Optional(SymbolQuote),
   },
   { $id: 'TradeLog', additionalProperties: false },
 );
 export type TradeLog = Static<typeof TradeLog>;
 
-const unsaid = {
-  instrument: null,
-  amountE5Sek: null,
-  file: null,
-  all: false,
-  code: null,
-  batch: null,
-  order: null,
-  replaced: null,
-  quote: null,
-} satisfies Partial<TradeLog>;
+/** It is published nowhere, so all have one subject. */
+const subject = 'trade_log';
 
-type Said = Pick<TradeLog, 'what' | 'customer' | 'at' | 'txn' | 'command'> & Partial<TradeLog>;
-
-export const tradeLogged = (said: Said): Extract<Output, { type: 'emit' }> => ({
+export const tradeLogged = (payload: TradeLog): Extract<Output, { type: 'emit' }> => ({
   type: 'emit',
-  params: { kind: 'trade_log', subject: subject.tradeLog(said.customer), payload: { ...unsaid, ...said } },
+  params: { kind: 'trade_log', subject, payload },
 });

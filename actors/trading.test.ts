@@ -152,7 +152,7 @@ test('each command has its refusals, and a refused one changes nothing and is to
   expect(ada.refused('CANCEL_SET_SELL', 'A')).toBe('no_amount_set');
   expect(ada.refused('SELL', 'energy:nord-1', '31.00')).toBe('battery_low');
   expect(ada.refused('BUY', 'energy:elsewhere', '1.00')).toBe('unknown_station');
-  expect(ada.log.filter(({ code }) => code !== null)).toHaveLength(15);
+  expect(ada.log.filter(({ code }) => code !== undefined)).toHaveLength(15);
   sound();
 });
 
@@ -423,7 +423,7 @@ test('the log has each command, and its postings by their batch: what was added 
   world.advance(60_001);
   ada.tick('A', 150_000);
   expect(
-    ada.log.map(({ what, txn, command, code, order }) => [what, txn, command, code, order && order.state].join(' ')),
+    ada.log.map(({ what, txn, command, code, order }) => [what, txn, command, code, order?.state].join(' ')),
   ).toEqual([
     'command 1 ADD  ',
     'command 2 BUY  held',

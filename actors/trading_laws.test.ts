@@ -191,7 +191,7 @@ test('a price fires every trigger that it reaches, and cancelled or fired ones n
       // Each that fired was armed by a command of its own.
       for (const id of traders) {
         const log = play.of(id).log;
-        const armed = log.filter(({ command, what, code }) => what === 'command' && code === null && isTrigger(command));
+        const armed = log.filter(({ command, what, code }) => what === 'command' && code === undefined && isTrigger(command));
         const fired = log.filter(({ command, what }) => what === 'system' && isTrigger(command));
         const numbers = fired.map(({ txn }) => txn);
         expect(new Set(numbers).size).toBe(numbers.length);
