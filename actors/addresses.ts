@@ -97,5 +97,5 @@ export function tickerAddress(feed: string, symbol: string): EntityAddress {
 export const watchAddress = (partition: number, feed: string, instrument: string): EntityAddress => ({
   kind: 'watch',
   key: partitionKey(partition),
-  id: `${feed}:${instrument}${partitionKey(partition)}`,
+  id: `${feed}:${instrument}`,
 });

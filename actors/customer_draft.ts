@@ -220,8 +220,7 @@ export class Draft {
       if (!isGone) this.#outputs.push({ type: 'put', params: { kind: 'position', id, state: position } });
       else if (before) this.#outputs.push({ type: 'drop', params: { kind: 'position', id } });
       const more = (isGone ? 0 : 1) - (before ? 1 : 0);
-      if (more !== 0)
-        this.customer = { ...this.customer, positionCount: this.customer.positionCount + more };
+      if (more !== 0) this.customer = { ...this.customer, positionCount: this.customer.positionCount + more };
     }
   }
 

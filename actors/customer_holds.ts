@@ -11,7 +11,15 @@
 import type { ActorEvent, Decision } from './actor.ts';
 import { giveBack } from './customer_battery.ts';
 import { Draft, holdsUntil, positionsMax, rulesOf, type PositionFacts } from './customer_draft.ts';
-import { deliver, holdOrder, moneyAllows, newOrder, orderPrice, refusedOrder, type OrderFacts } from './customer_orders.ts';
+import {
+  deliver,
+  holdOrder,
+  moneyAllows,
+  newOrder,
+  orderPrice,
+  refusedOrder,
+  type OrderFacts,
+} from './customer_orders.ts';
 import { buyPrice, sellPrice } from './fees.ts';
 import {
   energyInstrument,
@@ -65,7 +73,16 @@ export const heldFact = (customer: string, held: HeldState, state: OrderFact['st
 export const orderFact = (order: OrderState, state: OrderFact['state'] = 'held'): OrderFact => {
   const { side, station, energyWh: units, priceE5SekPerKwh: priceE5Sek, expiresAt } = order;
   const instrument = energyInstrument(station);
-  return { order: order.order, side, instrument, state, units, priceE5Sek, amountE5Sek: amountOfOrder(order), expiresAt };
+  return {
+    order: order.order,
+    side,
+    instrument,
+    state,
+    units,
+    priceE5Sek,
+    amountE5Sek: amountOfOrder(order),
+    expiresAt,
+  };
 };
 
 /** What a symbol's hold sets aside, negated: gives back. */

@@ -58,7 +58,10 @@ export function roomWhOf(customer: CustomerState): number {
 }
 
 /** Room or energy for the order, after what is open already. */
-export function batteryAllows(customer: CustomerState, { side, energyWh }: Pick<OrderState, 'side' | 'energyWh'>): Refused | null {
+export function batteryAllows(
+  customer: CustomerState,
+  { side, energyWh }: Pick<OrderState, 'side' | 'energyWh'>,
+): Refused | null {
   if (side === 'sell') {
     const freeWh = freeWhOf(customer);
     return energyWh > freeWh ? { refuse: 'battery_low', detail: { freeWh } } : null;

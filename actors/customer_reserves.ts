@@ -318,4 +318,3 @@ function fireEnergy(
   });
   return draft.done();
 }
-

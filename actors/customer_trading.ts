@@ -51,11 +51,7 @@ export interface SummaryFacts extends PositionFacts {
 }
 
 /** Opens the account when there is none. */
-function add(
-  customer: CustomerState,
-  event: ActorEvent<TradeAddBody, WalletFacts>,
-  say: Say,
-): Decision<CustomerState> {
+function add(customer: CustomerState, event: ActorEvent<TradeAddBody, WalletFacts>, say: Say): Decision<CustomerState> {
   const { self, body, facts } = event;
   const { amountE5Sek } = body;
   if (self.key !== self.id)
@@ -113,7 +109,10 @@ function summary(customer: CustomerState, { self, now, body, facts }: ActorEvent
       ...(sell ? [{ side: 'sell' as const, instrument, amountE5Sek: sell.amountE5Sek, reserved: sell.units }] : []),
     ]),
     triggers: positions.flatMap(({ instrument, buy, sell }) =>
-      [{ side: 'buy' as const, auto: buy }, { side: 'sell' as const, auto: sell }].flatMap(({ side, auto }) => {
+      [
+        { side: 'buy' as const, auto: buy },
+        { side: 'sell' as const, auto: sell },
+      ].flatMap(({ side, auto }) => {
         if (!auto?.trigger) return [];
         const { priceE5Sek, armedAt } = auto.trigger;
         return [{ side, instrument, amountE5Sek: auto.amountE5Sek, priceE5Sek, armedAt }];

@@ -19,7 +19,9 @@ import {
 const party: Party = {
   sek: { available: 1_000, pending: 200 },
   wh: { available: 50, pending: 0 },
-  reservedE5Sek: 0, reservedWh: 0, creditLimitE5Sek: 300,
+  reservedE5Sek: 0,
+  reservedWh: 0,
+  creditLimitE5Sek: 300,
 };
 
 test.each([

@@ -81,10 +81,12 @@ export const share = (symbol: string, account: string, amount: number): Leg => (
 /** Who sells and buys the shares of a symbol, in money and in shares. */
 export const marketOf = (symbol: string): string => `market:${symbol}`;
 /** From free to set aside; a negative amount gives back. */
-const setAside = (account: string) => (ledger: LedgerName, amount: number): Leg[] => [
-  { ledger, account: 'available', amount: -amount + 0 },
-  { ledger, account, amount: amount + 0 },
-];
+const setAside =
+  (account: string) =>
+  (ledger: LedgerName, amount: number): Leg[] => [
+    { ledger, account: 'available', amount: -amount + 0 },
+    { ledger, account, amount: amount + 0 },
+  ];
 export const hold = setAside('pending');
 export const reserve = setAside('reserved');
 
@@ -111,7 +113,8 @@ export function gathered(legs: readonly Leg[]): Leg[] {
   return all.some(({ amount }) => amount === 0) ? all.filter(({ amount }) => amount !== 0) : all;
 }
 
-export const isOwn = ({ account }: Leg): boolean => account === 'available' || account === 'pending' || account === 'reserved';
+export const isOwn = ({ account }: Leg): boolean =>
+  account === 'available' || account === 'pending' || account === 'reserved';
 
 /** What is owned in a ledger after the legs; `floor`: how far what is free may be taken down. Throws {@link LedgerError}. */
 export function moved<O extends Owned>(before: O, legs: readonly Leg[], ledger: LedgerName, floor: number): O {
@@ -138,8 +141,7 @@ export function moved<O extends Owned>(before: O, legs: readonly Leg[], ledger: 
 
 const balanceOf = ({ available, pending }: Owned): Balance => ({ available, pending });
 const ownedOf = ({ available, pending }: Balance, reserved: number): Owned => ({ available, pending, reserved });
-export const moneyOf = (party: Pick<Party, 'sek' | 'reservedE5Sek'>): Owned =>
-  ownedOf(party.sek, party.reservedE5Sek);
+export const moneyOf = (party: Pick<Party, 'sek' | 'reservedE5Sek'>): Owned => ownedOf(party.sek, party.reservedE5Sek);
 export const energyOf = (party: Pick<Party, 'wh' | 'reservedWh'>): Owned => ownedOf(party.wh, party.reservedWh);
 
 /** The party after a batch; invariants 1–3. Shares are in positions. Throws {@link LedgerError}. */

@@ -182,9 +182,9 @@ export class TestPartition implements PartitionView {
     const isThere = stored !== undefined || snapshot.value !== before.value || snapshot.context !== before.context;
     if (isThere)
       this.#put(to.kind, to.id, to.key, {
-      value: snapshot.value as string,
-      context: snapshot.context as Record<string, unknown>,
-    });
+        value: snapshot.value as string,
+        context: snapshot.context as Record<string, unknown>,
+      });
     let value: unknown = null;
     for (const output of outputs) {
       if (output.type === 'reply') value = output.params.value;

@@ -84,7 +84,7 @@ export class TestCustomer {
   }
 }
 
-export const systemBalance = (world: TestWorld, ledger: 'SEK' | 'Wh', name: string): number =>
+export const systemBalance = (world: TestWorld, ledger: string, name: string): number =>
   world.partitions.reduce(
     (sum, { partition }) =>
       sum + (world.get<AccountState>(accountAddress(partition, ledger, name))?.context.balance ?? 0),
@@ -108,8 +108,7 @@ export function checkBooks(world: TestWorld) {
     for (const { instrument, available, pending, reserved } of partition.all<PositionState>('position'))
       add(instrument.replace('symbol:', 'SHARE:'), available + pending + reserved);
     for (const { ledger, balance } of accounts) add(ledger, balance);
-    for (const [ledger, sum] of sums)
-      must(sum === 0, `Σ ${ledger} of partition ${partition.partition} is ${sum}`);
+    for (const [ledger, sum] of sums) must(sum === 0, `Σ ${ledger} of partition ${partition.partition} is ${sum}`);
     for (const customer of customers) checkCustomer(customer, partition.now);
   }
   const { events, batches } = checked.get(world) ?? { events: 0, batches: new Set<string>() };
@@ -127,7 +126,10 @@ function checkCustomer(customer: CustomerState, now: number) {
   const sum = (of: (order: OrderState) => number) => customer.orders.reduce((total, order) => total + of(order), 0);
   const sessions = customer.sessions.reduce((total, { held }) => total + held, 0);
   const shares = customer.held.reduce((total, { side, held }) => total + (side === 'buy' ? held : 0), 0);
-  must(customer.sek.pending === sum((order) => heldOf(order).sek) + sessions + shares, 'money held is not what holds say');
+  must(
+    customer.sek.pending === sum((order) => heldOf(order).sek) + sessions + shares,
+    'money held is not what holds say',
+  );
   must(customer.wh.pending === sum((order) => heldOf(order).wh), 'energy held is not what holds say');
   must(customer.wh.available >= 0 && customer.sek.pending >= 0, 'a balance is below zero');
   const { energyWh } = batteryAt(customer, now);

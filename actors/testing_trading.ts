@@ -187,7 +187,10 @@ export function checkPositions(world: TestWorld) {
 }
 
 function checkOne(partition: TestPartition, id: string, positions: ReadonlyMap<string, PositionState[]>) {
-  const { held, reservedE5Sek, reservedWh, positionCount, orders } = partition.get<CustomerState>('customer', id)!.context;
+  const { held, reservedE5Sek, reservedWh, positionCount, orders } = partition.get<CustomerState>(
+    'customer',
+    id,
+  )!.context;
   const own = positions.get(id) ?? [];
   must(own.length === positionCount, `${id} has ${own.length} positions and counts ${positionCount}`);
   const buys = own.reduce((sum, { buy }) => sum + (buy?.amountE5Sek ?? 0), 0);
@@ -209,7 +212,10 @@ function checkOne(partition: TestPartition, id: string, positions: ReadonlyMap<s
   }
   must(wh === reservedWh, `${id} has reserved ${reservedWh} Wh for ${wh}`);
   const numbers = held.map(({ n }) => n);
-  must(numbers.every((n, i) => i === 0 || n > numbers[i - 1]!), `the holds of ${id} are out of order`);
+  must(
+    numbers.every((n, i) => i === 0 || n > numbers[i - 1]!),
+    `the holds of ${id} are out of order`,
+  );
   must(orders.length <= 32, `${id} has ${orders.length} orders`);
 }
 

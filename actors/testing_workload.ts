@@ -91,18 +91,22 @@ type Expected = Record<string, Record<BookRules['pendingRule'], Record<string, u
 
 /** One test per rule for pending orders: skipped, and saying so, where the script is not there. */
 export function testOutcomes(file: File) {
-  test.each(['stack', 'slot'] as const)(`${file} with a %s of pending orders comes out exact to the cent`, (rule, context) => {
-    const lines = linesOf(file);
-    if (!lines) return context.skip(`${file} is not on this machine: the scripts lie beside the repository`);
-    const { ok, errors, ...sums } = play(lines, rule);
-    const outcomes = JSON.parse(readFileSync(new URL('expected_outcomes.json', folder), 'utf8')) as Expected;
-    const expected = (outcomes[file] ?? outcomes[`${file}.gz`])![rule];
-    expect(ok).toEqual(expected['ok']);
-    expect(errors).toEqual(expected['err']);
-    for (const [name, value] of Object.entries(expected)) {
-      const sum = (sums as unknown as Record<string, unknown>)[camel(name)];
-      if (name.endsWith('_cents')) expect([name, sum]).toEqual([name, value]);
-    }
-    expect([sums.openBuyTriggers, sums.openSellTriggers]).toEqual(triggers[file][rule]);
-  });
+  test.for(['stack', 'slot'] as const)(
+    `${file} with a %s of pending orders comes out exact to the cent`,
+    { timeout: 300_000 },
+    (rule, context) => {
+      const lines = linesOf(file);
+      if (!lines) return context.skip(`${file} is not on this machine: the scripts lie beside the repository`);
+      const { ok, errors, ...sums } = play(lines, rule);
+      const outcomes = JSON.parse(readFileSync(new URL('expected_outcomes.json', folder), 'utf8')) as Expected;
+      const expected = (outcomes[file] ?? outcomes[`${file}.gz`])![rule];
+      expect(ok).toEqual(expected['ok']);
+      expect(errors).toEqual(expected['err']);
+      for (const [name, value] of Object.entries(expected)) {
+        const sum = (sums as unknown as Record<string, unknown>)[camel(name)];
+        if (name.endsWith('_cents')) expect([name, sum]).toEqual([name, value]);
+      }
+      expect([sums.openBuyTriggers, sums.openSellTriggers]).toEqual(triggers[file][rule]);
+    },
+  );
 }

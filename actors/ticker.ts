@@ -29,7 +29,9 @@ function quoted(
   ticker: TickerState,
   { body, facts, now }: ActorEvent<TickerQuoteBody, { partitions: number }>,
 ): Decision<TickerState> {
-  const { feed, symbol, priceE5Sek, at } = body;
+  const { feed, symbol, priceE5Sek } = body;
+  // A feed whose clock is ahead must not shut out the quotes after this one.
+  const at = Math.min(body.at, now);
   if (now - at > quoteKeptMs) return { refuse: 'quote_stale', detail: { at, ageMsMax: quoteKeptMs } };
   if (at <= ticker.at) return { outputs: [reply({ at: ticker.at })] };
   const instrument = symbolInstrument(symbol);
@@ -72,7 +74,7 @@ interface WatchFacts {
 }
 
 /** Tells the next ones. */
-function tell(watch: WatchState, due: readonly DueTrigger[]): Decision<WatchState> {
+function tell(watch: WatchState, due: readonly DueTrigger[], now: number): Decision<WatchState> {
   const { after, instrument, buyE5Sek, sellE5Sek, station } = watch;
   const left = after ? due.filter((trigger) => byTurn(trigger, after) > 0) : due;
   const told = left.slice(0, toldMax);
@@ -88,15 +90,19 @@ function tell(watch: WatchState, due: readonly DueTrigger[]): Decision<WatchStat
   if (left.length === told.length || !last) return { context: { ...watch, after: null }, outputs };
   // The two sides of one customer have numbers of their own, so none is passed over.
   const { armedAt, n, customer } = last;
-  outputs.push({ type: 'arm', params: { name: 'more', dueAt: watch.at } });
+  outputs.push({ type: 'arm', params: { name: 'more', dueAt: now } });
   return { context: { ...watch, after: { armedAt, n, customer } }, outputs };
 }
 
-const priced = (watch: WatchState, { body, facts }: ActorEvent<WatchPriceBody, WatchFacts>): Decision<WatchState> =>
-  body.at < watch.at ? {} : tell({ ...body, after: null }, facts.due);
+const priced = (
+  watch: WatchState,
+  { body, facts, now }: ActorEvent<WatchPriceBody, WatchFacts>,
+): Decision<WatchState> => (body.at < watch.at ? {} : tell({ ...body, after: null }, facts.due, now));
 
-const more = (watch: WatchState, { facts }: ActorEvent<Record<string, unknown>, WatchFacts>): Decision<WatchState> =>
-  watch.after === null ? {} : tell(watch, facts.due);
+const more = (
+  watch: WatchState,
+  { facts, now }: ActorEvent<Record<string, unknown>, WatchFacts>,
+): Decision<WatchState> => (watch.after === null ? {} : tell(watch, facts.due, now));
 
 const watchMachine = setup({ types: machineTypes<WatchState>() }).createMachine({
   id: 'watch',

@@ -1,5 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
-import { customerAddress } from './addresses.ts';
+import { customerAddress, tickerAddress } from './addresses.ts';
+import { decodeImage, encodeImage } from './codec.ts';
+import { customer } from './customer.ts';
 import { heldMax } from './customer_holds.ts';
 import { unitsFor } from './instrument.ts';
 import type { AutoReply, OrderFact, SummaryReply } from './schema/trading.ts';
@@ -105,7 +107,12 @@ test('two commits and one pending order: one of them succeeds', () => {
 });
 
 test('in a book with one pending order per side a new one takes the place of the old, if it passes itself', () => {
-  const bob = new TestTrader(world, 'run/bob', { ...valueBook('slot'), denomination: 'units', triggers: true, feed: '' });
+  const bob = new TestTrader(world, 'run/bob', {
+    ...valueBook('slot'),
+    denomination: 'units',
+    triggers: true,
+    feed: '',
+  });
   bob.does('ADD', '10.00');
   bob.does('BUY', 'A', '6.00');
   expect(bob.refused('BUY', 'A', '5.00')).toBe('insufficient_funds');
@@ -209,7 +216,10 @@ test('a new amount takes the place of the old one if it is affordable, and clear
   ada.does('SET_BUY_TRIGGER', 'A', '1.00');
   expect(ada.money).toEqual({ available: 400_000, pending: 0, reserved: 600_000 });
   expect(ada.refused('SET_BUY_AMOUNT', 'A', '10.01')).toBe('insufficient_funds');
-  expect(ada.does<AutoReply>('SET_BUY_AMOUNT', 'A', '10.00')).toMatchObject({ reserved: 1_000_000, triggerE5Sek: null });
+  expect(ada.does<AutoReply>('SET_BUY_AMOUNT', 'A', '10.00')).toMatchObject({
+    reserved: 1_000_000,
+    triggerE5Sek: null,
+  });
   ada.tick('A', 50_000);
   expect(ada.money).toEqual({ available: 0, pending: 0, reserved: 1_000_000 });
   ada.does('CANCEL_SET_BUY', 'A');
@@ -405,9 +415,7 @@ test('a summary is one state: money, holdings with their newest price, pending o
       { side: 'sell', instrument: 'symbol:A', amountE5Sek: 400_000, reserved: 0 },
       { side: 'buy', instrument: 'symbol:C', amountE5Sek: 500_000, reserved: 500_000 },
     ],
-    triggers: [
-      { side: 'buy', instrument: 'symbol:C', amountE5Sek: 500_000, priceE5Sek: 50_000, armedAt: world.now },
-    ],
+    triggers: [{ side: 'buy', instrument: 'symbol:C', amountE5Sek: 500_000, priceE5Sek: 50_000, armedAt: world.now }],
     deliveries: [expect.objectContaining({ side: 'buy', instrument: 'energy:nord-1', energyWh: 3_000 })],
   });
 });
@@ -446,4 +454,26 @@ test('the log has each command, and its postings by their batch: what was added 
   // The fact comes before its postings.
   const kinds = world.events.map(({ kind, payload }) => (kind === 'ledger' ? payload.batch : kind));
   expect(kinds.indexOf('ada:3')).toBeGreaterThan(kinds.indexOf('trade_log', kinds.indexOf('ada:2')));
+});
+
+test('a customer of version 1 trades on: its image holds the fields of that time', () => {
+  ada.does('ADD', '10.00');
+  const image = encodeImage(customer, 'open', ada.state);
+  const version1 = image.slice(0, image.length - 8);
+  expect(decodeImage(customer, version1, 1)).toEqual({ value: 'open', context: ada.state });
+});
+
+test('a quote of a feed whose clock is ahead does not shut out the ones after it', () => {
+  ada.does('ADD', '1.00');
+  ada.does('SET_BUY_AMOUNT', 'A', '1.00');
+  ada.does('SET_BUY_TRIGGER', 'A', '0.50');
+  const quote = (priceE5Sek: number, at: number) =>
+    world.send(tickerAddress('', 'A'), 'ticker.quote', { feed: '', symbol: 'A', priceE5Sek, at });
+  expect(quote(90_000, world.now + 3_600_000)).toMatchObject({ ok: true, value: { at: world.now } });
+  expect(quote(50_000, world.now - 1)).toMatchObject({ ok: true, value: { at: world.now } });
+  expect(quote(50_000, world.now - 60_001)).toMatchObject({ ok: false, code: 'quote_stale' });
+  expect(ada.shares('A').available).toBe(0);
+  world.advance(1);
+  quote(50_000, world.now);
+  expect(ada.shares('A').available).toBe(2);
 });

@@ -51,7 +51,10 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   { weight: 1, arbitrary: does('QUOTE', instrument) },
   { weight: 1, arbitrary: does('DISPLAY_SUMMARY') },
   { weight: 6, arbitrary: fc.record({ tick: fc.constantFrom('A', 'B'), priceE5Sek: quoted }) },
-  { weight: 3, arbitrary: fc.record({ slotE5SekPerKwh: fc.constantFrom(-20_000, 50_000, 100_000, 300_000), capped: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ slotE5SekPerKwh: fc.constantFrom(-20_000, 50_000, 100_000, 300_000), capped: fc.boolean() }),
+  },
   { weight: 4, arbitrary: fc.record({ advanceMs: fc.constantFrom(1, 12_000, 30_001, 60_000, 60_001, 3_600_000) }) },
   { weight: 3, arbitrary: fc.record({ relays: fc.integer({ min: 1, max: 6 }) }) },
 );
@@ -191,7 +194,9 @@ test('a price fires every trigger that it reaches, and cancelled or fired ones n
       // Each that fired was armed by a command of its own.
       for (const id of traders) {
         const log = play.of(id).log;
-        const armed = log.filter(({ command, what, code }) => what === 'command' && code === undefined && isTrigger(command));
+        const armed = log.filter(
+          ({ command, what, code }) => what === 'command' && code === undefined && isTrigger(command),
+        );
         const fired = log.filter(({ command, what }) => what === 'system' && isTrigger(command));
         const numbers = fired.map(({ txn }) => txn);
         expect(new Set(numbers).size).toBe(numbers.length);
@@ -221,22 +226,26 @@ test('traders do not disturb each other: played alone, each ends with what it ha
 
 test('an order is worth its amount at most: no commit leaves money below what was there', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 10_000_000 }), fc.integer({ min: 1, max: 1_000_000 }), (cents, priceE5Sek) => {
-      const world = new TestWorld();
-      const ada = new TestTrader(world);
-      ada.priceE5Sek = priceE5Sek;
-      const text = (cents / 100).toFixed(2);
-      ada.does('ADD', text);
-      const bought = ada.send('BUY', 'A', text);
-      if (!bought.ok) {
-        expect(cents * 1_000).toBeLessThan(priceE5Sek);
-        return;
-      }
-      ada.does('COMMIT_BUY');
-      const { available } = ada.shares('A');
-      expect(ada.money.available + available * priceE5Sek).toBe(cents * (sekE5 / 100));
-      expect(ada.money.available).toBeLessThan(priceE5Sek);
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 10_000_000 }),
+      fc.integer({ min: 1, max: 1_000_000 }),
+      (cents, priceE5Sek) => {
+        const world = new TestWorld();
+        const ada = new TestTrader(world);
+        ada.priceE5Sek = priceE5Sek;
+        const text = (cents / 100).toFixed(2);
+        ada.does('ADD', text);
+        const bought = ada.send('BUY', 'A', text);
+        if (!bought.ok) {
+          expect(cents * 1_000).toBeLessThan(priceE5Sek);
+          return;
+        }
+        ada.does('COMMIT_BUY');
+        const { available } = ada.shares('A');
+        expect(ada.money.available + available * priceE5Sek).toBe(cents * (sekE5 / 100));
+        expect(ada.money.available).toBeLessThan(priceE5Sek);
+      },
+    ),
     { numRuns: 100 },
   );
 });

@@ -255,7 +255,7 @@ export type TickerState = Static<typeof TickerState>;
 
 /**
  * The newest price of an instrument in one partition, and how far its triggers have been fired. value: `open`. key = `@<p>`,
- * id = `<feed>:<instrument>@<p>`.
+ * id = `<feed>:<instrument>`.
  */
 export const WatchState = Type.Object({
   feed: str(),

@@ -93,7 +93,12 @@ function booksOf(
   for (const [account, balance] of balances) {
     const [, ledger, name] = account.split(' ');
     if (name === undefined)
-      fold.customer(account, { sek: { available: balance, pending: 0 }, wh: { available: 0, pending: 0 }, reservedE5Sek: 0, reservedWh: 0 });
+      fold.customer(account, {
+        sek: { available: balance, pending: 0 },
+        wh: { available: 0, pending: 0 },
+        reservedE5Sek: 0,
+        reservedWh: 0,
+      });
     else fold.account({ ledger: ledger as 'SEK' | 'Wh', name, balance });
   }
   return fold.result(true);
@@ -140,7 +145,12 @@ test('a posting that is lost, doubled, given to somebody else, or off by one cha
 test('a balance that is not the sum of its postings is named, and so is what does not come to 0', () => {
   const fold = new LedgerFold();
   fold.posting(posting({ customer: 'ada', kind: 'metered', cause: 'grid/1', e5Sek: 5, wh: 2 }, 1));
-  fold.customer('ada', { sek: { available: -4, pending: 0 }, wh: { available: 0, pending: 0 }, reservedE5Sek: 0, reservedWh: 0 });
+  fold.customer('ada', {
+    sek: { available: -4, pending: 0 },
+    wh: { available: 0, pending: 0 },
+    reservedE5Sek: 0,
+    reservedWh: 0,
+  });
   fold.account({ ledger: 'SEK', name: 'revenue', balance: 5 });
   fold.account({ ledger: 'Wh', name: 'transit', balance: -2 });
   fold.account({ ledger: 'Wh', name: 'delivered', balance: 2 });

@@ -70,7 +70,11 @@ test('traders in any order have the same books, and every posting adds up to wha
     const { hash, problems, sums } = hashOf(bench);
     expect({ problems, sums }).toEqual({
       problems: [],
-      sums: expect.arrayContaining([['SEK', 0n], ['SHARE:ABC', 0n], ['Wh', 0n]]) as unknown,
+      sums: expect.arrayContaining([
+        ['SEK', 0n],
+        ['SHARE:ABC', 0n],
+        ['Wh', 0n],
+      ]) as unknown,
     });
     hashes.push(hash);
     expect(bench.failures).toEqual([]);
