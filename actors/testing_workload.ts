@@ -2,9 +2,6 @@
  * For tests: whole scripts of commands, by value at a constant price of 0.01 SEK, where holds never expire and triggers never
  * fire. The large ones are not part of the product and lie beside the repository.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
-import { expect, test } from 'vitest';
 import { customerAddress } from './addresses.ts';
 import type { CustomerState } from './schema/customer_entities.ts';
 import type { BookRules } from './schema/trading.ts';
@@ -12,8 +9,7 @@ import { checkBooks } from './testing_customers.ts';
 import { bodyOf, checkPositions, commandType, oreE5, parseLine, positionsIn, valueBook } from './testing_trading.ts';
 import { TestWorld } from './testing.ts';
 
-const folder = new URL('../../shared/data/workloads/', import.meta.url);
-type File = '1userWorkLoad.txt' | '10User_testWorkLoad.txt' | '100User_testWorkLoad.txt';
+export type File = '1userWorkLoad.txt' | '10User_testWorkLoad.txt' | '100User_testWorkLoad.txt';
 
 interface Outcome {
   ok: Record<string, number>;
@@ -78,35 +74,21 @@ const triggers: Record<File, Record<BookRules['pendingRule'], [buy: number, sell
   '100User_testWorkLoad.txt': { stack: [147, 46], slot: [147, 39] },
 };
 
-function linesOf(file: string): string[] | null {
-  const [plain, zipped] = [new URL(file, folder), new URL(`${file}.gz`, folder)];
-  const text = existsSync(plain)
-    ? readFileSync(plain, 'utf8')
-    : existsSync(zipped)
-      ? gunzipSync(readFileSync(zipped)).toString()
-      : null;
-  return text?.split('\n').filter((line) => line.trim() !== '') ?? null;
-}
+/** As the outcomes are written, by file and rule. */
 type Expected = Record<string, Record<BookRules['pendingRule'], Record<string, unknown>>>;
 
-/** One test per rule for pending orders: skipped, and saying so, where the script is not there. */
-export function testOutcomes(file: File) {
-  test.for(['stack', 'slot'] as const)(
-    `${file} with a %s of pending orders comes out exact to the cent`,
-    { timeout: 300_000 },
-    (rule, context) => {
-      const lines = linesOf(file);
-      if (!lines) return context.skip(`${file} is not on this machine: the scripts lie beside the repository`);
-      const { ok, errors, ...sums } = play(lines, rule);
-      const outcomes = JSON.parse(readFileSync(new URL('expected_outcomes.json', folder), 'utf8')) as Expected;
-      const expected = (outcomes[file] ?? outcomes[`${file}.gz`])![rule];
-      expect(ok).toEqual(expected['ok']);
-      expect(errors).toEqual(expected['err']);
-      for (const [name, value] of Object.entries(expected)) {
-        const sum = (sums as unknown as Record<string, unknown>)[camel(name)];
-        if (name.endsWith('_cents')) expect([name, sum]).toEqual([name, value]);
-      }
-      expect([sums.openBuyTriggers, sums.openSellTriggers]).toEqual(triggers[file][rule]);
+/** What came of a script, and what should have: counts by command, sums in cents, armed triggers. */
+export function outcomes(text: string, expected: string, file: File, rule: BookRules['pendingRule']) {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const { ok, errors, openBuyTriggers, openSellTriggers, ...sums } = play(lines, rule);
+  const all = JSON.parse(expected) as Expected;
+  const { ok: okWanted, err, ...others } = (all[file] ?? all[`${file}.gz`])![rule];
+  const cents = Object.entries(others).filter(([name]) => name.endsWith('_cents'));
+  return {
+    came: {
+      ...{ ok, errors, triggers: [openBuyTriggers, openSellTriggers] },
+      cents: cents.map(([name]) => [name, (sums as unknown as Record<string, unknown>)[camel(name)]]),
     },
-  );
+    wanted: { ok: okWanted, errors: err, triggers: triggers[file][rule], cents },
+  };
 }

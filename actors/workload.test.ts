@@ -1,9 +1,26 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { customerAddress } from './addresses.ts';
-import { play, testOutcomes } from './testing_workload.ts';
+import { outcomes, play } from './testing_workload.ts';
 
-testOutcomes('1userWorkLoad.txt');
-testOutcomes('10User_testWorkLoad.txt');
+const folder = new URL('../../shared/data/workloads/', import.meta.url);
+const read = (name: string) => (existsSync(new URL(name, folder)) ? readFileSync(new URL(name, folder)) : null);
+
+test.for([
+  ['1userWorkLoad.txt', 'stack'],
+  ['1userWorkLoad.txt', 'slot'],
+  ['10User_testWorkLoad.txt', 'stack'],
+  ['10User_testWorkLoad.txt', 'slot'],
+] as const)(
+  '%s with a %s of pending orders comes out exact to the cent',
+  { timeout: 120_000 },
+  ([file, rule], context) => {
+    const script = read(file);
+    if (!script) return context.skip(`${file} is not on this machine: the scripts lie beside the repository`);
+    const { came, wanted } = outcomes(String(script), String(read('expected_outcomes.json')), file, rule);
+    return expect(came).toEqual(wanted);
+  },
+);
 
 /** Every rule once: a stack of two, a sell of what was bought, a new amount that clears its trigger, a user who never paid in. */
 const small = `

@@ -91,7 +91,10 @@ export const CustomerState = Type.Object({
 });
 export type CustomerState = Static<typeof CustomerState>;
 
-/** A system account, one per partition, ledger (`SEK`, `Wh`, `SHARE:<symbol>`) and name; may be negative. value: `open`. key = `@<p>`, id = `<ledger>:<name>`. */
+/**
+ * A system account, one per partition, ledger (`SEK`, `Wh`, `SHARE:<symbol>`) and name; may be negative. value: `open`. key = `@<p>`,
+ * id = `<ledger>:<name>`.
+ */
 export const AccountState = Type.Object({ ledger: Type.String(), name: str(), balance: int() });
 export type AccountState = Static<typeof AccountState>;
 
