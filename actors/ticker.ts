@@ -107,7 +107,7 @@ const more = (
 const watchMachine = setup({ types: machineTypes<WatchState>() }).createMachine({
   id: 'watch',
   initial: 'absent',
-  context: { feed: '', instrument: '', buyE5Sek: 0, sellE5Sek: 0, at: -1, station: null, after: null } as WatchState,
+  context: { feed: '', instrument: '', buyE5Sek: 0, sellE5Sek: 0, at: -1, station: null, after: null },
   states: {
     absent: { on: { 'watch.price': { target: 'open', actions: decide(priced) } } },
     open: { on: { 'watch.price': { actions: decide(priced) }, 'timer.more': { actions: decide(more) } } },
