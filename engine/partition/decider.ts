@@ -69,6 +69,8 @@ export interface DeciderOptions {
 }
 
 /** An entity's before its first command with an id: a series begins at 1. */
+/** Outputs that leave nothing behind for which there would have to be an entity. */
+const isTold: ReadonlySet<Output['type']> = new Set<Output['type']>(['reply', 'emit']);
 const noOutcomes = new Outcomes();
 
 /** What went into a record, for whoever measures; nothing is decided from it. */
@@ -491,8 +493,10 @@ export class Decider {
       // Before anything is changed: an effect is whole or not there.
       if (initial) for (const output of initial.outputs) this.#addressable(output);
       for (const output of outputs) this.#addressable(output);
-      // What leaves the first state as it is makes no entity.
-      const isNew = initial !== null && (stored !== initial.stored || initial.outputs.length > 0);
+      // Whoever is only asked, and tells, is not born by it.
+      const isNew =
+        initial !== null &&
+        (stored !== initial.stored || initial.outputs.length > 0 || outputs.some(({ type }) => !isTold.has(type)));
       if (isNew) this.#changed(state.put(to.kind, to.id, to.key, stored), kind, null);
       else if (entity && stored !== before) this.#changed(state.change(entity, stored), kind, before);
       let value: unknown = null;
