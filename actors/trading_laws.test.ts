@@ -142,12 +142,12 @@ function checkIndex({ world }: Play) {
   }
 }
 
-/** No trigger is left that the newest price of its symbol fires, once everybody has heard of it. */
-function checkFired({ world }: Play) {
+/** No trigger is left that the price of its symbol fires, once everybody has heard of it; those armed since wait for the next. */
+function checkFired({ world }: Play, symbol: string) {
   for (const partition of world.partitions)
     for (const { instrument, buyE5Sek } of partition.all<WatchState>('watch'))
       for (const { feed, buy, sell, ...position } of positionsIn(partition)) {
-        if (feed !== '' || position.instrument !== instrument || instrument.startsWith('energy:')) continue;
+        if (feed !== '' || position.instrument !== instrument || instrument !== `symbol:${symbol}`) continue;
         const armedBefore = (auto: PositionState['buy']) => auto?.trigger && auto.trigger.armedAt < world.now;
         if (armedBefore(buy)) expect(buy!.trigger!.priceE5Sek).toBeLessThan(buyE5Sek);
         if (armedBefore(sell)) expect(sell!.trigger!.priceE5Sek).toBeGreaterThan(buyE5Sek);
@@ -188,7 +188,7 @@ test('a price fires every trigger that it reaches, and cancelled or fired ones n
         if ('tick' in what) {
           play.world.advance(1);
           play.perform({ ...what });
-          checkFired(play);
+          checkFired(play, what.tick);
         }
       }
       // Each that fired was armed by a command of its own.
