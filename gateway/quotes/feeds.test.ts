@@ -91,7 +91,7 @@ describe('a quote server over TCP', () => {
   });
   /** Short times, so that a test of silence is short. */
   const limits = { connectMs: 300, answerMs: 120, tries: 3, backoffMs: 10, sockets: 4 };
-  async function between(reply: (question: Question) => void) {
+  async function between(reply: (question: Question) => unknown) {
     const server = await startQuoteServer(reply);
     const feed: QuoteFeed = tcpFeed({ host: '127.0.0.1', port: server.port, ...limits });
     closers.push(() => server.close());

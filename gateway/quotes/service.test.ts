@@ -13,7 +13,7 @@ const keys = new Cryptokeys({ keyId: 'k1', secret: 'a secret of the tests' });
 const start = 1_800_000_000_000;
 let now = start;
 let server: TestRedis;
-let clients: Redis[] = [];
+const clients: Redis[] = [];
 beforeEach(async () => {
   now = start;
   server = await startTestRedis();

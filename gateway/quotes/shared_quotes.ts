@@ -49,7 +49,7 @@ export class SharedQuotes {
   /** A quote made at `minAt` or later, or the right to fetch one under `token`. @throws {RedisSilent} */
   async look(symbol: string, minAt: number, token: string): Promise<Look> {
     const [is, text = ''] = await this.#run<[Look['is'], string?]>(look, this.#keys(symbol), [minAt, token, lockMs]);
-    return { is, text } as Look;
+    return { is, text };
   }
 
   /** Keeps the lock while a fetch runs; returns what ends that. */

@@ -12,7 +12,7 @@ export interface Question {
   answer(price?: string): string;
 }
 
-export async function startQuoteServer(reply: (question: Question) => void) {
+export async function startQuoteServer(reply: (question: Question) => unknown) {
   let asked = 0;
   let connections = 0;
   const sockets = new Set<Socket>();
