@@ -54,7 +54,7 @@ const virtualStart = 1_546_300_800_000;
 export const virtualTime = (transactionNum: number): number => virtualStart + transactionNum;
 
 // What XML cannot hold at all, and other control characters: they are left out.
- 
+
 const unwritable =
   /[\u0000-\u001f\u007f-\u009f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 const special = /[&<>"']/g;
