@@ -97,17 +97,17 @@ test('a script keeps its order and its line numbers; blank lines are nothing, ba
 });
 
 test('a gzip is read like what it holds; a damaged or missing one is an error with its name', async () => {
-  const text = Array.from({ length: 20_000 }, (_, i) => `[${i + 1}] ADD,user${i % 7},${i + 1}.00\r\n`).join('');
+  const text = Array.from({ length: 5_000 }, (_, i) => `[${i + 1}] ADD,user${i % 7},${i + 1}.00\r\n`).join('');
   expect(await read(gzipSync(text))).toEqual(await read(text));
-  expect((await read(text)).commands).toHaveLength(20_000);
-  await expect(read(gzipSync(text).subarray(0, 5_000))).rejects.toThrow(/cannot read the script .*script/);
+  expect((await read(text)).commands).toHaveLength(5_000);
+  await expect(read(gzipSync(text).subarray(0, 2_000))).rejects.toThrow(/cannot read the script .*script/);
   const missing = readScriptFile(join(home, 'missing'), () => undefined);
   await expect(missing.next()).rejects.toThrow('ENOENT');
 });
 
 test('empty files and endless lines harm nobody', async () => {
   for (const text of ['', '\n', '[']) expect((await read(text)).commands).toEqual([]);
-  const { commands, problems } = await read(`${'x'.repeat(3_000_000)}\n[2] ADD,anna,1\n`);
+  const { commands, problems } = await read(`${'x'.repeat(500_000)}\n[2] ADD,anna,1\n`);
   expect(problems).toMatchObject([{ line: 1, code: 'unreadable_line' }]);
   expect(problems[0]!.text.length).toBeLessThanOrEqual(100);
   expect(commands).toMatchObject([{ line: 2, command: 'ADD' }]);
