@@ -50,6 +50,8 @@ export interface QuoteServiceDeps {
   now(): number;
   /** Name of the feed in Redis, for quotes beside the installation's own. @default '' */
   feedName?: string;
+  /** Redis is silent when it takes longer, ms. @default 300 */
+  redisAnswerMs?: number;
   /** Keys that the quote server signs with. @default its key is kept, and not checked */
   serverKeys?: Pick<Cryptokeys, 'verify'>;
   onHit?(quote: Quote): void;
@@ -90,7 +92,7 @@ export class QuoteService {
 
   constructor(deps: QuoteServiceDeps) {
     this.#deps = deps;
-    this.#shared = new SharedQuotes(deps.redis, deps.feedName);
+    this.#shared = new SharedQuotes(deps.redis, deps.feedName ?? '', deps.redisAnswerMs ?? 300);
   }
 
   /**

@@ -12,9 +12,7 @@ import { quoteText, quoteTtlMs, type Quote } from './quote.ts';
 
 const lockMs = 2_000;
 const renewMs = 500;
-const failureMs = 500;
-/** Answers later than this count as none: a quote without Redis is better than no quote. */
-const answerMs = 300;
+const failureMs = 1_000;
 
 export class RedisSilent extends Error {
   override readonly name = 'RedisSilent';
@@ -39,10 +37,15 @@ const drop = `if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KE
 export class SharedQuotes {
   readonly #redis: Redis;
   readonly #feed: string;
+  readonly #answerMs: number;
 
-  /** @param feed '' for the installation's own; another one has quotes of its own */
-  constructor(redis: Redis, feed = '') {
+  /**
+   * @param feed '' for the installation's own; another one has quotes of its own
+   * @param answerMs answers later than this count as none: a quote without Redis is better than no quote
+   */
+  constructor(redis: Redis, feed: string, answerMs: number) {
     this.#redis = redis;
+    this.#answerMs = answerMs;
     this.#feed = feed === '' ? '' : `${feed}:`;
   }
 
@@ -88,7 +91,7 @@ export class SharedQuotes {
       return (await Promise.race([
         this.#redis.eval(script, keys.length, ...keys, ...args),
         new Promise((_, reject) => {
-          timer = setTimeout(() => reject(new Error(`no answer in ${answerMs} ms`)), answerMs);
+          timer = setTimeout(() => reject(new Error(`no answer in ${this.#answerMs} ms`)), this.#answerMs);
         }),
       ])) as Reply;
     } catch (error) {

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { validateXML } from 'xmllint-wasm';
 import { writeDump, type DumpEntry } from './dump.ts';
 import { checkDump, referenceBounds } from './dump_check.ts';
-import { hugeDump, someEntries } from './testing.ts';
+import { someEntries } from './testing.ts';
 
 const schema = join(import.meta.dirname, '../../../shared/data/workloads/logfile.xsd');
 
@@ -81,11 +81,11 @@ describe('what is written', () => {
   });
 
   test('is valid however nasty its texts are, and checked the same in pieces of any size', async () => {
-    const text = await dumpOf(someEntries(600));
+    const text = await dumpOf(someEntries(120));
     const verdict = await check(text);
     expect(verdict).toMatchObject({ isValid: true, problems: [], problemCount: 0 });
-    expect(Object.values(verdict.entries)).toEqual([100, 100, 100, 100, 100, 100]);
-    for (const bytes of [1, 7, 100]) expect(await check(text, bytes)).toEqual(verdict);
+    expect(Object.values(verdict.entries)).toEqual([20, 20, 20, 20, 20, 20]);
+    for (const bytes of [1, 7]) expect(await check(text, bytes)).toEqual(verdict);
   });
 
   test('adds up: what was added minus what was removed, for each user', async () => {
@@ -97,11 +97,23 @@ describe('what is written', () => {
     expect(Object.fromEntries(availableE5)).toEqual({ a: 376_544n, b: 7n, anna: -1n });
   });
 
-  test('100 MB take less than 64 MiB of memory', () => {
-    const { written, grownBytes } = hugeDump();
-    expect(written).toBeGreaterThan(100_000_000);
-    expect(grownBytes).toBeLessThan(64 * 1_024 * 1_024);
-  }, 120_000);
+  test('is out before more is read: entries that are not asked for are not read', async () => {
+    let read = 0;
+    function* counted() {
+      for (const entry of someEntries(5_000)) {
+        read += 1;
+        yield entry;
+      }
+    }
+    let written = 0;
+    for await (const chunk of writeDump(counted())) {
+      written += chunk.length;
+      // An entry has some 250 bytes.
+      expect(read * 100).toBeLessThan(written);
+      expect(chunk.length).toBeLessThan(100_000);
+    }
+    expect(read).toBe(5_000);
+  });
 });
 
 const line = (inside: string) => `<?xml version="1.0"?>\n<log>\n <userCommand>\n${inside}</userCommand>\n</log>\n`;
@@ -163,7 +175,7 @@ test('bounds of time are given by who asks, and many problems are counted and a 
   expect(now.problems[99]).toMatchObject({ code: 'outside_bounds', line: 102 });
 });
 
-describe.skipIf(!existsSync(schema))('the reference schema (needs logfile.xsd)', () => {
+describe.skipIf(!existsSync(schema))('the reference schema (needs logfile.xsd)', { timeout: 120_000 }, () => {
   test('accepts what is written, whatever is in it', async () => {
     const entries = fc.array(
       fc.record({
@@ -180,8 +192,8 @@ describe.skipIf(!existsSync(schema))('the reference schema (needs logfile.xsd)',
       }),
       { minLength: 50, maxLength: 100 },
     );
-    const samples = fc.sample(entries, { seed: 7, numRuns: 20 }).flat() as DumpEntry[];
-    const xml = await dumpOf([...one, ...someEntries(3_000), ...samples]);
+    const samples = fc.sample(entries, { seed: 7, numRuns: 4 }).flat() as DumpEntry[];
+    const xml = await dumpOf([...one, ...someEntries(300), ...samples]);
     expect(await inSchema(xml)).toMatchObject({ valid: true, errors: [] });
     expect(await check(xml)).toMatchObject({ isValid: true, problems: [] });
   });

@@ -35,7 +35,7 @@ test.each<[string, BookRules]>([
   ['at 0.01 SEK by value, one pending order', { rule: 'slot', price: () => 1_000, isByValue: true }],
   ['by whole shares at prices that move', { rule: 'stack', price: movingPrice, isByValue: false }],
 ])('of a coherent script nothing fails: %s', (_, rules) => {
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     const book = new PlainBook(rules);
     for (const command of generate({ seed })) book.apply(command);
     expect(book.failed.slice(0, 3), `seed ${seed}`).toEqual([]);
