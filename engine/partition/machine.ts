@@ -154,10 +154,8 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
 
   return {
     initial: (address, at) => collect(at, null, () => machine.getInitialSnapshot(scope, { self: address, now: at })),
-    restore: (value, context) => {
-      snapshotOf({ value, context });
-      return { value, context };
-    },
+    // The machine's own text of the state, one for all who are in it.
+    restore: (value, context) => ({ value: snapshotOf({ value, context }).value as string, context }),
     step: (stored, event) => {
       const snapshot = snapshotOf(stored);
       return (
