@@ -11,8 +11,17 @@ export const uuidKeptMs = 10 * 60_000;
 export const seriesMax = 8;
 const seriesResultsKept = 16;
 
+/** The id that was looked at last: each is looked at before its command is decided, and again after it. */
+const lately = { id: '', n: 0 };
+
 /** The n of `<series>:<n>`, without leading zeros; 0 for an id of another form. */
 function denseNumber(id: string): number {
+  if (id === lately.id) return lately.n;
+  lately.id = id;
+  return (lately.n = parseDenseNumber(id));
+}
+
+function parseDenseNumber(id: string): number {
   const colon = id.lastIndexOf(':');
   const digits = id.length - colon - 1;
   if (colon < 1 || colon > 64 || digits < 1 || digits > 15 || id.charCodeAt(colon + 1) === 48) return 0;
