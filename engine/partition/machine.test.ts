@@ -190,7 +190,20 @@ test('what an event leads to is asked anew where a guard decides, in the state o
   const runner = machineRunner(definition(stairs));
   let { stored } = runner.initial(self, 0);
   let [theirs] = initialTransition(stairs);
-  for (const type of ['jump', 'jump', 'jump', 'climb', 'climb', 'rest', 'climb', 'jump', 'rest', 'jump', 'rest', 'rest']) {
+  for (const type of [
+    'jump',
+    'jump',
+    'jump',
+    'climb',
+    'climb',
+    'rest',
+    'climb',
+    'jump',
+    'rest',
+    'jump',
+    'rest',
+    'rest',
+  ]) {
     ({ stored } = runner.step(stored, event(type)));
     [theirs] = transition(stairs, theirs, event(type));
     expect([type, stored.value, stored.context]).toEqual([type, theirs.value, theirs.context]);
