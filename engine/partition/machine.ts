@@ -154,7 +154,7 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
     if (!node || asksGuards(node) || asksGuards(machine.root)) return;
     let ofState = unconditional.get(value);
     if (!ofState) unconditional.set(value, (ofState = new Map<string, Plain>()));
-    ofState.set(transition.eventType, known);
+    ofState.set(transition.eventType as string, known);
   };
 
   /** The step of a transition that is nothing but rules; null when it is more. */
