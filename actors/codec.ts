@@ -226,9 +226,10 @@ export function decodeImage(
   schema?: number,
 ): { value: string | null; context: unknown } {
   if (!Array.isArray(image)) return refuse('an image', image);
-  const [value, ...fields] = image;
+  const value: unknown = image[0];
   if (value !== null && typeof value !== 'string') return refuse('a state name or null', value);
   const { context, version = 1, migrate } = definition;
+  const fields = image.slice(1);
   if (schema === undefined || schema >= version) return { value, context: codecOf(context).decode(fields) };
   const older = leading(context, fields.length);
   let migrated = codecOf(older).decode(fields) as Record<string, unknown>;

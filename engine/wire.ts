@@ -75,14 +75,16 @@ export interface RelayOut {
   seq: number;
   command: CommandEnvelope;
 }
-/** `inbox` '' = nobody waits, kept as the outcome of `commandId`; `entity` is set when there is a command id. */
+/**
+ * `inbox` '' = nobody waits, kept as the outcome of `commandId`. With a command id `entity` says whose it is; while the record is
+ * made `place` stands for it where the entity stands in the record, as an index into its entities.
+ */
 export interface ReplyOut {
   inbox: string;
   token: number;
   commandId: string | null;
   result: ReplyResult;
   entity?: [kind: string, id: string];
-  /** Index of that entity in the record, where it stands there; only while the record is made. */
   place?: number;
 }
 /** Results inside a record do not repeat the record's own position. */
@@ -260,10 +262,10 @@ export function decodeFrame(bytes: Uint8Array): Frame {
 type EncodedReply = [token: number, value: unknown] | [token: number, value: 0, code: RefusalCode, detail?: unknown];
 
 /** A message of replies: all of one inbox and one record, whose position `at` is named once. */
-export const encodeReplies = (at: string, replies: readonly [token: number, result: ReplyResult][]): Uint8Array =>
+export const encodeReplies = (at: string, replies: readonly Pick<ReplyOut, 'token' | 'result'>[]): Uint8Array =>
   packr.pack([
     at,
-    replies.map(([token, result]): EncodedReply => {
+    replies.map(({ token, result }): EncodedReply => {
       if (result.ok) return [token, result.value];
       return result.detail ? [token, 0, result.code, result.detail] : [token, 0, result.code];
     }),

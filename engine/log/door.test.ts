@@ -92,7 +92,8 @@ async function echoEngine(result: (c: CommandEnvelope) => CommandResult | undefi
       return tailCommands(nc, p, 1, ({ bytes }) => {
         for (const c of applier.apply(decodeFrame(bytes))) {
           const outcome = result(c);
-          if (outcome && c.reply) nc.publish(c.reply.inbox, encodeReplies(outcome.at, [[c.reply.token, outcome]]));
+          if (outcome && c.reply)
+            nc.publish(c.reply.inbox, encodeReplies(outcome.at, [{ token: c.reply.token, result: outcome }]));
         }
       });
     }),

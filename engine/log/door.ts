@@ -17,6 +17,7 @@ import { LagFeed, type Lag } from './lag.ts';
 import { Pace } from './pace.ts';
 import { ringPublisher } from './ring_publisher.ts';
 import { newReplyInbox } from './subjects.ts';
+import { TokenRing } from './token_ring.ts';
 import { gatherMs, Writer, type Outgoing } from './writer.ts';
 
 /** `id`: UUID or `<series>:<n>`, null for facts that carry a content key. `deadline`: log time, unix ms, 0 or absent = never. */
@@ -86,17 +87,6 @@ export interface DoorStats {
   replies: Record<string, number>;
 }
 
-interface Request {
-  envelope: CommandEnvelope;
-  partition: number;
-  expiresAt: number;
-  retryAt: number;
-  retryMs: number;
-  /** Whether the newest copy is stored; before that another copy would only add load. */
-  stored: boolean;
-  resolve(result: CommandResult): void;
-}
-
 const sweepMs = 100;
 const retryMsFirst = 1_000;
 const retryMsMax = 4_000;
@@ -113,11 +103,10 @@ class OpenDoor implements Door {
   readonly #lag: LagFeed;
   readonly #inbox = newReplyInbox();
   readonly #replies: { unsubscribe(): void };
-  readonly #requests = new Map<number, Request>();
-  readonly #outgoing = new Set<Tracked>();
+  readonly #requests = new TokenRing<Request>();
+  readonly #outgoing = new Line();
   readonly #room: Tracked[] = [];
   readonly #sweep: NodeJS.Timeout;
-  #token = 0;
   readonly #counts: Pick<DoorStats, 'stored' | 'askedAgain' | 'refused' | 'replies'> = {
     stored: 0,
     askedAgain: 0,
@@ -192,7 +181,7 @@ class OpenDoor implements Door {
   append(command: DoorCommand): Promise<void> {
     return new Promise((resolve, reject) => {
       const partition = this.#check(command);
-      this.#append(partition, envelope(command, null), resolve, reject);
+      this.#append(new Append(envelope(command, null), partition, this, resolve, reject));
     });
   }
 
@@ -207,19 +196,11 @@ class OpenDoor implements Door {
         resolve(refusal(error));
         return;
       }
-      const token = ++this.#token;
-      const now = Date.now();
-      const request: Request = {
-        envelope: envelope(command, { inbox: this.#inbox, token }),
-        partition,
-        expiresAt: now + (command.timeoutMs ?? requestMs),
-        retryAt: now + retryMsFirst,
-        retryMs: retryMsFirst,
-        stored: false,
-        resolve,
-      };
-      this.#requests.set(token, request);
-      this.#appendRequest(token, request);
+      const reply = { inbox: this.#inbox, token: 0 };
+      const request = new Request(envelope(command, reply), partition, this, command.timeoutMs ?? requestMs, resolve);
+      this.#requests.add(request);
+      reply.token = request.token;
+      this.#append(request);
     });
   }
 
@@ -236,8 +217,8 @@ class OpenDoor implements Door {
     }
     clearInterval(this.#sweep);
     for (const command of [...this.#room.splice(0), ...this.#outgoing]) this.#giveUp(command, 'the door closed');
-    for (const token of [...this.#requests.keys()])
-      this.#finish(token, refusal(new DoorRefused('unavailable', 'the door closed')));
+    for (const { token } of [...this.#requests])
+      this.finish(token, refusal(new DoorRefused('unavailable', 'the door closed')));
     for (const writer of this.#writers) writer.close();
     this.#publisher.close();
     this.#replies.unsubscribe();
@@ -265,16 +246,10 @@ class OpenDoor implements Door {
     return isFull(stuck) ? stuck.message : this.#lag.full(partition);
   }
 
-  #append(
-    partition: number,
-    envelope: CommandEnvelope,
-    resolve: () => void,
-    reject: (error: DoorRefused) => void,
-  ): void {
-    const command = new Tracked(envelope, partition, this, resolve, reject);
+  #append(command: Tracked): void {
     if (this.#outgoing.size < this.#options.inFlightMax && this.#room.length === 0) this.#admit(command);
     else if (this.#room.length < this.#options.inFlightMax) this.#room.push(command);
-    else reject(this.#no('overloaded', 'too many commands wait at the door'));
+    else command.unknown(this.#no('overloaded', 'too many commands wait at the door'));
   }
 
   /** A command is in the log (at `sequence`) or will never be. */
@@ -315,18 +290,6 @@ class OpenDoor implements Door {
     if (this.inFlight === 0) this.#onEmpty?.();
   }
 
-  #appendRequest(token: number, request: Request, again = false): void {
-    const stored = () => (request.stored = true);
-    request.stored = false;
-    // A copy that finds no room changes nothing for the one that is already there.
-    this.#append(
-      request.partition,
-      request.envelope,
-      stored,
-      again ? stored : (error) => this.#finish(token, refusal(error)),
-    );
-  }
-
   #onReplies(bytes: Uint8Array): void {
     let batch: ReturnType<typeof decodeReplies>;
     try {
@@ -335,13 +298,13 @@ class OpenDoor implements Door {
       return; // not from an engine; whoever waits asks again
     }
     failpoint('door.replied');
-    for (const [token, result] of batch) this.#finish(token, result);
+    for (const [token, result] of batch) this.finish(token, result);
   }
 
-  #finish(token: number, result: CommandResult): void {
-    const request = this.#requests.get(token);
-    if (!request) return; // answered before, or given up
-    this.#requests.delete(token);
+  /** Answers a request, if that was not done before. */
+  finish(token: number, result: CommandResult): void {
+    const request = this.#requests.take(token);
+    if (!request) return;
     if (result.at !== '') {
       const { replies } = this.#counts;
       const outcome = result.ok ? 'ok' : result.code;
@@ -359,16 +322,16 @@ class OpenDoor implements Door {
       if (now - command.at <= this.#options.appendMs) break;
       if (!command.abandoned) this.#giveUp(command, `no acknowledgement for ${this.#options.appendMs} ms`);
     }
-    for (const [token, request] of this.#requests) {
+    for (const request of this.#requests) {
       if (now >= request.expiresAt) {
-        this.#finish(token, refusal(this.#no('unavailable', 'no reply in time')));
-      } else if (request.envelope.id !== null && request.stored && now >= request.retryAt) {
+        this.finish(request.token, refusal(this.#no('unavailable', 'no reply in time')));
+      } else if (request.envelope.id !== null && request.isStored && now >= request.retryAt) {
         // It is stored, and will be decided: a copy would only take room.
         if (this.#full(request.partition) !== null) continue;
         request.retryMs = Math.min(retryMsMax, request.retryMs * 2);
         request.retryAt = now + request.retryMs;
         this.#counts.askedAgain += 1;
-        this.#appendRequest(token, request, true);
+        this.#append(new Copy(request, this));
       }
     }
   }
@@ -381,45 +344,141 @@ class OpenDoor implements Door {
   }
 }
 
-/** An outgoing command and how to reject its caller while it stays under way. */
-/** A command on its way into the log. A class, since there is one per command: four closures each would be most of the cost. */
-class Tracked implements Outgoing {
+type Behind = Pick<OpenDoor, 'left' | 'refusedByWriter' | 'finish'>;
+
+/** A command on its way into the log. A class, since there is one per command: closures for each would be most of the cost. */
+abstract class Tracked implements Outgoing {
   at = Date.now();
   abandoned = false;
+  /** Its neighbours in the line of those under way. */
+  older: Tracked | null = null;
+  younger: Tracked | null = null;
   readonly envelope: CommandEnvelope;
   readonly partition: number;
-  readonly #door: Pick<OpenDoor, 'left' | 'refusedByWriter'>;
+  protected readonly door: Behind;
+
+  constructor(envelope: CommandEnvelope, partition: number, door: Behind) {
+    this.envelope = envelope;
+    this.partition = partition;
+    this.door = door;
+  }
+
+  stored(sequence: number) {
+    this.door.left(this, sequence);
+    this.onStored();
+  }
+
+  refused(error: DoorRefused) {
+    this.door.left(this, null);
+    if (!this.abandoned) this.door.refusedByWriter(error);
+    this.unknown(error);
+  }
+
+  protected abstract onStored(): void;
+  /** The caller is told; it may still be on its way. */
+  abstract unknown(error: DoorRefused): void;
+}
+
+class Append extends Tracked {
   readonly #resolve: () => void;
   readonly #reject: (error: DoorRefused) => void;
 
   constructor(
     envelope: CommandEnvelope,
     partition: number,
-    door: Pick<OpenDoor, 'left' | 'refusedByWriter'>,
+    door: Behind,
     resolve: () => void,
     reject: (error: DoorRefused) => void,
   ) {
-    this.envelope = envelope;
-    this.partition = partition;
-    this.#door = door;
+    super(envelope, partition, door);
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
-  stored(sequence: number) {
-    this.#door.left(this, sequence);
+  protected onStored() {
     this.#resolve();
   }
-
-  refused(error: DoorRefused) {
-    this.#door.left(this, null);
-    if (!this.abandoned) this.#door.refusedByWriter(error);
-    this.#reject(error);
-  }
-
-  /** Nobody knows what became of it; it stays on its way. */
   unknown(error: DoorRefused) {
     this.#reject(error);
+  }
+}
+
+/** A command whose reply is waited for. */
+class Request extends Tracked {
+  token = 0;
+  readonly expiresAt: number;
+  retryAt: number;
+  retryMs = retryMsFirst;
+  /** Whether the newest copy is stored; before that another copy would only add load. */
+  isStored = false;
+  readonly resolve: (result: CommandResult) => void;
+
+  constructor(
+    envelope: CommandEnvelope,
+    partition: number,
+    door: Behind,
+    timeoutMs: number,
+    resolve: (result: CommandResult) => void,
+  ) {
+    super(envelope, partition, door);
+    this.expiresAt = this.at + timeoutMs;
+    this.retryAt = this.at + retryMsFirst;
+    this.resolve = resolve;
+  }
+
+  protected onStored() {
+    this.isStored = true;
+  }
+  unknown(error: DoorRefused) {
+    this.door.finish(this.token, refusal(error));
+  }
+}
+
+/** The same command once more. One that finds no room changes nothing for the one that is already there. */
+class Copy extends Tracked {
+  readonly #of: Request;
+
+  constructor(of: Request, door: Behind) {
+    super(of.envelope, of.partition, door);
+    of.isStored = false;
+    this.#of = of;
+  }
+
+  protected onStored() {
+    this.#of.isStored = true;
+  }
+  unknown() {
+    this.#of.isStored = true;
+  }
+}
+
+/** The commands under way, oldest first. Linked, for the reason given in {@link TokenRing}. */
+class Line {
+  #oldest: Tracked | null = null;
+  #youngest: Tracked | null = null;
+  size = 0;
+
+  add(command: Tracked): void {
+    command.older = this.#youngest;
+    if (this.#youngest) this.#youngest.younger = command;
+    else this.#oldest = command;
+    this.#youngest = command;
+    this.size += 1;
+  }
+
+  /** It must be in the line. Lets go of its neighbours: one that has grown old must not keep them alive. */
+  delete(command: Tracked): void {
+    const { older, younger } = command;
+    if (older) older.younger = younger;
+    else this.#oldest = younger;
+    if (younger) younger.older = older;
+    else this.#youngest = older;
+    command.older = command.younger = null;
+    this.size -= 1;
+  }
+
+  *[Symbol.iterator](): Generator<Tracked> {
+    for (let next = this.#oldest; next; next = next.younger) yield next;
   }
 }
 

@@ -123,6 +123,8 @@ export class Decider {
   #origins: Origin[] = [];
   #traces: string[] = [];
   #replies: ReplyOut[] = [];
+  /** What the unit in work sends inside the partition. */
+  readonly #sends: Command[] = [];
 
   constructor(state: PartitionState, catalogue: Catalogue, options: DeciderOptions) {
     this.#state = state;
@@ -350,17 +352,12 @@ export class Decider {
   #reply(command: CommandEnvelope, result: ReplyResult, remembered: Entity | undefined) {
     if (remembered) (remembered.outcomes ??= new Outcomes()).remember(command.id!, result, this.#state.now);
     if (command.reply === null && !remembered) return;
-    const reply: ReplyOut = {
-      inbox: command.reply?.inbox ?? '',
-      token: command.reply?.token ?? 0,
-      commandId: command.id,
-      result,
-    };
-    if (remembered) {
-      reply.entity = [command.to.kind, command.to.id];
-      if (remembered.place >= 0) reply.place = remembered.place;
-    }
-    this.#replies.push(reply);
+    const { reply, id: commandId, to } = command;
+    const inbox = reply === null ? '' : reply.inbox;
+    const token = reply === null ? 0 : reply.token;
+    if (!remembered) this.#replies.push({ inbox, token, commandId, result });
+    else if (remembered.place >= 0) this.#replies.push({ inbox, token, commandId, result, place: remembered.place });
+    else this.#replies.push({ inbox, token, commandId, result, entity: [to.kind, to.id] });
   }
 
   #timer(id: string, timer: { kind: string; id: string; name: string }, dueAt: number) {
@@ -436,7 +433,8 @@ export class Decider {
     correlation: string | null,
     entity: Entity | undefined,
   ): ReplyResult {
-    const queue: Command[] = [];
+    const queue = this.#sends;
+    queue.length = 0;
     const result = this.#apply(to, type, body, correlation, queue, entity);
     for (let i = 0; i < queue.length; i++) {
       const next = queue[i]!;
@@ -464,8 +462,8 @@ export class Decider {
     const kind = this.#catalogue.kinds.get(to.kind);
     const actor = kind?.actor;
     if (!actor) return { ok: false, code: 'unknown_command', detail: { kind: to.kind } };
-    const timer = type.startsWith('timer.') || type.startsWith('xstate.');
     const validator = actor.validators.get(type);
+    const timer = type.startsWith('timer.') || type.startsWith('xstate.');
     if (!validator && !timer) return { ok: false, code: 'unknown_command', detail: { kind: to.kind, type } };
     if (validator && !validator.Check(body)) {
       const [first] = validator.Errors(body);

@@ -174,3 +174,38 @@ test('a rule that refuses assigns nothing', () => {
   expect(step.stored.context).toBe(stored.context);
   expect(step.outputs).toEqual([{ type: 'refuse', params: { code: 'expired' } }]);
 });
+
+test('what an event leads to is asked anew where a guard decides, in the state or above it', () => {
+  const counted = (by: number) => decide(({ count }: { count: number }) => ({ context: { count: count + by } }));
+  const isLow = ({ context }: { context: { count: number } }) => context.count < 2;
+  const stairs = setup({ types: { context: {} as { count: number } } }).createMachine({
+    initial: 'guarded',
+    context: { count: 0 },
+    on: { climb: { actions: counted(1) }, jump: { actions: counted(100) } },
+    states: {
+      guarded: { on: { jump: [{ guard: isLow, actions: counted(1) }, { actions: counted(10) }], rest: 'free' } },
+      free: { on: { '*': { actions: counted(1_000) }, rest: { target: 'guarded' } } },
+    },
+  });
+  const runner = machineRunner(definition(stairs));
+  let { stored } = runner.initial(self, 0);
+  let [theirs] = initialTransition(stairs);
+  for (const type of [
+    'jump',
+    'jump',
+    'jump',
+    'climb',
+    'climb',
+    'rest',
+    'climb',
+    'jump',
+    'rest',
+    'jump',
+    'rest',
+    'rest',
+  ]) {
+    ({ stored } = runner.step(stored, event(type)));
+    [theirs] = transition(stairs, theirs, event(type));
+    expect([type, stored.value, stored.context]).toEqual([type, theirs.value, theirs.context]);
+  }
+});

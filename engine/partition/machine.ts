@@ -44,6 +44,18 @@ interface Plain {
   to: string | null;
 }
 
+function follow({ rules, to }: Plain, stored: Stored, event: ActorEvent): Step {
+  const outputs: Output[] = [];
+  let { context } = stored;
+  for (const rule of rules) {
+    const decision = rule(context, event);
+    if (decision.context !== undefined) ({ context } = decision);
+    for (const output of outputsOf(decision)) outputs.push(output);
+  }
+  const value = to ?? stored.value;
+  return { stored: context === stored.context && value === stored.value ? stored : { value, context }, outputs };
+}
+
 /** What matters of a snapshot. */
 interface Settled {
   status: string;
@@ -73,6 +85,9 @@ function plain({ source, target = [], reenter, actions }: AnyTransitionDefinitio
 /** Whether any state has transitions that fire without an event. */
 const isEventless = (node: AnyStateMachine['root']): boolean =>
   (node.always?.length ?? 0) > 0 || Object.values(node.states).some((child) => isEventless(child));
+
+const asksGuards = (node: AnyStateMachine['root']): boolean =>
+  [...node.transitions.values()].flat().some(({ guard }) => guard !== undefined);
 
 export function machineRunner(definition: ActorDefinition): MachineRunner {
   const machine = definition.machine;
@@ -130,6 +145,17 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
 
   const eventless = isEventless(machine.root);
   const plains = new Map<AnyTransitionDefinition, Plain | null>();
+  /** Per state, what its events lead to whatever the context, where no guard is asked: XState is asked once. */
+  const unconditional = new Map<string, Map<string, Plain>>();
+
+  const remember = (value: string, transition: AnyTransitionDefinition, known: Plain) => {
+    const node = machine.root.states[value];
+    // Only by its own name: with wildcards there is no end of event types.
+    if (!node || asksGuards(node) || asksGuards(machine.root)) return;
+    let ofState = unconditional.get(value);
+    if (!ofState) unconditional.set(value, (ofState = new Map<string, Plain>()));
+    ofState.set(transition.eventType as string, known);
+  };
 
   /** The step of a transition that is nothing but rules; null when it is more. */
   const inPlace = (stored: Stored, snapshot: AnyMachineSnapshot, event: ActorEvent): Step | null => {
@@ -141,24 +167,17 @@ export function machineRunner(definition: ActorDefinition): MachineRunner {
     let known = plains.get(transition);
     if (known === undefined) plains.set(transition, (known = plain(transition)));
     if (known === null) return null;
-    const outputs: Output[] = [];
-    let { context } = stored;
-    for (const rule of known.rules) {
-      const decision = rule(context, event);
-      if (decision.context !== undefined) ({ context } = decision);
-      for (const output of outputsOf(decision)) outputs.push(output);
-    }
-    const value = known.to ?? stored.value;
-    return { stored: context === stored.context && value === stored.value ? stored : { value, context }, outputs };
+    if (transition.eventType === event.type) remember(stored.value!, transition, known);
+    return follow(known, stored, event);
   };
 
   return {
     initial: (address, at) => collect(at, null, () => machine.getInitialSnapshot(scope, { self: address, now: at })),
-    restore: (value, context) => {
-      snapshotOf({ value, context });
-      return { value, context };
-    },
+    // The machine's own text of the state, one for all who are in it.
+    restore: (value, context) => ({ value: snapshotOf({ value, context }).value as string, context }),
     step: (stored, event) => {
+      const always = unconditional.get(stored.value!)?.get(event.type);
+      if (always) return follow(always, stored, event);
       const snapshot = snapshotOf(stored);
       return (
         inPlace(stored, snapshot, event) ??

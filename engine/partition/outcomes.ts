@@ -11,8 +11,17 @@ export const uuidKeptMs = 10 * 60_000;
 export const seriesMax = 8;
 const seriesResultsKept = 16;
 
+/** The id that was looked at last: each is looked at before its command is decided, and again after it. */
+const lately = { id: '', n: 0 };
+
 /** The n of `<series>:<n>`, without leading zeros; 0 for an id of another form. */
 function denseNumber(id: string): number {
+  if (id === lately.id) return lately.n;
+  lately.id = id;
+  return (lately.n = parseDenseNumber(id));
+}
+
+function parseDenseNumber(id: string): number {
   const colon = id.lastIndexOf(':');
   const digits = id.length - colon - 1;
   if (colon < 1 || colon > 64 || digits < 1 || digits > 15 || id.charCodeAt(colon + 1) === 48) return 0;
@@ -33,17 +42,21 @@ export type Verdict =
   | { kind: 'refused'; code: 'too_many_recent_commands' | 'series_gap' | 'result_forgotten' };
 
 const fresh: Verdict = { kind: 'new' };
+const none: readonly never[] = [];
 
-/** `results[n % kept]` belongs to n, for the last `kept` of them. */
+/** For the last `kept` of them, `results[place(n)]` belongs to n; a young series takes no more room than it has results. */
 interface Series {
   name: string;
   last: number;
   results: (ReplyResult | undefined)[];
 }
+const place = (n: number) => (n - 1) % seriesResultsKept;
+type StoredResults = (ReplyResult | null)[];
 
 export class Outcomes {
   #uuids: Map<string, { result: ReplyResult; at: number }> | null = null;
-  readonly #series: Series[] = [];
+  /** Replaced when one is added: most entities have one, and an array that grows takes room for many. */
+  #series: readonly Series[] = none;
 
   #find(id: string): Series | undefined {
     const length = id.lastIndexOf(':');
@@ -68,7 +81,7 @@ export class Outcomes {
       return { kind: 'refused', code: 'too_many_recent_commands' };
     if (n === last + 1) return fresh;
     if (n > last) return { kind: 'refused', code: 'series_gap' };
-    const result = n > last - seriesResultsKept ? series!.results[n % seriesResultsKept] : undefined;
+    const result = n > last - seriesResultsKept ? series!.results[place(n)] : undefined;
     return result ? { kind: 'known', result } : { kind: 'refused', code: 'result_forgotten' };
   }
 
@@ -80,27 +93,41 @@ export class Outcomes {
       uuids.set(id, { result, at: now });
       return;
     }
-    let series = this.#find(id);
-    if (!series) this.#series.push((series = { name: seriesName(id), last: 0, results: [] }));
+    const series = this.#find(id);
+    if (!series) {
+      const results = n === 1 ? [result] : [];
+      results[place(n)] = result;
+      this.#series = [...this.#series, { name: seriesName(id), last: n, results }];
+      return;
+    }
     if (n <= series.last) return;
     series.last = n;
-    series.results[n % seriesResultsKept] = result;
+    series.results[place(n)] = result;
   }
 
-  /** Plain data for a snapshot. */
+  /** Plain data for a snapshot. In it the result of n stands at n modulo `kept`, and so one further than here. */
   dump(): unknown {
+    const stored = ({ last, results }: Series): StoredResults =>
+      Array.from(
+        { length: Math.min(last + 1, seriesResultsKept) },
+        (_, i) => results[(i + seriesResultsKept - 1) % seriesResultsKept] ?? null,
+      );
     return [
       [...(this.#uuids ?? [])].map(([id, { result, at }]) => [id, result, at]),
-      this.#series.map(({ name, last, results }) => [name, last, Array.from(results, (result) => result ?? null)]),
+      this.#series.map((series) => [series.name, series.last, stored(series)]),
     ];
   }
 
   static load(data: unknown): Outcomes {
-    const [uuids, series] = data as [[string, ReplyResult, number][], [string, number, (ReplyResult | null)[]][]];
+    const [uuids, series] = data as [[string, ReplyResult, number][], [string, number, StoredResults][]];
     const outcomes = new Outcomes();
     if (uuids.length > 0) outcomes.#uuids = new Map(uuids.map(([id, result, at]) => [id, { result, at }]));
-    for (const [name, last, results] of series)
-      outcomes.#series.push({ name, last, results: results.map((result) => result ?? undefined) });
+    if (series.length > 0)
+      outcomes.#series = series.map(([name, last, stored]) => {
+        const results = stored.slice(1).map((result) => result ?? undefined);
+        if (stored[0]) results[seriesResultsKept - 1] = stored[0];
+        return { name, last, results };
+      });
     return outcomes;
   }
 }

@@ -130,8 +130,11 @@ interface Measured {
   decidedAt: number | null;
 }
 
+/** What is needed of a record that is encoded: the rest is not kept alive while it is under way. */
+type Releasable = Pick<CommitRecord, 'offset' | 'batch' | 'replies' | 'effects' | 'relays'>;
+
 interface InFlight {
-  record: CommitRecord;
+  record: Releasable;
   bytes: Uint8Array;
   sequence: number;
   settled: Promise<void>;
@@ -604,13 +607,14 @@ export class PartitionOwner {
     }
     if (encoded.bytes.length > recordBytesMax)
       throw new CannotCommit('record_too_large', units, `${encoded.bytes.length} bytes`);
-    const bytes = Uint8Array.from(encoded.bytes);
+    const bytes = new Uint8Array(encoded.bytes);
     this.#batch += 1;
     this.#state.hash = encoded.hash;
     this.#state.epoch = this.#epoch;
     this.#state.batch = this.#batch;
+    const { offset, replies, effects, relays } = made;
     const flight: InFlight = {
-      record: { ...unsealed, hash: encoded.hash },
+      record: { offset, batch: this.#batch, replies, effects, relays },
       bytes,
       sequence: this.#lastSequence + 1,
       settled: Promise.resolve(),

@@ -143,31 +143,52 @@ export async function readChunks(store: SnapshotStore, gen: number): Promise<{ c
   }
 }
 
+/** How a generation was found; `whole`: it could be read to its end. */
+interface Found {
+  chunks: number;
+  hash: string;
+  whole: boolean;
+}
+
 /**
- * What a generation holds, one after the other, with the memory of a chunk. Returns how many chunks it is made of and the hash
- * over them, to be compared with its pointer: a generation may be removed while it is being read.
+ * Tells what a generation holds, one after the other, with the memory of two chunks, until `onValue` says false. How many
+ * chunks it is made of and the hash over them are to be compared with its pointer: it may be removed while it is being read.
+ * @throws what `onValue` throws
  */
-async function* values(
+async function readValues(
   store: SnapshotStore,
   gen: number,
-): AsyncGenerator<unknown[], { chunks: number; hash: string }, undefined> {
+  onValue: (value: unknown[]) => boolean | void,
+): Promise<Found> {
   const hash = createHash('sha256');
   let rest: Uint8Array = new Uint8Array();
+  let next = store.get(gen, 0);
   for (let n = 0; ; n++) {
-    const bytes = await store.get(gen, n);
-    if (bytes === null) return { chunks: n, hash: hash.digest('hex') };
+    const bytes = await next;
+    if (bytes === null) return { chunks: n, hash: hash.digest('hex'), whole: n > 0 && rest.length === 0 };
+    next = store.get(gen, n + 1);
+    next.catch(() => undefined); // awaited in the next turn, if there is one
     hash.update(bytes);
     const joined = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
-    const whole: unknown[] = [];
+    let thrown: { error: unknown } | null = null;
+    let isOver = false;
     rest = new Uint8Array();
     try {
-      packr.unpackMultiple(joined, (value: unknown) => void whole.push(value));
+      packr.unpackMultiple(joined, (value: unknown) => {
+        try {
+          isOver = onValue(value as unknown[]) === false;
+        } catch (error) {
+          thrown = { error };
+        }
+        return !isOver && thrown === null;
+      });
     } catch (error) {
       const { incomplete, lastPosition } = error as { incomplete?: boolean; lastPosition?: number };
-      if (incomplete !== true || lastPosition === undefined) throw error;
+      if (incomplete !== true || lastPosition === undefined) return { chunks: n, hash: '', whole: false };
       rest = joined.subarray(lastPosition);
     }
-    yield whole;
+    if (thrown !== null) throw (thrown as { error: unknown }).error;
+    if (isOver) return { chunks: n, hash: '', whole: false };
   }
 }
 
@@ -176,8 +197,12 @@ export async function snapshotStandsAt(
   store: SnapshotStore,
   gen: number,
 ): Promise<Pick<Head, 'j0' | 'epoch' | 'batch'> | null> {
-  for await (const [head] of values(store, gen)) if (head) return head as Head;
-  return null;
+  const heads: Head[] = [];
+  await readValues(store, gen, (head) => {
+    heads.push(head as unknown as Head);
+    return false;
+  });
+  return heads[0] ?? null;
 }
 
 /** The entities of a generation that match; null when it is not (any more) what its pointer says. */
@@ -187,16 +212,16 @@ export async function findInSnapshot(
   matches: (kind: string, id: string, key: string) => boolean,
 ): Promise<EntityImage[] | null> {
   const found: EntityImage[] = [];
-  const all = values(store, gen);
-  for (let isHead = true; ;) {
-    const { value, done } = await all.next();
-    if (done) return value.chunks === chunks && value.hash === hash ? found : null;
-    for (const packed of isHead ? value.slice(1) : value) {
-      const [kind, id, key, version, schema, image] = packed as PackedEntity;
-      if (matches(kind, id, key)) found.push({ kind, id, key, version, schema, image });
+  let isHead = true;
+  const read = await readValues(store, gen, (value) => {
+    if (isHead) {
+      isHead = false;
+      return;
     }
-    if (value.length > 0) isHead = false;
-  }
+    const [kind, id, key, version, schema, image] = value as PackedEntity;
+    if (matches(kind, id, key)) found.push({ kind, id, key, version, schema, image });
+  });
+  return read.whole && read.chunks === chunks && read.hash === hash ? found : null;
 }
 
 /** What was written, in order; null when there is nothing or its end is missing. */
@@ -210,16 +235,24 @@ function unpackAll(chunks: readonly Uint8Array[]): { head: Head; entities: Packe
   }
 }
 
-/** Puts generation `gen` into an empty state; null when it cannot be read. The caller checks that its pointer was committed. */
+/**
+ * Puts generation `gen` into an empty state; null when it cannot be read, and then the state is of no use. The caller checks
+ * that its pointer was committed.
+ */
 export async function loadSnapshot(
   store: SnapshotStore,
   state: PartitionState,
   gen: number,
 ): Promise<SnapshotPointer | null> {
-  const { chunks, hash } = await readChunks(store, gen);
-  const read = unpackAll(chunks);
-  if (read === null) return null;
-  const { head, entities } = read;
+  let j0: number | null = null;
+  const { chunks, hash, whole } = await readValues(store, gen, (value) => {
+    if (j0 === null) j0 = restoreHead(state, value as unknown as Head);
+    else restoreEntity(state, value as PackedEntity);
+  });
+  return whole && j0 !== null ? { gen, j0, chunks, hash } : null;
+}
+
+function restoreHead(state: PartitionState, head: Head): number {
   state.offset = head.offset;
   state.now = head.now;
   state.hash = head.hash;
@@ -237,11 +270,12 @@ export async function loadSnapshot(
       })),
     );
   }
-  for (const [kind, id, key, version, schema, image, outcomes] of entities) {
-    state.restoreEntity({ kind, id, key, version, schema, image });
-    if (outcomes !== null) state.entity(kind, id)!.outcomes = Outcomes.load(outcomes);
-  }
-  return { gen, j0: head.j0, chunks: chunks.length, hash };
+  return head.j0;
+}
+
+function restoreEntity(state: PartitionState, [kind, id, key, version, schema, image, outcomes]: PackedEntity) {
+  const entity = state.restoreEntity({ kind, id, key, version, schema, image });
+  if (outcomes !== null && entity) entity.outcomes = Outcomes.load(outcomes);
 }
 
 /** What a snapshot holds, as it lies in the store. */

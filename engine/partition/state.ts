@@ -119,7 +119,8 @@ export class PartitionState implements PartitionView {
       );
   }
 
-  restoreEntity(image: EntityImage) {
+  /** The entity, unless it was removed. */
+  restoreEntity(image: EntityImage): Entity | undefined {
     const kind = this.#catalogue.kinds.get(image.kind);
     if (!kind)
       throw new Error(
@@ -127,10 +128,13 @@ export class PartitionState implements PartitionView {
       );
     if (image.image === null) {
       this.drop(image.kind, image.id);
-      return;
+      return undefined;
     }
-    const entity = this.put(image.kind, image.id, image.key ?? image.id, kind.decode(image.image, image.schema));
+    const { id, key = id } = image;
+    // One text for the kind of all, and for an id that is its own key.
+    const entity = this.put(kind.kind, id, key === id ? id : key, kind.decode(image.image, image.schema));
     entity.version = image.version;
+    return entity;
   }
 
   /** Records hold whole post-images, so applying one over newer state of the same journal is harmless. */

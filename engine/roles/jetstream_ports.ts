@@ -17,7 +17,7 @@ import { systemClock, type PartitionPorts } from '../partition/ports.ts';
 import { decodeRecord } from '../partition/record.ts';
 import { snapshotStore } from '../partition/snapshot_store.ts';
 import type { Witnesses } from '../partition/witnesses.ts';
-import { encodeFrame, encodeReplies, packr, type JournalEntry, type ReplyResult } from '../wire.ts';
+import { encodeFrame, encodeReplies, packr, type JournalEntry, type ReplyOut } from '../wire.ts';
 
 /** Up to so many records are read one by one, more by a consumer. */
 const singleReadsMax = 16;
@@ -50,12 +50,12 @@ export function jetstreamPorts(
     },
     release: (at, replies, effects) => {
       if (replies.length > 0) {
-        const byInbox = new Map<string, [token: number, result: ReplyResult][]>();
-        for (const { inbox, token, result } of replies) {
-          if (inbox === '') continue;
-          let batch = byInbox.get(inbox);
-          if (!batch) byInbox.set(inbox, (batch = []));
-          batch.push([token, result]);
+        const byInbox = new Map<string, ReplyOut[]>();
+        for (const reply of replies) {
+          if (reply.inbox === '') continue;
+          const batch = byInbox.get(reply.inbox);
+          if (batch) batch.push(reply);
+          else byInbox.set(reply.inbox, [reply]);
         }
         for (const [inbox, batch] of byInbox) nc.publish(inbox, encodeReplies(at, batch));
       }
