@@ -143,7 +143,7 @@ export interface HistoryRows {
   consumption: ConsumptionRow;
   ocpp_messages: MessageRow;
   correlations: CorrelationRow;
-  trade_log: TradeLogRow;
+  trade_facts: TradeLogRow;
 }
 export type HistoryTable = keyof HistoryRows;
 
@@ -198,7 +198,7 @@ export function toRows(event: PublicEvent, place: Place): TableRows {
     case 'audit':
       return { table: 'audit_events', rows: [auditRow(event.payload, place)] };
     case 'trade_log':
-      return { table: 'trade_log', rows: [tradeLogRow(event.payload, place)] };
+      return { table: 'trade_facts', rows: [tradeLogRow(event.payload, place)] };
     case 'load':
       return { table: 'loads', rows: [loadRow(event.payload, place)] };
     default:

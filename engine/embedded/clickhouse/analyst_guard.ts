@@ -31,7 +31,7 @@ export const analystViews = [
   'consumption',
   'ocpp_messages',
   'correlations',
-  'trade_log',
+  'trade_facts',
 ] as const;
 const database = 'gridtick';
 const views: ReadonlySet<string> = new Set(analystViews.flatMap((view) => [view, `${database}.${view}`]));

@@ -7,7 +7,7 @@ import { statements as quartersThatHoldSomething } from './004_quarters_that_hol
 import { statements as deadLetters } from './005_dead_letters.ts';
 import { statements as refusedRows } from './006_refused_rows.ts';
 import { statements as correlations } from './007_correlations.ts';
-import { statements as tradeLog } from './008_trade_log.ts';
+import { statements as tradeFacts } from './008_trade_facts.ts';
 
 export interface Migration {
   number: number;
@@ -23,7 +23,7 @@ export const migrations: readonly Migration[] = [
   { number: 5, name: 'dead_letters', statements: deadLetters },
   { number: 6, name: 'refused_rows', statements: refusedRows },
   { number: 7, name: 'correlations', statements: correlations },
-  { number: 8, name: 'trade_log', statements: tradeLog },
+  { number: 8, name: 'trade_facts', statements: tradeFacts },
 ];
 
 /** What is recorded, so that a changed migration is noticed instead of skipped. */

@@ -2,7 +2,7 @@
 import { engine, place } from './parts.ts';
 
 export const statements = [
-  `CREATE TABLE IF NOT EXISTS gridtick.trade_log_log (
+  `CREATE TABLE IF NOT EXISTS gridtick.trade_facts_log (
   customer String,
   at DateTime64(3, 'UTC') COMMENT 'time of the log',
   what LowCardinality(String) COMMENT 'command, system',
@@ -14,7 +14,7 @@ export const statements = [
   fact String COMMENT 'all of it, JSON',${place}
 )${engine('customer, at', 'at')}`,
 
-  `CREATE VIEW IF NOT EXISTS gridtick.trade_log AS SELECT
+  `CREATE VIEW IF NOT EXISTS gridtick.trade_facts AS SELECT
   customer, at, what, command, txn, instrument, code, batch, fact, partition, sequence, \`index\`, ingested_at
-FROM gridtick.trade_log_log FINAL`,
+FROM gridtick.trade_facts_log FINAL`,
 ];
