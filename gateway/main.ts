@@ -15,6 +15,7 @@ import { gridKinds, startApi } from './api/mod.ts';
 import { identityResolver } from './identities.ts';
 import { showApi, showDoor, showNats, showOcpp } from './meters.ts';
 import { startNats } from './nats/mod.ts';
+import { TradeDesk } from './trading/trade_desk.ts';
 import { drivenLimits, limitsForTest, openTrace, startOcpp } from './ocpp/mod.ts';
 
 const { values } = parseArgs({ options: { doors: { type: 'string', default: 'ocpp,api,nats' } } });
@@ -105,7 +106,9 @@ await runRole('gateway', async ({ config, log, metrics, tracer, onFatal }) => {
     );
   }
   if (doors.has('nats')) {
-    const integrators = await startNats({ config, nats, door, log });
+    const desk = new TradeDesk({ config, door, redis, log, now: () => clock.now() });
+    closers.push(() => desk.close());
+    const integrators = await startNats({ config, nats, door, log, desk });
     showNats(metrics, () => integrators.stats());
     closers.push(() => integrators.close());
   }

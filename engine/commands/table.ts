@@ -118,6 +118,18 @@ export const commands: Readonly<Record<string, Command>> = {
       return (config, args, { say }) => archiveCommand(config, args, say);
     },
   },
+  'trade-script': {
+    usage: [
+      'trade-script FILE[.gz]... [options]',
+      'plays day-trading commands into a book of their own, from files or with --generate coherent|raw --users N',
+      '--commands N --seed S, and adds up what came of them; `trade-script --help` has all options',
+    ],
+    // The doors stand above the engine, so it is named and not imported.
+    load: async () => {
+      const place = new URL('../../gateway/trading/script_command.js', import.meta.url).href;
+      return ((await import(place)) as { tradeScriptCommand: Run }).tradeScriptCommand;
+    },
+  },
   integrator: {
     usage: ['integrator add | list | remove', 'who may come by NATS, what each hears and commands'],
     load: async () => {

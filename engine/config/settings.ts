@@ -76,6 +76,14 @@ export const Settings = Type.Object(
     }),
     clickhouseUser: text({ default: 'gridtick', unit: 'text', why: 'The user that writes and reads the history.' }),
     clickhousePassword: secret('Its password. The embedded server gets a generated one.'),
+    quoteFeed: text({
+      default: 'walk:1',
+      unit: 'feed',
+      why: 'Where prices of symbols come from: const:PRICE in SEK, walk:SEED, or a quote server at tcp:HOST:PORT.',
+    }),
+    quoteSecrets: secret(
+      'What quotes are signed with: ID:SECRET, or two of them with a comma, the one that signs first. One is generated when empty.',
+    ),
     analystPassword: secret('Password of the read-only user `analyst` of the embedded server; generated when empty.'),
     partitions: Type.Integer({
       minimum: 1,

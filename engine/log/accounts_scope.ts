@@ -20,6 +20,22 @@ export const integratorCommands = [
   'order.commit',
   'order.cancel',
   'order.stop',
+  'trade.add',
+  'trade.quote',
+  'trade.buy',
+  'trade.commitBuy',
+  'trade.cancelBuy',
+  'trade.sell',
+  'trade.commitSell',
+  'trade.cancelSell',
+  'trade.setBuyAmount',
+  'trade.setBuyTrigger',
+  'trade.cancelSetBuy',
+  'trade.setSellAmount',
+  'trade.setSellTrigger',
+  'trade.cancelSetSell',
+  'trade.dumpLog',
+  'trade.displaySummary',
 ] as const;
 export type IntegratorCommand = (typeof integratorCommands)[number];
 

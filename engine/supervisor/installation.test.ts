@@ -197,6 +197,7 @@ test('a server that is given by URL is not started and gets no port', () => {
     admin: 'm',
     customer: 'u',
     trader: 't',
+    quotes: 'q',
   };
   const ports = { httpPort: 1, ocppPort: 2, natsPort: 0, redisPort: 4, clickhousePort: 5 };
   const roles = realParts.servers({ config: given, ports, secrets, env: {} }).map((spec) => spec.role);

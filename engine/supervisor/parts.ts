@@ -56,6 +56,8 @@ export function roleEnvironment(place: Place): Record<string, string | undefined
     clickhouseUser: config.clickhouseUser,
     clickhousePassword: config.clickhousePassword || secrets.clickhouse,
     analystPassword: config.analystPassword || secrets.analyst,
+    quoteFeed: config.quoteFeed,
+    quoteSecrets: config.quoteSecrets || `own:${secrets.quotes}`,
     partitions: config.partitions,
     logScale: config.logScale,
     archiveHolds: String(config.archiveHolds),

@@ -14,11 +14,12 @@ const names = [
   'admin',
   'customer',
   'trader',
+  'quotes',
 ] as const;
 export type Secrets = Record<(typeof names)[number], string>;
 
 /**
- * The passwords of a data directory; what is missing is drawn (144 bits, URL-safe) and written before it is used.
+ * The passwords of a data directory; what is missing is drawn (144 bits and more, URL-safe) and written before it is used.
  * @throws when the file is there but cannot be read: new passwords would lock people out
  */
 export function openSecrets(dataDir: string): Secrets {
@@ -26,7 +27,7 @@ export function openSecrets(dataDir: string): Secrets {
   const found: Partial<Record<string, unknown>> = existsSync(path) ? read(path) : {};
   const entries = names.map((name) => {
     const old = found[name];
-    return [name, typeof old === 'string' && old !== '' ? old : randomBytes(18).toString('base64url')] as const;
+    return [name, typeof old === 'string' && old !== '' ? old : randomBytes(name === 'quotes' ? 24 : 18).toString('base64url')] as const;
   });
   if (entries.some(([name, value]) => found[name] !== value))
     writeJson(path, { ...found, ...Object.fromEntries(entries) });

@@ -1,5 +1,5 @@
 /** What an integrator may send to a customer, and the checks of one command before it goes into the log. */
-import type { TSchema } from 'typebox';
+import Type, { type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import {
   CustomerDeposit,
@@ -11,6 +11,7 @@ import {
   OrderSell,
   OrderStop,
 } from '#actors/schema/customer_commands';
+import { tradeCommands, tradeSchemas, type TradeCommand } from '#actors/customer_trading';
 import type { IntegratorCommand, IntegratorScope } from '#engine/log/mod';
 import type { Limits } from './limits.ts';
 import { isFields } from './payload.ts';
@@ -20,7 +21,27 @@ interface Definition {
   body: TSchema;
   /** Changes nothing, so it needs no id and keeps no result. */
   read?: true;
+  /** The door adds a quote, null when there is none. */
+  quoted?: true;
 }
+
+const tradeReads: readonly TradeCommand[] = ['trade.quote', 'trade.displaySummary'];
+/** Quotes and the rules of a book are the door's: nobody names a price of their own. */
+const doorFields = ['quote', 'rules'];
+
+function tradeDefinition(type: TradeCommand): Definition {
+  const properties: Record<string, TSchema> = tradeSchemas[type].properties;
+  const asked = Object.entries(properties).filter(([name]) => !doorFields.includes(name));
+  return {
+    body: Type.Object(Object.fromEntries(asked), { additionalProperties: false }),
+    ...(tradeReads.includes(type) && { read: true }),
+    ...('quote' in properties && { quoted: true }),
+  };
+}
+const tradeDefinitions = Object.fromEntries(tradeCommands.map((type) => [type, tradeDefinition(type)])) as Record<
+  TradeCommand,
+  Definition
+>;
 
 export const definitions: Record<IntegratorCommand, Definition> = {
   'customer.deposit': { body: CustomerDeposit },
@@ -31,10 +52,14 @@ export const definitions: Record<IntegratorCommand, Definition> = {
   'order.commit': { body: OrderCommit },
   'order.cancel': { body: OrderCancel },
   'order.stop': { body: OrderStop },
+  ...tradeDefinitions,
 };
 
 const table = new Map(
-  Object.entries(definitions).map(([type, { body, read = false }]) => [type, { validator: Compile(body), read }]),
+  Object.entries(definitions).map(([type, { body, read = false, quoted = false }]) => [
+    type,
+    { validator: Compile(body), read, quoted },
+  ]),
 );
 
 export interface Checked {
@@ -44,6 +69,7 @@ export interface Checked {
   type: string;
   body: Record<string, unknown>;
   timeoutMs: number;
+  isQuoted: boolean;
 }
 
 const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
@@ -89,5 +115,14 @@ export function checkCommand(given: unknown, scope: IntegratorScope, limits: Lim
   const amount = body['amountE5Sek'];
   if (typeof amount === 'number' && amount % öreE5Sek !== 0)
     return refusal('bad_amount', { field: '/amountE5Sek', reason: `must be a multiple of ${öreE5Sek}` });
-  return { ok: true, id: definition.read ? null : inLog, type, body, timeoutMs: timeoutMs as number };
+  // The log of everybody is nobody's own.
+  if (body['all'] === true && scope.customers !== 'all') return refusal('scope_missing', { command: type });
+  return {
+    ok: true,
+    id: definition.read ? null : inLog,
+    type,
+    body,
+    timeoutMs: timeoutMs as number,
+    isQuoted: definition.quoted,
+  };
 }

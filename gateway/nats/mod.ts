@@ -8,7 +8,7 @@ import { startNatsDoor, type NatsDoor, type NatsDoorOptions } from './server.ts'
 
 export type { NatsDoor, NatsDoorStats } from './server.ts';
 
-export interface StartNatsOptions extends Pick<NatsDoorOptions, 'nats' | 'door' | 'log'> {
+export interface StartNatsOptions extends Pick<NatsDoorOptions, 'nats' | 'door' | 'log' | 'desk'> {
   config: Pick<Config, 'demo' | 'dataDir'>;
 }
 
@@ -18,11 +18,12 @@ const tellEveryMs = 60_000;
  * Answers `in.>` until `close`; what it has counted goes into the log once a minute, when there was anything.
  * @throws ConfigError when the file of integrators is damaged
  */
-export async function startNats({ nats, door, log, config }: StartNatsOptions): Promise<NatsDoor> {
+export async function startNats({ nats, door, log, config, desk }: StartNatsOptions): Promise<NatsDoor> {
   const served = await startNatsDoor({
     nats,
     door,
     log,
+    ...(desk && { desk }),
     scopes: followScopes(config, log),
     outcomes: journalOutcomes(natsJournal(nats, door.partitions), defaultLimits.lookUpsMax),
   });

@@ -11,8 +11,12 @@ import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node'
 import type { Logger } from 'pino';
 import { customerAddress } from '#actors/addresses';
 import type { IntegratorScope, Door } from '#engine/log/mod';
+import { usualRules } from '#actors/instrument';
+import type { BookRules } from '#actors/schema/trading';
 import type { CommandResult } from '#engine/wire';
-import { checkCommand } from './commands.ts';
+import type { TradeDesk } from '../trading/trade_desk.ts';
+import { readBook } from './book.ts';
+import { checkCommand, type Checked } from './commands.ts';
 import { Counters } from './counters.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { lookUpOutcome, type Outcomes } from './outcome.ts';
@@ -27,6 +31,8 @@ export interface NatsDoorOptions {
   door: Pick<Door, 'partitions' | 'request'>;
   scopes: Scopes;
   outcomes: Outcomes;
+  /** Where trading commands get their quotes. @default nowhere: orders on symbols are refused */
+  desk?: Pick<TradeDesk, 'quote' | 'feedRefused'>;
   log: Pick<Logger, 'info' | 'warn' | 'error'>;
   limits?: Partial<Limits>;
 }
@@ -45,7 +51,23 @@ export interface NatsDoor {
 
 /** Result of one command as its sender sees it. `at` = `<partition>:<journal sequence>`; '' when no log has seen it. */
 type Result = { id: string | null } & CommandResult;
-type Answer = Result | { ok: true; results: Result[] } | Awaited<ReturnType<typeof lookUpOutcome>>;
+type Answer =
+  | Result
+  | { ok: true; results: Result[] }
+  /** Of a book: how often the feed was asked for it. */
+  | { ok: true; results: Result[]; quoteHits: number }
+  | Awaited<ReturnType<typeof lookUpOutcome>>;
+
+/** A command and whom it is for. */
+interface Placed {
+  given: unknown;
+  customer: string;
+  /** For whom a feed is asked. */
+  user: string;
+  rules: BookRules;
+  /** The rules are those of the account that it may open. */
+  opens?: true;
+}
 
 /** All gateways together answer each request once. */
 const queue = 'gateways';
@@ -131,6 +153,8 @@ class Served implements NatsDoor {
     switch (to.kind) {
       case 'customer':
         return this.#commands(message, format, scope, to.id, correlation);
+      case 'book':
+        return this.#book(message, format, scope, to.id, correlation);
       case 'commands':
         return lookUpOutcome(this.#options.outcomes, scope, to.id, message.data, format);
       default:
@@ -148,32 +172,74 @@ class Served implements NatsDoor {
     const asked = readCommands(data, format, this.#limits);
     if ('ok' in asked) return asked;
     if (!mayCommand(scope, customer)) return refusal('scope_missing', { customer });
-    const { length } = asked.commands;
+    const commands = asked.commands.map((given): Placed => ({ given, customer, user: customer, rules: usualRules }));
+    const answer = await this.#decided(commands, scope, correlation);
+    return 'ok' in answer ? answer : asked.batch ? { ok: true, results: answer.results } : answer.results[0]!;
+  }
+
+  async #book(
+    { data }: Msg,
+    format: Format,
+    scope: IntegratorScope,
+    book: string,
+    correlation: string,
+  ): Promise<Answer | Refusal> {
+    const asked = readBook(book, data, format, this.#limits);
+    if ('ok' in asked) return asked;
+    const { rules } = asked;
+    const reason = this.#options.desk?.feedRefused(rules.feed);
+    if (reason) return refusal('bad_request', { in: 'payload', field: '/rules/feed', reason });
+    const outside = asked.commands.find(({ customer }) => !mayCommand(scope, customer));
+    if (outside) return refusal('scope_missing', { customer: outside.customer });
+    const commands = asked.commands.map((command): Placed => ({ ...command, rules, opens: true }));
+    const answer = await this.#decided(commands, scope, correlation);
+    return 'ok' in answer ? answer : { ok: true, ...answer };
+  }
+
+  /** Refused as a whole, or the result of each in order. */
+  async #decided(
+    commands: readonly Placed[],
+    scope: IntegratorScope,
+    correlation: string,
+  ): Promise<{ results: Result[]; quoteHits: number } | Refusal> {
+    const { length } = commands;
     if (!this.#room(scope.user, length))
       return refusal('overloaded', { reason: 'too many commands wait', commands: length });
     this.#inWorkNow(scope.user, length);
     try {
-      // Handed over in one go, so they reach the log in this order.
+      // Quotes first: what is handed over in one go reaches the log in this order.
+      const checked = commands.map(({ given }) => checkCommand(given, scope, this.#limits));
+      let quoteHits = 0;
+      const quoting = checked.map(async (one, i) => {
+        if (!one.ok) return;
+        const { opens, rules } = commands[i]!;
+        if (one.isQuoted) {
+          const quote = await this.#quote(one, commands[i]!);
+          quoteHits += quote?.hit ? 1 : 0;
+          one.body = { ...one.body, quote };
+        } else if (opens && one.type === 'trade.add') one.body = { ...one.body, rules };
+      });
+      await Promise.all(quoting);
       const results = await Promise.all(
-        asked.commands.map((command) => this.#one(command, scope, customer, correlation)),
+        checked.map(async (one, i): Promise<Result> => {
+          const { customer, given } = commands[i]!;
+          const result = one.ok ? await this.#request(one, customer, correlation) : { ...one, at: '' };
+          this.#counters.decided(scope.user, result.ok ? 'ok' : result.code);
+          return { id: ownId(given), ...result };
+        }),
       );
-      return asked.batch ? { ok: true, results } : results[0]!;
+      return { results, quoteHits };
     } finally {
       this.#inWorkNow(scope.user, -length);
     }
   }
 
-  async #one(given: unknown, scope: IntegratorScope, customer: string, correlation: string): Promise<Result> {
-    const id = ownId(given);
-    const checked = checkCommand(given, scope, this.#limits);
-    let result: CommandResult;
-    if (checked.ok) {
-      const { id: inLog, type, body, timeoutMs } = checked;
-      const to = customerAddress(customer);
-      result = await this.#options.door.request({ id: inLog, to, type, body, timeoutMs, correlation });
-    } else result = { ...checked, at: '' };
-    this.#counters.decided(scope.user, result.ok ? 'ok' : result.code);
-    return { id, ...result };
+  #quote({ body }: Checked, { user, rules }: Placed) {
+    return this.#options.desk?.quote({ instrument: String(body['instrument']), user }, rules) ?? null;
+  }
+
+  #request({ id, type, body, timeoutMs }: Checked, customer: string, correlation: string): Promise<CommandResult> {
+    return this.#options.door.request({ id, to: customerAddress(customer), type, body, timeoutMs, correlation });
   }
 
   #respond(message: Msg, format: Format, answer: Answer | Refusal, correlation: string): void {

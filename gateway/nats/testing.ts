@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { customerAddress, domain, siteAddress, stationAddress } from '#actors/mod';
 import { accountsFile, renderAccounts, renderServerConfig } from '#engine/log/accounts';
@@ -19,6 +20,7 @@ import { startTestNats } from '#engine/log/testing';
 import { natsJournal } from '#engine/projections/journal';
 import { startEngine } from '#engine/roles/engine_role';
 import type { JournalEntry } from '#engine/wire';
+import { TradeDesk } from '../trading/trade_desk.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import { journalOutcomes } from './outcome.ts';
 import { scopesOf } from './scopes.ts';
@@ -36,6 +38,8 @@ export const scopes: readonly IntegratorScope[] = [
 export interface TestDoorOptions {
   limits?: Partial<Limits>;
   door?: Partial<DoorOptions>;
+  /** With a redis, prices of symbols: the desk at the feed that is named here. */
+  quotes?: { redis: Redis; feed: string };
 }
 
 export async function startTestNatsDoor(options: TestDoorOptions = {}) {
@@ -56,6 +60,12 @@ export async function startTestNatsDoor(options: TestDoorOptions = {}) {
   };
   const engine = await startEngine({ config: { natsUrl, partitions }, domain, log, onFatal: fatal, sinks: [] });
   const door = await openDoor(core, { name: 'gateway', partitions, ...options.door });
+  const desk =
+    options.quotes &&
+    new TradeDesk({
+      ...{ door, redis: options.quotes.redis, log, now: () => Date.now() },
+      config: { quoteFeed: options.quotes.feed, quoteSecrets: '' },
+    });
   const open = (more: Partial<NatsDoorOptions> = {}) =>
     startNatsDoor({
       nats: core,
@@ -63,6 +73,7 @@ export async function startTestNatsDoor(options: TestDoorOptions = {}) {
       log,
       scopes: scopesOf(scopes),
       outcomes: journalOutcomes(natsJournal(core, partitions), defaultLimits.lookUpsMax),
+      ...(desk && { desk }),
       ...(options.limits ? { limits: options.limits } : {}),
       ...more,
     });
@@ -119,6 +130,7 @@ export async function startTestNatsDoor(options: TestDoorOptions = {}) {
     async close(): Promise<void> {
       for (const nc of callers) await nc.close();
       await served.close();
+      await desk?.close();
       await door.close();
       await engine.close();
       await core.close();

@@ -18,12 +18,12 @@ export interface LaneOptions {
 }
 
 /** Resolves when all is sent and answered; the first error of `send` or of the script ends everything. */
-export async function runInLanes(
-  commands: AsyncIterable<ScriptCommand> | Iterable<ScriptCommand>,
-  send: (batch: readonly ScriptCommand[]) => Promise<void>,
+export async function runInLanes<Command extends ScriptCommand>(
+  commands: AsyncIterable<Command> | Iterable<Command>,
+  send: (batch: readonly Command[]) => Promise<void>,
   { lanes, batchMax = 64, waitingMax = 16_384 }: LaneOptions,
 ): Promise<void> {
-  const queues = Array.from({ length: lanes }, (): ScriptCommand[] => []);
+  const queues = Array.from({ length: lanes }, (): Command[] => []);
   const running = new Map<number, Promise<void>>();
   let waiting = 0;
   let failure: { error: unknown } | null = null;
@@ -45,7 +45,7 @@ export async function runInLanes(
       running.delete(lane);
     }
   }
-  const put = (command: ScriptCommand, user: string) => {
+  const put = (command: Command, user: string) => {
     const lane = hashOf(user) % lanes;
     queues[lane]!.push(command);
     waiting += 1;
