@@ -1,5 +1,6 @@
 /** The part of the AsyncAPI document that integrators send: commands to customers, and what became of one. */
 import { refusals } from '#actors/refusals';
+import { BookRules } from '#actors/schema/trading';
 import { definitions } from '#gateway/nats/commands';
 import { defaultLimits } from '#gateway/nats/limits';
 
@@ -20,6 +21,17 @@ const command = (type: string, body: unknown, read: boolean) => ({
     timeoutMs: { type: 'integer', minimum: 1, maximum: timeoutMsMax, default: timeoutMs },
   },
 });
+/** The same with whom it is for. */
+const bookCommand = (type: string, body: unknown, read: boolean) => {
+  const one = command(type, body, read);
+  const user = {
+    type: 'string',
+    pattern: '^[A-Za-z0-9_-]{1,64}$',
+    description: 'of the book; its customer is <book>/<user>',
+  };
+  return { ...one, required: ['user', ...one.required], properties: { user, ...one.properties } };
+};
+const trades = Object.entries(definitions).filter(([type]) => type.startsWith('trade.'));
 const schema = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
 export const commandSchemas = {
@@ -31,6 +43,29 @@ export const commandSchemas = {
     additionalProperties: false,
     required: ['commands'],
     properties: { commands: { type: 'array', minItems: 1, maxItems: batchMax, items: schema('Command') } },
+  },
+  BookBatch: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['rules', 'commands'],
+    properties: {
+      rules: BookRules,
+      commands: {
+        type: 'array',
+        minItems: 1,
+        maxItems: batchMax,
+        items: { oneOf: trades.map(([type, { body, read = false }]) => bookCommand(type, body, read)) },
+      },
+    },
+  },
+  BookResults: {
+    type: 'object',
+    required: ['ok', 'results', 'quoteHits'],
+    properties: {
+      ok: { const: true },
+      results: { type: 'array', items: schema('CommandResult') },
+      quoteHits: { type: 'integer', minimum: 0, description: 'how often the feed was asked for these commands' },
+    },
   },
   CommandRefusal: {
     type: 'object',
@@ -85,6 +120,8 @@ const message = (name: string, title: string) => ({
 export const commandMessages = {
   Command: message('Command', `One command, at most ${commandBytesMax} bytes`),
   CommandBatch: message('CommandBatch', `1 to ${batchMax} commands, at most ${batchBytesMax} bytes`),
+  BookBatch: message('BookBatch', `1 to ${batchMax} trading commands, at most ${batchBytesMax} bytes`),
+  BookResults: message('BookResults', 'What was decided on each, in order'),
   CommandResult: message('CommandResult', 'What was decided'),
   CommandResults: message('CommandResults', 'What was decided on each, in order'),
   CommandRefusal: message('CommandRefusal', 'Nothing was taken'),
@@ -116,6 +153,11 @@ export const commandChannels = {
     },
   ),
   customerCommandReplies: channel(null, 'Their answers', ['CommandResult', 'CommandResults', 'CommandRefusal']),
+  bookCommands: channel('in.{integrator}.book.{book}', 'Trading commands to the customers of a book', ['BookBatch'], {
+    integrator,
+    book: '1 to 32 of A-Za-z0-9_-',
+  }),
+  bookCommandReplies: channel(null, 'Their answers', ['BookResults', 'CommandRefusal']),
   commandLookUps: channel('in.{integrator}.commands.{id}', 'What became of a command', ['CommandLookUp'], {
     integrator,
     id: 'id of the command; the `:` of a series is written `=3A`',
@@ -140,6 +182,11 @@ export const commandOperations = {
     'customerCommands',
     'customerCommandReplies',
     'Answered after the decision is committed. MessagePack with the header Content-Type: application/msgpack.',
+  ),
+  commandBook: received(
+    'bookCommands',
+    'bookCommandReplies',
+    'The rules stand in each customer from its first trade.add on. Prices are those of the feed that the rules name.',
   ),
   lookUpCommand: received('commandLookUps', 'commandLookUpReplies', 'Reads the journal, sends nothing.'),
 };

@@ -27,7 +27,10 @@ export function openSecrets(dataDir: string): Secrets {
   const found: Partial<Record<string, unknown>> = existsSync(path) ? read(path) : {};
   const entries = names.map((name) => {
     const old = found[name];
-    return [name, typeof old === 'string' && old !== '' ? old : randomBytes(name === 'quotes' ? 24 : 18).toString('base64url')] as const;
+    return [
+      name,
+      typeof old === 'string' && old !== '' ? old : randomBytes(name === 'quotes' ? 24 : 18).toString('base64url'),
+    ] as const;
   });
   if (entries.some(([name, value]) => found[name] !== value))
     writeJson(path, { ...found, ...Object.fromEntries(entries) });

@@ -25,7 +25,8 @@ const userForm = /^[A-Za-z0-9_-]{1,64}$/;
 
 export function readBook(book: string, bytes: Uint8Array, format: Format, limits: Limits): AskedOfBook | Refusal {
   const wrong = (reason: string, field = '') => refusal('bad_request', { in: 'payload', field, reason });
-  if (!bookForm.test(book)) return refusal('bad_request', { in: 'subject', reason: 'a book is 1 to 32 of A-Za-z0-9_-' });
+  if (!bookForm.test(book))
+    return refusal('bad_request', { in: 'subject', reason: 'a book is 1 to 32 of A-Za-z0-9_-' });
   const payload = decodePayload(bytes, format, limits.batchBytesMax);
   if ('ok' in payload) return payload;
   const { value } = payload;

@@ -38,6 +38,8 @@ export const scopes: readonly IntegratorScope[] = [
 export interface TestDoorOptions {
   limits?: Partial<Limits>;
   door?: Partial<DoorOptions>;
+  /** Beside the usual ones, without an account of their own. */
+  scopes?: readonly IntegratorScope[];
   /** With a redis, prices of symbols: the desk at the feed that is named here. */
   quotes?: { redis: Redis; feed: string };
 }
@@ -71,7 +73,7 @@ export async function startTestNatsDoor(options: TestDoorOptions = {}) {
       nats: core,
       door,
       log,
-      scopes: scopesOf(scopes),
+      scopes: scopesOf([...scopes, ...(options.scopes ?? [])]),
       outcomes: journalOutcomes(natsJournal(core, partitions), defaultLimits.lookUpsMax),
       ...(desk && { desk }),
       ...(options.limits ? { limits: options.limits } : {}),
@@ -86,6 +88,7 @@ export async function startTestNatsDoor(options: TestDoorOptions = {}) {
 
   return {
     nats,
+    natsUrl,
     core,
     door,
     served,

@@ -43,7 +43,9 @@ export async function tradeScriptCommand(config: Config, args: readonly string[]
     } finally {
       if (nc !== core) await nc.close();
     }
-    const sources = await Promise.all(Array.from({ length: partitions }, (_, p) => jetstreamSource(core, p, partitions)));
+    const sources = await Promise.all(
+      Array.from({ length: partitions }, (_, p) => jetstreamSource(core, p, partitions)),
+    );
     result.ledgerHash = (await readLedgerHash(sources, compileDomain(domain))).hash;
     if (expected) result.mismatches = mismatchesOf(expected, result);
     if (run.json) screen.say(jsonLine(result));

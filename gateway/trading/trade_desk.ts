@@ -65,7 +65,8 @@ export class TradeDesk {
     this.#options = options;
     const { quoteFeed, quoteSecrets } = options.config;
     this.#alone = quoteSecrets === '' ? `${randomUUID()}:` : '';
-    this.#keys = quoteSecrets === '' ? new Cryptokeys({ keyId: 'own', secret: randomUUID() }) : parseSecrets(quoteSecrets);
+    this.#keys =
+      quoteSecrets === '' ? new Cryptokeys({ keyId: 'own', secret: randomUUID() }) : parseSecrets(quoteSecrets);
     parseFeed(quoteFeed);
     this.#open('');
   }
