@@ -12,7 +12,7 @@ import { BookCaller, nobody, type BookCallerOptions, type BookRequest } from './
 import { runInLanes } from './lanes.ts';
 import { requestOf, type TradeRequest } from './request.ts';
 import type { ScriptCommand } from './script.ts';
-import { Tally } from './tally.ts';
+import { type Tally } from './tally.ts';
 
 export interface PlayOptions extends BookCallerOptions {
   /** What the commands come from: the same source is the same script, so that it can be resumed. */

@@ -85,8 +85,8 @@ export async function playScript(run: ScriptRun, { nc, integrator, tell }: Scrip
   return scriptResult(book, run.rules, tally, played);
 }
 
-async function* commandsOf({ files, generate, rules }: ScriptRun, tally: Tally): AsyncGenerator<ScriptCommand> {
-  if (generate) return yield* generateScript(generate);
+async function* commandsOf({ files, generate, rules }: ScriptRun, tally: Tally): AsyncGenerator<ScriptCommand, void> {
+  if (generate) yield* generateScript(generate);
   // What was recorded by value was recorded with its own way of writing what goes out.
   const recordedSigns = rules.denomination === 'value';
   for (const file of files) yield* readScriptFile(file, (problem) => tally.problem(problem), { recordedSigns });
