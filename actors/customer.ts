@@ -36,8 +36,8 @@ import { CustomerState, type AccountState, type BoardState } from './schema/cust
 import { CreditHold, CustomerSample, EnergyMetered, TagOwned, TagReleased } from './schema/customer_internal.ts';
 import { TradeFire, type PositionState, type WatchState } from './schema/trading.ts';
 
-/** What states of version 1 do not have. */
-const version2 = {
+/** Of a customer who has traded nothing; what states of version 1 do not have. */
+export const tradingNothing = {
   reservedE5Sek: 0,
   reservedWh: 0,
   rules: null,
@@ -65,7 +65,7 @@ const initial: CustomerState = {
   orderCount: 0,
   batchCount: 0,
   drawCount: 0,
-  ...version2,
+  ...tradingNothing,
 };
 
 export const customerMachine = setup({ types: machineTypes<CustomerState>() }).createMachine({
@@ -168,7 +168,7 @@ export const customer: ActorDefinition = {
   },
   timers: ['expire', 'flow'],
   creates: ['customer.open', 'credit.hold', 'energy.metered', 'tag.owned', ...tradeCommands],
-  migrate: { 1: (before) => ({ ...before, ...version2 }) },
+  migrate: { 1: (before) => ({ ...before, ...tradingNothing }) },
   facts: (view, self, type, body) => {
     const { partition } = view;
     if (type.startsWith('trade.') || type === 'timer.expire') return tradeFacts(view, self.id, type, body);

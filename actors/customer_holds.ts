@@ -256,29 +256,28 @@ export const settle =
     const costE5Sek = safe(pending.units * pending.priceE5Sek);
     say.order = heldFact(self.id, how === 'commit' ? { ...pending, amountE5Sek: costE5Sek } : pending, stateAfter[how]);
     draft.customer = { ...customer, held: customer.held.filter((held) => held !== pending) };
-    const legs = how === 'commit' ? postLegs(pending, costE5Sek) : holdLegs(pending, -1);
+    const legs = how === 'commit' ? postLegs('pending', pending, costE5Sek) : holdLegs(pending, -1);
     say.batch = draft.post(how === 'commit' ? 'settlement' : 'release', say.order.order, legs);
     return draft.done(say.order);
   };
 const stateAfter = { commit: 'posted', cancel: 'cancelled' } as const;
 
-/** Money one way, shares the other (H2). */
-function postLegs({ side, symbol, held, units }: HeldState, costE5Sek: number): Leg[] {
+/** What was set aside in `from` goes: money one way, shares the other, and back what is not needed of it (H2). */
+export function postLegs(
+  from: 'pending' | 'reserved',
+  { side, symbol, held, units }: Pick<HeldState, 'side' | 'symbol' | 'held' | 'units'>,
+  costE5Sek: number,
+): Leg[] {
   const market = marketOf(symbol);
   return side === 'buy'
     ? [
-        sek('pending', -held),
+        sek(from, -held),
         sek('available', held - costE5Sek),
         sek(market, costE5Sek),
         share(symbol, market, -units),
         share(symbol, 'available', units),
       ]
-    : [
-        share(symbol, 'pending', -held),
-        share(symbol, market, units),
-        sek(market, -costE5Sek),
-        sek('available', costE5Sek),
-      ];
+    : [share(symbol, from, -held), share(symbol, market, units), sek(market, -costE5Sek), sek('available', costE5Sek)];
 }
 
 // --- time -----------------------------------------------------------------------------------------------------------------

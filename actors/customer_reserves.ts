@@ -12,11 +12,11 @@ import type { ActorEvent, Decision } from './actor.ts';
 import { priceInForce } from './board.ts';
 import { flow } from './customer_battery.ts';
 import { Draft, rulesOf, type PositionFacts } from './customer_draft.ts';
-import { orderFact, quotedPrice, roomFor, type Say, type TradeFacts } from './customer_holds.ts';
+import { orderFact, postLegs, quotedPrice, roomFor, type Say, type TradeFacts } from './customer_holds.ts';
 import { deliver, freeWhOf, newOrder, openOrdersMax, roomWhOf } from './customer_orders.ts';
 import { sellPrice } from './fees.ts';
 import { noPosition, stationOf, symbolOf, unitsFor, valueUnitE5Sek, whPerPrice } from './instrument.ts';
-import { hold, marketOf, reserve, sek, share, shareLedger, wh, type Leg } from './ledger.ts';
+import { hold, reserve, sek, shareLedger, wh, type Leg } from './ledger.ts';
 import { heldOf } from './order.ts';
 import type { Refused } from './refusals.ts';
 import type { CustomerState } from './schema/customer_entities.ts';
@@ -236,7 +236,6 @@ export function fire(customer: CustomerState, event: FireEvent): Decision<Custom
   const { n, txn } = auto.trigger;
   const units = side === 'buy' ? unitsAt(customer, instrument, auto.amountE5Sek, priceE5Sek) : position.sell!.units;
   const costE5Sek = safe(units * priceE5Sek);
-  const market = marketOf(symbol);
   const order: OrderFact = {
     order: `${draft.self.id}-${n}`,
     side,
@@ -247,21 +246,8 @@ export function fire(customer: CustomerState, event: FireEvent): Decision<Custom
     amountE5Sek: costE5Sek,
     expiresAt: draft.now,
   };
-  const legs =
-    side === 'buy'
-      ? [
-          sek('reserved', -auto.amountE5Sek),
-          sek('available', auto.amountE5Sek - costE5Sek),
-          sek(market, costE5Sek),
-          share(symbol, market, -units),
-          share(symbol, 'available', units),
-        ]
-      : [
-          share(symbol, 'reserved', -units),
-          share(symbol, market, units),
-          sek(market, -costE5Sek),
-          sek('available', costE5Sek),
-        ];
+  const held = side === 'buy' ? auto.amountE5Sek : units;
+  const legs = postLegs('reserved', { side, symbol, held, units }, costE5Sek);
   draft.keepPosition({ ...position, [side]: null });
   draft.telling(firedFact(order, auto.amountE5Sek, txn), () => draft.post('settlement', order.order, legs));
   return draft.done();

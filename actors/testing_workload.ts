@@ -25,6 +25,35 @@ interface Outcome {
   openSellTriggers: number;
 }
 
+/** Every rule once: a stack of two, a sell of what was bought, a new amount that clears its trigger, a user who never paid in. */
+export const smallScript = `
+[1] ADD,ada,100.00
+[2] BUY,ada,A,10.00
+[3] BUY,ada,B,20.00
+[4] COMMIT_BUY,ada
+[5] COMMIT_BUY,ada
+[6] SELL,ada,B,20.00
+[7] SELL,ada,A,4.00
+[8] COMMIT_SELL,ada
+[9] CANCEL_SELL,ada
+[10] SET_BUY_AMOUNT,ada,C,30.00
+[11] SET_BUY_TRIGGER,ada,C,1.00
+[12] SET_BUY_AMOUNT,ada,C,25.00
+[13] SET_SELL_AMOUNT,ada,B,15.00
+[14] SET_SELL_TRIGGER,ada,B,2.00
+[15] SET_SELL_TRIGGER,ada,A,2.00
+[16] BUY,bob,A,1.00
+[17] QUOTE,bob,A
+[18] BUY,ada,A,1000.00
+[19] BUY,ada,D,7.00
+[20] DISPLAY_SUMMARY,ada
+[21] CANCEL_BUY,ada
+[22] CANCEL_BUY,ada
+[23] DUMPLOG,out.xml
+`
+  .trim()
+  .split('\n');
+
 /** Runs the lines and adds up what is left. */
 export function play(lines: readonly string[], pendingRule: BookRules['pendingRule']): Outcome & { world: TestWorld } {
   const world = new TestWorld({ partitions: 4 });

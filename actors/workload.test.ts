@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { customerAddress } from './addresses.ts';
-import { outcomes, play } from './testing_workload.ts';
+import { outcomes, play, smallScript } from './testing_workload.ts';
 
 const folder = new URL('../../shared/data/workloads/', import.meta.url);
 const read = (name: string) => (existsSync(new URL(name, folder)) ? readFileSync(new URL(name, folder)) : null);
@@ -22,37 +22,8 @@ test.for([
   },
 );
 
-/** Every rule once: a stack of two, a sell of what was bought, a new amount that clears its trigger, a user who never paid in. */
-const small = `
-[1] ADD,ada,100.00
-[2] BUY,ada,A,10.00
-[3] BUY,ada,B,20.00
-[4] COMMIT_BUY,ada
-[5] COMMIT_BUY,ada
-[6] SELL,ada,B,20.00
-[7] SELL,ada,A,4.00
-[8] COMMIT_SELL,ada
-[9] CANCEL_SELL,ada
-[10] SET_BUY_AMOUNT,ada,C,30.00
-[11] SET_BUY_TRIGGER,ada,C,1.00
-[12] SET_BUY_AMOUNT,ada,C,25.00
-[13] SET_SELL_AMOUNT,ada,B,15.00
-[14] SET_SELL_TRIGGER,ada,B,2.00
-[15] SET_SELL_TRIGGER,ada,A,2.00
-[16] BUY,bob,A,1.00
-[17] QUOTE,bob,A
-[18] BUY,ada,A,1000.00
-[19] BUY,ada,D,7.00
-[20] DISPLAY_SUMMARY,ada
-[21] CANCEL_BUY,ada
-[22] CANCEL_BUY,ada
-[23] DUMPLOG,out.xml
-`
-  .trim()
-  .split('\n');
-
 test('a small script with a stack of pending orders comes out as worked out by hand', () => {
-  const { world, ...outcome } = play(small, 'stack');
+  const { world, ...outcome } = play(smallScript, 'stack');
   expect(outcome).toEqual({
     ok: {
       ...{ ADD: 1, BUY: 3, COMMIT_BUY: 2, SELL: 2, COMMIT_SELL: 1, CANCEL_SELL: 1, CANCEL_BUY: 1 },
@@ -76,7 +47,7 @@ test('a small script with a stack of pending orders comes out as worked out by h
 });
 
 test('the same with one pending order per side: a new order takes the place of the old one', () => {
-  const { ok, errors, cashCents, stockCents, totalCents } = play(small, 'slot');
+  const { ok, errors, cashCents, stockCents, totalCents } = play(smallScript, 'slot');
   expect(ok).toMatchObject({ BUY: 3, COMMIT_BUY: 1 });
   expect(errors).toMatchObject({ COMMIT_BUY: 1 });
   expect({ cashCents, stockCents, totalCents }).toEqual({ cashCents: 7_500, stockCents: 0, totalCents: 10_000 });

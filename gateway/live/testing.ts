@@ -1,5 +1,6 @@
 /** A replica in memory whose changes tests make themselves: one partition's journal after the other. */
 import type { ChargerState, ConnectorState, SessionState, SiteState, StationState } from '#actors/schema/entities';
+import { tradingNothing } from '#actors/customer';
 import type { CustomerState, OrderState } from '#actors/schema/customer_entities';
 import type { Price, PublicEvent, Trade } from '#actors/schema/events';
 import { partitionOf } from '#actors/partition_key';
@@ -169,17 +170,6 @@ export const aSession = (changes: Partial<SessionState> = {}): SessionState => (
   meterStartAt: 0,
   ...changes,
 });
-
-const tradingNothing = {
-  reservedE5Sek: 0,
-  reservedWh: 0,
-  rules: null,
-  held: [],
-  positionCount: 0,
-  orderTxns: [],
-  expiredBuyAt: 0,
-  expiredSellAt: 0,
-} satisfies Partial<CustomerState>;
 
 /** 100 SEK free, 50,000 Wh in a battery that nothing flows into. */
 export const aCustomer = (changes: Partial<CustomerState> = {}): CustomerState => ({

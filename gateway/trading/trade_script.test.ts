@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BookRules } from '#actors/schema/trading';
+import { smallScript } from '#actors/testing_workload';
 import { ConfigError, loadConfig } from '#engine/config/config';
 import { integratorCommands } from '#engine/log/mod';
 import { startTestRedis, type TestRedis } from '#engine/projections/testing';
@@ -48,33 +49,8 @@ async function script(...args: string[]): Promise<{ exitCode: number; result: Sc
 
 const byValue = ['--denomination', 'value', '--feed', 'const:0.01', '--triggers', 'off', '--clock', 'virtual'];
 
-/** Every rule once: a stack of two, a sell of what was bought, a new amount that clears its trigger, a user who never paid in. */
-const small = `
-[1] ADD,ada,100.00
-[2] BUY,ada,A,10.00
-[3] BUY,ada,B,20.00
-[4] COMMIT_BUY,ada
-[5] COMMIT_BUY,ada
-[6] SELL,ada,B,20.00
-[7] SELL,ada,A,4.00
-[8] COMMIT_SELL,ada
-[9] CANCEL_SELL,ada
-[10] SET_BUY_AMOUNT,ada,C,30.00
-[11] SET_BUY_TRIGGER,ada,C,1.00
-[12] SET_BUY_AMOUNT,ada,C,25.00
-[13] SET_SELL_AMOUNT,ada,B,15.00
-[14] SET_SELL_TRIGGER,ada,B,2.00
-[15] SET_SELL_TRIGGER,ada,A,2.00
-[16] BUY,bob,A,1.00
-[17] QUOTE,bob,A
-[18] BUY,ada,A,1000.00
-no command at all
-[20] BUY,ada,D,7.00
-[21] DISPLAY_SUMMARY,ada
-[22] CANCEL_BUY,ada
-[23] CANCEL_BUY,ada
-[24] DUMPLOG,out.xml
-`.trim();
+/** With a line that nobody can read. */
+const small = smallScript.toSpliced(18, 0, 'no command at all').join('\n');
 
 /** What it comes to, in the form of recorded outcomes. */
 const smallOutcome = {
